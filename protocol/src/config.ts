@@ -1,0 +1,197 @@
+import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
+import { BadValue, ConfigError, integer, oneOf, optional, setting, text, type Setting } from './setting.js';
+
+export { ConfigError, type Reader, type Setting } from './setting.js';
+
+const MiB = 1024 * 1024;
+const zmqAddress = /^tcp:\/\/(\*|\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+):\d{1,5}$/;
+// Z85 (ZeroMQ RFC 32): 40 characters stand for the 32 bytes of a CURVE key.
+const z85Key = /^[0-9A-Za-z.\-:+=^!/*?&<>()[\]{}@%$#]{40}$/;
+
+/** Every setting of Panal, in the order in which the README lists them. */
+export const SETTINGS = {
+  PORT: integer(['broker', 'HTTP port; `0` takes a free one'], 3000, 0, 65_535),
+  HOST: text(['broker', 'HTTP address'], '127.0.0.1', /^[0-9A-Za-z.:-]+$/, 'a host name or address'),
+  ZMQ_BIND_ADDRESS: text(
+    ['broker', 'dispatch channel; the reply and bundle channels take the next two ports'],
+    'tcp://127.0.0.1:2000',
+    zmqAddress,
+    'of the form tcp://HOST:PORT',
+  ),
+  ZMQ_CONN_ADDRESS: text(
+    ['worker', "the broker's dispatch channel"],
+    'tcp://127.0.0.1:2000',
+    zmqAddress,
+    'of the form tcp://HOST:PORT',
+  ),
+  FAAS_DATA_DIR: setting(
+    ['both', 'all state; nothing is written elsewhere, but container images'],
+    '.panal/',
+    () => resolve('.panal'),
+    (path) => resolve(path),
+  ),
+  FAAS_SLOTS: setting(
+    ['worker', 'mini-workers: calls that run at once in this worker'],
+    'twice the cores',
+    () => 2 * availableParallelism(),
+    (value) => integer(['worker', ''], 1, 1, 4096).parse(value),
+  ),
+  FAAS_PRELOAD: oneOf(
+    ['worker', 'what is started ahead of calls: `none`, `runtime`, `function`'],
+    ['none', 'runtime', 'function'],
+    'runtime',
+  ),
+  FAAS_SANDBOX: oneOf(
+    ['worker', '`docker`, `process`, or `auto`: docker where an engine answers, else process'],
+    ['auto', 'docker', 'process'],
+    'auto',
+  ),
+  FAAS_AUTH: oneOf(
+    ['broker', '`open`: everybody acts as `public`; `required` is refused until there are users'],
+    ['open', 'required'],
+    'open',
+  ),
+  FAAS_DURABILITY: oneOf(
+    [
+      'broker',
+      '`fsync`: an accepted call is on disk before the client hears of it; `os`: written, not synced',
+    ],
+    ['fsync', 'os'],
+    'fsync',
+  ),
+  FAAS_MAX_BODY: integer(['broker', 'largest request body, in bytes'], MiB, 1024, 256 * MiB),
+  FAAS_MAX_BUNDLE: integer(['both', 'largest packed bundle, in bytes'], 64 * MiB, 1024, 4096 * MiB),
+  FAAS_MAX_BUNDLE_UNPACKED: integer(
+    ['both', 'largest unpacked bundle, in bytes'],
+    512 * MiB,
+    1024,
+    65_536 * MiB,
+  ),
+  FAAS_MAX_BUNDLE_ENTRIES: integer(['both', 'most entries in a bundle'], 20_000, 1, 1_000_000),
+  FAAS_MAX_OUTPUT: integer(['worker', 'largest output of a call, in bytes'], 6 * MiB, 1024, 256 * MiB),
+  FAAS_MAX_LOGS: integer(
+    ['worker', 'most bytes of logs kept of a call; the rest is cut'],
+    64 * 1024,
+    0,
+    16 * MiB,
+  ),
+  FAAS_MAX_QUEUE: integer(['broker', 'most calls that have not ended; past it 429'], 200_000, 1, 10_000_000),
+  FAAS_USER_CONCURRENCY: integer(['broker', 'most calls of one user that run at once'], 10, 1, 1_000_000),
+  FAAS_USER_QUEUE: integer(
+    ['broker', 'most calls of one user that have not ended; past it 429'],
+    10_000,
+    1,
+    10_000_000,
+  ),
+  FAAS_USER_FUNCTIONS: integer(['broker', 'most functions that one user stores'], 1000, 1, 10_000_000),
+  FAAS_USER_BYTES: integer(
+    ['broker', 'most bytes of packed bundles that one user stores'],
+    1024 * MiB,
+    1,
+    Number.MAX_SAFE_INTEGER,
+  ),
+  FAAS_TIMEOUT_MS: integer(['broker', "a function's `timeoutMs` where it sets none"], 60_000, 1, 3_600_000),
+  FAAS_MEMORY_MB: integer(['broker', "a function's `memoryMb` where it sets none"], 256, 6, 1_048_576),
+  FAAS_PIDS: integer(['broker', "a function's `pids` where it sets none"], 128, 4, 65_536),
+  FAAS_CPUS: integer(['broker', "a function's `cpus` where it sets none"], 1, 1, 1024),
+  FAAS_ATTEMPTS: integer(
+    ['broker', 'attempts in all when the platform fails (worker lost, image pull broke)'],
+    5,
+    1,
+    100,
+  ),
+  FAAS_BACKOFF_MS: integer(
+    ['broker', 'wait before the second attempt; twice that before each later one'],
+    5000,
+    0,
+    3_600_000,
+  ),
+  FAAS_HEARTBEAT_MS: integer(['broker', 'between heartbeats, both ways'], 1000, 10, 60_000),
+  FAAS_LEASE_MS: integer(['broker', 'silence after which the other side counts as lost'], 5000, 50, 600_000),
+  FAAS_GRACE_MS: integer(
+    ['both', 'how long running calls may end when the process stops'],
+    10_000,
+    0,
+    3_600_000,
+  ),
+  FAAS_PREPARE_TIMEOUT_MS: integer(
+    ['worker', 'longest pull of an image, and longest run of `dependencies`'],
+    600_000,
+    1000,
+    86_400_000,
+  ),
+  FAAS_SANDBOXES: setting<number | undefined>(
+    ['worker', 'most sandboxes that stand idle, ready for their next call'],
+    'twice the slots',
+    () => undefined,
+    (value) => integer(['worker', ''], 1, 0, 100_000).parse(value),
+  ),
+  FAAS_SANDBOX_MEMORY_MB: setting<number | undefined>(
+    ['worker', 'most memory that idle sandboxes may be entitled to together, in MiB'],
+    'half of the machine',
+    () => undefined,
+    (value) => integer(['worker', ''], 1, 0, 1_000_000_000).parse(value),
+  ),
+  FAAS_AGENT: oneOf(
+    ['worker', '`auto`: calls go through the agent where it is built; `off`: through the engine, slower'],
+    ['auto', 'off'],
+    'auto',
+  ),
+  FAAS_WORKERS: integer(['up', 'workers that `panal up` starts'], 1, 0, 64),
+  FAAS_LOG_LEVEL: oneOf(
+    ['both', 'least level that is logged'],
+    ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+    'info',
+  ),
+  FAAS_CURVE_SERVER_SECRET: optional(
+    ['broker', 'secret key of the broker (Z85); with it every channel is encrypted'],
+    z85Key,
+    'a Z85 key of 40 characters',
+  ),
+  FAAS_CURVE_SERVER_PUBLIC: optional(
+    ['both', 'public key of the broker (Z85)'],
+    z85Key,
+    'a Z85 key of 40 characters',
+  ),
+  FAAS_CURVE_CLIENT_SECRET: optional(
+    ['worker', 'secret key of the worker (Z85)'],
+    z85Key,
+    'a Z85 key of 40 characters',
+  ),
+  FAAS_CURVE_CLIENT_PUBLIC: optional(
+    ['both', 'public key of the worker (Z85); a broker with it lets in no other'],
+    z85Key,
+    'a Z85 key of 40 characters',
+  ),
+  FAAS_REQUIRE_DOCKER: oneOf(['test', '`1`: a container test that cannot run fails'], ['0', '1'], '0'),
+} satisfies Record<string, Setting<unknown>>;
+
+type Values = { [K in keyof typeof SETTINGS]: ReturnType<(typeof SETTINGS)[K]['parse']> };
+
+/** All settings with their values. */
+export type Config = Readonly<Values>;
+
+/**
+ * Reads every setting from the environment.
+ * @throws ConfigError on an ill-formed value, or a `FAAS_…` variable that does not exist (a misspelt setting would
+ * otherwise be ignored in silence).
+ */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  for (const name of Object.keys(env)) {
+    if (name.startsWith('FAAS_') && !Object.hasOwn(SETTINGS, name)) {
+      throw new ConfigError(`${name} is not a setting of Panal`);
+    }
+  }
+  const values = Object.entries(SETTINGS).map(([name, { parse }]) => {
+    try {
+      return [name, parse(env[name])];
+    } catch (error) {
+      if (!(error instanceof BadValue)) throw error;
+      // A secret that is ill-formed is a secret still.
+      const given = name.endsWith('_SECRET') ? '' : `, not ${JSON.stringify(env[name])}`;
+      throw new ConfigError(`${name} ${error.message}${given}`);
+    }
+  });
+  return Object.fromEntries(values) as Config;
+}

@@ -1,0 +1,176 @@
+import { z } from 'zod';
+import { ERROR_STATUS, type ErrorCode } from './errors.js';
+import { functionSpecSchema, INPUT_KINDS, lifecycleSchema } from './function.js';
+
+/** Version of the worker protocol. A broker refuses a worker of another. */
+export const PROTOCOL_VERSION = 1;
+
+const errorSchema = z.object({
+  code: z.enum(Object.keys(ERROR_STATUS) as [ErrorCode, ...ErrorCode[]]),
+  message: z.string(),
+});
+
+/** dispatch, worker → broker: I am here. Sent on connecting, and again to a broker that does not know the worker. */
+const hello = z.object({
+  type: z.literal('hello'),
+  protocol: z.int(),
+  worker: z.string().min(1).max(128),
+  host: z.string(),
+  slots: z.int().min(1).max(4096),
+  sandbox: z.enum(['docker', 'process']),
+  /** How calls reach their process: through the agent, the engine's API, or a plain child process. */
+  path: z.enum(['agent', 'engine', 'direct']),
+  /** Attempts this worker runs now, or holds an outcome of: the broker must not give them to another. */
+  leases: z.array(z.string()),
+});
+
+/** dispatch, worker → broker: the mini-worker `slot` is idle. One credit: at most one `invoke` answers it. */
+const ready = z.object({ type: z.literal('ready'), slot: z.int().min(0).max(4095) });
+
+/** dispatch, worker → broker: as many idle sandboxes stand here for `key` (a function id, or `runtime:IMAGE`). */
+const holds = z.object({ type: z.literal('holds'), key: z.string(), idle: z.int().min(0) });
+
+/** dispatch, both ways: still here. From a worker it renews the leases of all it runs. */
+const heartbeat = z.object({ type: z.literal('heartbeat') });
+
+/** dispatch, worker → broker: give me nothing more; I end what I run. */
+const drain = z.object({ type: z.literal('drain') });
+
+/** dispatch, worker → broker: I leave, and hold nothing any more. */
+const bye = z.object({ type: z.literal('bye') });
+
+/** dispatch, broker → worker: answers `hello`. */
+const welcome = z.object({
+  type: z.literal('welcome'),
+  protocol: z.int(),
+  /** Names this run of the broker: another one means that it restarted. */
+  broker: z.string(),
+  replyPort: z.int().min(1).max(65535),
+  bundlePort: z.int().min(1).max(65535),
+  heartbeatMs: z.int().min(1),
+  /** A side that heard nothing for this long takes the other for lost. */
+  leaseMs: z.int().min(1),
+  /** Whether the broker listens for HTTP or ZeroMQ beyond this machine. */
+  exposed: z.boolean(),
+});
+
+/** dispatch, broker → worker: answers `hello`; the worker stops. */
+const refuse = z.object({ type: z.literal('refuse'), message: z.string() });
+
+/** dispatch, broker → worker: I do not know you; say `hello`. */
+const who = z.object({ type: z.literal('who') });
+
+/** dispatch, broker → worker: run this attempt on `slot`. Parts: the input. */
+const invoke = z.object({
+  type: z.literal('invoke'),
+  lease: z.string(),
+  slot: z.int().min(0),
+  callNum: z.int().min(1),
+  attempt: z.int().min(1),
+  functionId: z.string(),
+  /** Only the first time that this worker, since its hello, gets a call of this function. */
+  spec: functionSpecSchema.optional(),
+  input: z.enum(INPUT_KINDS),
+});
+
+/** dispatch, broker → worker: stop this attempt; its outcome is still owed. */
+const cancel = z.object({ type: z.literal('cancel'), lease: z.string() });
+
+/**
+ * dispatch, broker → worker: somebody follows the logs of this attempt, or (`on` false) nobody does any more. Said
+ * again, it makes the worker begin again from the first byte.
+ */
+const follow = z.object({ type: z.literal('follow'), lease: z.string(), on: z.boolean() });
+
+/** dispatch, broker → worker: these outcomes are stored; forget them. */
+const ack = z.object({ type: z.literal('ack'), leases: z.array(z.string()) });
+
+/** dispatch, broker → worker: these functions are gone or replaced; sandboxes kept for them may go. */
+const retire = z.object({ type: z.literal('retire'), functionIds: z.array(z.string()) });
+
+/**
+ * reply, worker → broker: how an attempt ended. Parts: result, logs. Sent until acked.
+ * `platform`: the fault is Panal's (or its registry's), not the function's, so that the call may be tried again.
+ */
+const outcome = z.object({
+  type: z.literal('outcome'),
+  lease: z.string(),
+  callNum: z.int().min(1),
+  worker: z.string(),
+  status: z.enum(['DONE', 'FAILED', 'TIMEOUT', 'CANCELLED']),
+  platform: z.boolean(),
+  exitCode: z.int().optional(),
+  error: errorSchema.optional(),
+  start: lifecycleSchema.optional(),
+  /** Whether a sandbox that was started ahead served it. */
+  preloaded: z.boolean(),
+  /** The mini-worker that is idle again, as by `ready`: most calls need no second message. Not said when sent again. */
+  free: z.int().min(0).optional(),
+  /** Whether its sandbox stands idle again, and is to be counted among what the worker holds. */
+  kept: z.boolean().optional(),
+  /** Milliseconds: making the sandbox ready; running. */
+  prepareMs: z.number().min(0),
+  runMs: z.number().min(0),
+});
+
+/**
+ * reply, worker → broker: a piece of a running attempt's logs, only after `follow`: first what there was so far.
+ * `offset`: where in the attempt's logs it stands, in bytes. Parts: the piece.
+ */
+const log = z.object({
+  type: z.literal('log'),
+  lease: z.string(),
+  callNum: z.int().min(1),
+  offset: z.int().min(0),
+});
+
+/** bundle, worker → broker: send me these bytes. Several may be under way: that is the credit. */
+const fetchChunk = z.object({
+  type: z.literal('fetch'),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  offset: z.int().min(0),
+  length: z
+    .int()
+    .min(1)
+    .max(1024 * 1024),
+});
+
+/** bundle, broker → worker: the bytes asked for (fewer at the end of the bundle), or none if it is not there. */
+const chunk = z.object({
+  type: z.literal('chunk'),
+  sha256: z.string(),
+  offset: z.int().min(0),
+  size: z.int().min(0),
+  found: z.boolean(),
+});
+
+export const workerMessageSchema = z.discriminatedUnion('type', [hello, ready, holds, heartbeat, drain, bye]);
+export const brokerMessageSchema = z.discriminatedUnion('type', [
+  welcome,
+  refuse,
+  who,
+  invoke,
+  cancel,
+  follow,
+  ack,
+  retire,
+  heartbeat,
+]);
+export const replyMessageSchema = z.discriminatedUnion('type', [outcome, log]);
+export const bundleRequestSchema = fetchChunk;
+export const bundleReplySchema = chunk;
+
+/** What a worker says on the dispatch channel. */
+export type WorkerMessage = z.infer<typeof workerMessageSchema>;
+/** What a broker says on the dispatch channel. */
+export type BrokerMessage = z.infer<typeof brokerMessageSchema>;
+/** What a worker says on the reply channel. */
+export type ReplyMessage = z.infer<typeof replyMessageSchema>;
+export type BundleRequest = z.infer<typeof bundleRequestSchema>;
+export type BundleReply = z.infer<typeof bundleReplySchema>;
+
+export type Hello = z.infer<typeof hello>;
+export type Welcome = z.infer<typeof welcome>;
+export type Invoke = z.infer<typeof invoke>;
+export type Outcome = z.infer<typeof outcome>;
+export type LogPiece = z.infer<typeof log>;

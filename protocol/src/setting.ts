@@ -1,0 +1,100 @@
+/** Which process reads a setting. `test` ones are read by the test run and ignored by the others. */
+export type Reader = 'broker' | 'worker' | 'both' | 'up' | 'test';
+
+/** One environment variable: who reads it, what it means, and how its text becomes a value. */
+export interface Setting<T> {
+  reader: Reader;
+  /** As the README's table says it. */
+  meaning: string;
+  /** The default as people read it. */
+  shown: string;
+  parse: (text: string | undefined) => T;
+}
+
+/** A variable that is unknown or ill-formed. Its message names the variable and is all a user needs to see. */
+export class ConfigError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'ConfigError';
+  }
+}
+
+/** Thrown by a parser; the reader of the environment adds the variable's name. */
+export class BadValue extends Error {}
+
+type Describe = [reader: Reader, meaning: string];
+
+export function setting<T>(
+  [reader, meaning]: Describe,
+  shown: string,
+  fallback: () => T,
+  parse: (text: string) => T,
+): Setting<T> {
+  return {
+    reader,
+    meaning,
+    shown,
+    parse: (text) => (text === undefined || text === '' ? fallback() : parse(text)),
+  };
+}
+
+export function integer(about: Describe, fallback: number, min: number, max: number): Setting<number> {
+  return setting(
+    about,
+    String(fallback),
+    () => fallback,
+    (text) => {
+      const value = Number(text);
+      if (!/^\d+$/.test(text) || value < min || value > max) {
+        throw new BadValue(`must be a whole number from ${min} to ${max}`);
+      }
+      return value;
+    },
+  );
+}
+
+export function oneOf<const T extends string>(
+  about: Describe,
+  values: readonly T[],
+  fallback: NoInfer<T>,
+): Setting<T> {
+  return setting<T>(
+    about,
+    fallback,
+    () => fallback,
+    (text) => {
+      const value = values.find((each) => each === text);
+      if (value === undefined) throw new BadValue(`must be one of ${values.join(', ')}`);
+      return value;
+    },
+  );
+}
+
+export function text(
+  about: Describe,
+  fallback: string,
+  pattern = /^[^\0]*$/,
+  form = 'text',
+): Setting<string> {
+  return setting(
+    about,
+    fallback,
+    () => fallback,
+    (value) => {
+      if (!pattern.test(value)) throw new BadValue(`must be ${form}`);
+      return value;
+    },
+  );
+}
+
+export function optional(about: Describe, pattern: RegExp, form: string): Setting<string | undefined> {
+  return setting<string | undefined>(
+    about,
+    '',
+    () => undefined,
+    (value) => {
+      if (!pattern.test(value)) throw new BadValue(`must be ${form}`);
+      return value;
+    },
+  );
+}

@@ -1,0 +1,182 @@
+/**
+ * What `npm start` and `npm test` do first: install and build whatever is missing or out of date. Costs a few
+ * milliseconds when nothing is. Uses nothing but Node.js, for nothing else may be there yet.
+ */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+export const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+const OLDEST_NODE = [20, 19];
+const INSTALL_STAMP = join(ROOT, 'node_modules', '.panal-stamp');
+const BUILD_STAMP = join(ROOT, 'node_modules', '.panal-build-stamp');
+const AGENT = join(ROOT, 'runtimes', 'agent');
+const LOCK_POLL_MS = 100;
+
+/** Leaves the checkout installed and built, and returns true; or says what is wrong, and returns false. */
+export async function setUp() {
+  try {
+    requireNode();
+    if (!isInstalled() || !isBuilt()) await locked(installAndBuild);
+    // A compiler may have come since the last build.
+    else if (!existsSync(join(AGENT, 'build', 'agent'))) buildAgent();
+    return true;
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    say(error.message);
+    return false;
+  }
+}
+
+/** What a user can mend; the message says it all. */
+class SetupError extends Error {}
+
+function requireNode() {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  const [oldestMajor, oldestMinor] = OLDEST_NODE;
+  if (major > oldestMajor || (major === oldestMajor && minor >= oldestMinor)) return;
+  throw new SetupError(`needs Node.js ${OLDEST_NODE.join('.')} or newer; this is ${process.versions.node}`);
+}
+
+function installAndBuild() {
+  if (!isInstalled()) install();
+  if (!isBuilt()) build();
+}
+
+function isInstalled() {
+  return isStamped(INSTALL_STAMP, lockFileHash());
+}
+
+function isBuilt() {
+  return workspaces().every(hasOutput) && isStamped(BUILD_STAMP, sourcesHash());
+}
+
+function hasOutput(workspace) {
+  return existsSync(join(ROOT, workspace, 'dist'));
+}
+
+function install() {
+  say('installing dependencies');
+  // The compiler is a development dependency; NODE_ENV=production would leave it out.
+  run('npm', ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error']);
+  writeFileSync(INSTALL_STAMP, lockFileHash());
+}
+
+function build() {
+  say('building');
+  const hash = sourcesHash();
+  // The compiler trusts its notes of the last build, and would not make a removed folder again.
+  const force = workspaces().every(hasOutput) ? [] : ['--force'];
+  run(process.execPath, [join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'), '-b', ...force]);
+  buildAgent();
+  writeFileSync(BUILD_STAMP, hash);
+}
+
+/** Fails nothing: without a compiler there is no agent, and everything works, slower. */
+function buildAgent() {
+  spawnSync(process.execPath, [join(AGENT, 'build.mjs')], { cwd: ROOT, stdio: ['ignore', 2, 2] });
+}
+
+function workspaces() {
+  return JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).workspaces;
+}
+
+function lockFileHash() {
+  return createHash('sha256')
+    .update(readFileSync(join(ROOT, 'package-lock.json')))
+    .digest('hex');
+}
+
+/** Names, sizes and times of all that a build reads: reading them all would take longer than to look. */
+function sourcesHash() {
+  const hash = createHash('sha256');
+  const add = (path) => {
+    const { size, mtimeMs } = statSync(path);
+    hash.update(`${path} ${size} ${mtimeMs}\n`);
+  };
+  for (const name of ['tsconfig.json', 'tsconfig.base.json']) add(join(ROOT, name));
+  for (const name of workspaces()) {
+    add(join(ROOT, name, 'package.json'));
+    add(join(ROOT, name, 'tsconfig.json'));
+    for (const path of filesBelow(join(ROOT, name, 'src'))) add(path);
+  }
+  for (const path of filesBelow(AGENT)) if (!path.startsWith(join(AGENT, 'build/'))) add(path);
+  return hash.digest('hex');
+}
+
+function filesBelow(folder) {
+  return readdirSync(folder, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
+    .sort();
+}
+
+function isStamped(stamp, value) {
+  return existsSync(stamp) && readFileSync(stamp, 'utf8') === value;
+}
+
+/**
+ * Runs `work` while no other command of this checkout does. The lock is a link whose target is its holder's process
+ * number: it is made in one step, and one that was left behind by a killed command is told by its number.
+ */
+async function locked(work) {
+  const folder = join(ROOT, '.panal');
+  const lock = join(folder, 'setup.lock');
+  mkdirSync(folder, { recursive: true });
+  for (let waited = false; !take(lock); waited = true) {
+    if (!waited) say('waiting for another command that installs or builds');
+    await pause(LOCK_POLL_MS);
+  }
+  try {
+    work();
+  } finally {
+    rmSync(lock, { force: true });
+  }
+}
+
+function take(lock) {
+  try {
+    symlinkSync(String(process.pid), lock);
+    return true;
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error;
+    if (holderLives(lock)) return false;
+    rmSync(lock, { force: true });
+    return take(lock);
+  }
+}
+
+function holderLives(lock) {
+  try {
+    process.kill(Number(readlinkSync(lock)), 0);
+    return true;
+  } catch (error) {
+    // ENOENT: it was released just now.
+    return error.code !== 'ESRCH' && error.code !== 'ENOENT';
+  }
+}
+
+function run(command, args) {
+  // What a tool reports goes to stderr, so that stdout is the command's own.
+  const { status, error } = spawnSync(command, args, { cwd: ROOT, stdio: ['ignore', 2, 2] });
+  if (status === 0) return;
+  throw new SetupError(`failed: ${[command, ...args].join(' ')}${error ? ` (${error.message})` : ''}`);
+}
+
+function say(text) {
+  console.error(`panal: ${text}`);
+}

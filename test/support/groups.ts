@@ -1,0 +1,49 @@
+import { execFileSync } from 'node:child_process';
+import { request } from 'node:http';
+
+/** Whether a container engine answers on its usual socket. */
+async function engineAnswers(): Promise<boolean> {
+  const socketPath = (process.env.DOCKER_HOST ?? '').replace(/^unix:\/\//, '') || '/var/run/docker.sock';
+  return await new Promise((resolve) => {
+    const ping = request({ socketPath, path: '/_ping', timeout: 5000 }, (response) => {
+      response.resume();
+      resolve(response.statusCode === 200);
+    });
+    ping.on('timeout', () => ping.destroy());
+    ping.on('error', () => resolve(false));
+    ping.end();
+  });
+}
+
+function commandWorks(command: string, ...args: string[]): boolean {
+  try {
+    execFileSync(command, args, { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** `describe`, or where the machine lacks what the group needs, a left-out group that says so in its title. */
+function group(
+  available: boolean,
+  lacking: string,
+): (title: string, body: (this: Mocha.Suite) => void) => void {
+  if (available) return describe;
+  return (title, body) => describe.skip(`${title} (left out: ${lacking})`, body);
+}
+
+const engine = await engineAnswers();
+if (!engine && process.env.FAAS_REQUIRE_DOCKER === '1') {
+  throw new Error('FAAS_REQUIRE_DOCKER=1, but no container engine answers');
+}
+
+/** Groups of tests that need a container engine. */
+export const withEngine = group(engine, 'no container engine answers');
+/** Groups of tests that need bubblewrap. */
+export const withBubblewrap = group(
+  commandWorks('bwrap', '--ro-bind', '/', '/', 'true'),
+  'bubblewrap is not installed or not allowed',
+);
+/** Groups of tests that need a C compiler. */
+export const withCompiler = group(commandWorks('cc', '--version'), 'no C compiler is installed');
