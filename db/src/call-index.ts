@@ -1,0 +1,62 @@
+import { CALL_STATUSES, isSettled, type CallStatus } from '@panal/protocol';
+import { encodeCall } from './call-codec.js';
+import type { Write } from './group-commit.js';
+import { keyOf, under, upTo, type Range } from './keys.js';
+import type { CallRecord } from './records.js';
+import type { CallQuery } from './store.js';
+
+/** The status of every stored call that is not settled. */
+const UNSETTLED: CallStatus = 'PENDING';
+const UNSETTLED_KEY = keyOf('call-by-status', UNSETTLED);
+
+/** The entries of every unsettled call, by owner. */
+export const UNSETTLED_ENTRIES = under(UNSETTLED_KEY);
+
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * What a call that is not settled writes: all that is kept of it, also when it was stored before, so that it depends on
+ * no earlier write. It is kept as PENDING also while an attempt runs, for the store outlives attempts.
+ */
+export function writesOfUnsettled(call: CallRecord): Write[] {
+  if (isSettled(call.status)) throw new TypeError(`an unsettled call cannot be ${call.status}`);
+  const stored = call.status === UNSETTLED ? call : { ...call, status: UNSETTLED };
+  return [[callKey(call), encodeCall(stored)], ...entries(call, UNSETTLED, NOTHING)];
+}
+
+/** What a call that ended writes, whether or not it was stored before. */
+export function writesOfSettled(call: CallRecord): Write[] {
+  if (!isSettled(call.status)) throw new TypeError(`a settled call cannot be ${call.status}`);
+  return [
+    [callKey(call), encodeCall(call)],
+    ...entries(call, call.status, NOTHING),
+    ...entries(call, UNSETTLED, undefined),
+  ];
+}
+
+/** The part of the index that answers a query by status, function or both: keys that end in call numbers. */
+export function rangesOf({ owner, before, status, funcName }: CallQuery): Range[] {
+  if (funcName !== undefined) {
+    const statuses = status === undefined ? CALL_STATUSES : [status];
+    return statuses.map((each) => upTo(keyOf('call-by-function', owner, funcName, each), before));
+  }
+  if (status !== undefined) return [upTo(keyOf('call-by-status', status, owner), before)];
+  return [upTo(keyOf('call', owner), before)];
+}
+
+/** The key of the call that one of `UNSETTLED_ENTRIES` stands for: the two end in the same parts. */
+export function callKeyOf(entry: string): string {
+  return keyOf('call') + entry.slice(UNSETTLED_KEY.length);
+}
+
+function callKey({ owner, callNum }: CallRecord): string {
+  return keyOf('call', owner, callNum);
+}
+
+function entries(call: CallRecord, status: CallStatus, value: Uint8Array | undefined): Write[] {
+  const { owner, funcName, callNum } = call;
+  return [
+    [keyOf('call-by-status', status, owner, callNum), value],
+    [keyOf('call-by-function', owner, funcName, status, callNum), value],
+  ];
+}

@@ -1,0 +1,72 @@
+import { PanalError } from '@panal/protocol';
+import { Level } from 'level';
+import type { WriteBatch } from './group-commit.js';
+
+/** A LevelDB folder. */
+export type Database = Level<string, Uint8Array>;
+
+/** A view of a database at one moment. */
+export type Snapshot = ReturnType<Database['snapshot']>;
+
+/** A LevelDB folder that is not yet opened. It must be opened in the turn in which it is made. */
+export function levelDatabase(location: string): Database {
+  return new Level<string, Uint8Array>(location, { keyEncoding: 'utf8', valueEncoding: 'view' });
+}
+
+/** @throws PanalError `STORE_UNAVAILABLE` that names the folder, and says why it cannot be opened. */
+export async function openDatabase(database: Database): Promise<void> {
+  try {
+    await database.open();
+  } catch (cause) {
+    const reason = explain(cause instanceof Error ? cause.cause : cause);
+    throw new PanalError(
+      'STORE_UNAVAILABLE',
+      `the store in ${database.location} cannot be opened: ${reason}`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/**
+ * Writes to an open database. After a failure it opens the database anew before it writes again: LevelDB goes on
+ * behind the torn record which a full disk leaves in its log, acknowledges what follows, and drops it all when it
+ * next reads that log. While it is opened anew, and until that succeeds, reads fail too.
+ */
+export function batchWriter(database: Database): WriteBatch {
+  let torn = false;
+  return async (writes, sync) => {
+    if (torn) {
+      await database.close();
+      await database.open();
+    }
+    torn = true;
+    // A chained batch: an array batch copies every operation, and keeps the event loop twice as long.
+    const batch = database.batch();
+    for (const [key, value] of writes) {
+      if (value === undefined) batch.del(key);
+      else batch.put(key, value);
+    }
+    await batch.write({ sync });
+    torn = false;
+  };
+}
+
+/** What a client hears where LevelDB failed; any other error as it is. */
+export function readFailure(error: unknown): unknown {
+  return codeOf(error).startsWith('LEVEL_')
+    ? new PanalError('STORE_UNAVAILABLE', 'the store cannot be read', { cause: error })
+    : error;
+}
+
+function explain(error: unknown): string {
+  const code = codeOf(error);
+  if (code === 'LEVEL_LOCKED') return 'another process has it open';
+  const message = error instanceof Error ? error.message : String(error);
+  return code === 'LEVEL_CORRUPTION' ? `it is damaged (${message})` : message;
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}

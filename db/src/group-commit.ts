@@ -1,0 +1,115 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { PanalError } from '@panal/protocol';
+
+/** What becomes of a key: a new value, or none. */
+export type Write = readonly [key: string, value: Uint8Array | undefined];
+
+/** Writes all of `writes` or none, and with `sync` not before they are on disk. */
+export type WriteBatch = (
+  writes: ReadonlyMap<string, Uint8Array | undefined>,
+  sync: boolean,
+) => Promise<void>;
+
+/**
+ * When a write has to be stored: `sync` on disk, `os` with the operating system, `lazy` with the operating system too,
+ * but it waits a moment for other writes to go with, for nobody waits for it.
+ */
+export type Urgency = 'sync' | 'os' | 'lazy';
+
+/** How long a lazy write waits for company, in ms. */
+const LAZY_MS = 5;
+
+/** A batch takes no further writer once it has so many writes, or bytes: it bounds how long others wait for it. */
+const MAX_WRITES = 1024;
+const MAX_BYTES = 1024 * 1024;
+
+/** Writes of one or more writers that share a commit. A later write of a key replaces an earlier one. */
+class Batch {
+  readonly writes = new Map<string, Uint8Array | undefined>();
+  readonly done: Promise<void>;
+  resolve: () => void = () => undefined;
+  reject: (error: PanalError) => void = () => undefined;
+  sync = false;
+  #bytes = 0;
+
+  constructor() {
+    this.done = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+  }
+
+  add(writes: Iterable<Write>, sync: boolean): void {
+    for (const [key, value] of writes) {
+      this.writes.set(key, value);
+      this.#bytes += key.length + (value?.byteLength ?? 0);
+    }
+    this.sync ||= sync;
+  }
+
+  get full(): boolean {
+    return this.writes.size >= MAX_WRITES || this.#bytes >= MAX_BYTES;
+  }
+}
+
+/**
+ * Lets writes that arrive together share one commit, for an fsync costs the same for one as for hundreds. Batches are
+ * written one after the other, in the order of arrival; while one is being written, the next collects.
+ */
+export class GroupCommit {
+  readonly #write: WriteBatch;
+  /** Oldest first; only the last one collects. */
+  readonly #waiting: Batch[] = [];
+  #running: Promise<void> | undefined;
+  #lazy: NodeJS.Timeout | undefined;
+
+  constructor(write: WriteBatch) {
+    this.#write = write;
+  }
+
+  /**
+   * Resolves once `writes` are stored, all or none. A batch is synced when any of its writers asks for it; the others
+   * ride along.
+   * @throws PanalError `STORE_UNAVAILABLE` when the batch could not be written.
+   */
+  async commit(writes: Iterable<Write>, urgency: Urgency): Promise<void> {
+    let batch = this.#waiting.at(-1);
+    if (batch === undefined || batch.full) {
+      batch = new Batch();
+      this.#waiting.push(batch);
+    }
+    batch.add(writes, urgency === 'sync');
+    if (urgency === 'lazy' && !batch.full) this.#lazy ??= setTimeout(() => this.#start(), LAZY_MS);
+    else this.#start();
+    await batch.done;
+  }
+
+  /** Resolves when nothing is waiting or being written. */
+  async idle(): Promise<void> {
+    this.#start();
+    await this.#running;
+  }
+
+  #start(): void {
+    clearTimeout(this.#lazy);
+    this.#lazy = undefined;
+    // Another batch may have taken the lazy ones along.
+    if (this.#waiting.length > 0) this.#running ??= this.#run();
+  }
+
+  async #run(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      // What else arrives in this turn of the event loop, say from those whom the last batch held up, comes along.
+      await turn();
+      const batch = this.#waiting.shift();
+      if (batch === undefined) break;
+      try {
+        await this.#write(batch.writes, batch.sync);
+        batch.resolve();
+      } catch (cause) {
+        batch.reject(new PanalError('STORE_UNAVAILABLE', 'the store cannot write', { cause }));
+      }
+    }
+    this.#running = undefined;
+  }
+}

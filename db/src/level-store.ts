@@ -1,0 +1,266 @@
+import { isSettled } from '@panal/protocol';
+import { decodeCall } from './call-codec.js';
+import { callKeyOf, rangesOf, UNSETTLED_ENTRIES, writesOfSettled, writesOfUnsettled } from './call-index.js';
+import { levelDatabase, type Database, type Snapshot } from './database.js';
+import { writesOfFunction, writesOfKept, writesOfRemoval, writesOfVersionRemoval } from './function-index.js';
+import type { Write, Urgency } from './group-commit.js';
+import { KeyedLock } from './keyed-lock.js';
+import { keyOf, nameOf, numberOf, under } from './keys.js';
+import { Medium } from './medium.js';
+import { decodeValue, encodeJson, jsonDecoder } from './record-codec.js';
+import type { CallRecord, FunctionRecord, RuntimeRecord, UserRecord, VersionRecord } from './records.js';
+import {
+  callNumberSchema,
+  functionRecordSchema,
+  runtimeRecordSchema,
+  userRecordSchema,
+  versionRecordSchema,
+} from './schemas.js';
+import type { CallQuery, NameQuery, Store, Usage } from './store.js';
+import { LEAVING_USERS, rangesOfOwner, writesOfLeaving } from './user-index.js';
+
+export interface LevelStoreOptions {
+  /** Whether a write is on disk (fsync) when its promise resolves, or with the operating system. */
+  sync: boolean;
+  /** Makes the database of a folder: LevelDB by default. */
+  database?: (location: string) => Database;
+}
+
+/** Calls read at once when a broker takes up where it left. */
+const RECOVERY_PAGE = 256;
+
+/** Keys, and functions, removed at once with what a user owned. */
+const REMOVAL_PAGE = 1000;
+const REMOVAL_FUNCTIONS = 100;
+
+const LAST_CALL = keyOf('last-call');
+
+/**
+ * A store in one LevelDB folder, which one process at a time can open. `keys.ts` has the layout.
+ * A record that cannot be understood is `PanalError` `INTERNAL`; its cause names the key.
+ */
+export class LevelStore implements Store {
+  readonly #medium: Medium;
+  readonly #lock = new KeyedLock();
+  /** Highest call number that came by, written with every call. */
+  #lastCallNum = 0;
+
+  /** @param location is made where it is missing, with the folders above it. */
+  constructor(location: string, { sync, database = levelDatabase }: LevelStoreOptions) {
+    this.#medium = new Medium({ makeDatabase: () => database(location), sync });
+  }
+
+  async open(): Promise<void> {
+    await this.#medium.open(async () => {
+      this.#lastCallNum = await this.lastCallNum();
+      for (const key of await this.#medium.keys(LEAVING_USERS)) await this.#removeOwned(nameOf(key));
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#medium.close();
+  }
+
+  async getUser(name: string): Promise<UserRecord | undefined> {
+    return await this.#medium.getJson(keyOf('user', name), userRecordSchema);
+  }
+
+  async addUser(user: UserRecord): Promise<boolean> {
+    return await this.#lock.run(keyOf('user', user.name), async () => {
+      if ((await this.getUser(user.name)) !== undefined) return false;
+      await this.putUser(user);
+      return true;
+    });
+  }
+
+  async putUser(user: UserRecord): Promise<void> {
+    await this.#medium.commit([[keyOf('user', user.name), encodeJson(user)]]);
+  }
+
+  async deleteUser(name: string): Promise<void> {
+    // Under the lock, so that a user of this name is added only when nothing is left of the one before.
+    await this.#lock.run(keyOf('user', name), async () => {
+      await this.#medium.commit(writesOfLeaving(name));
+      await this.#removeOwned(name);
+    });
+  }
+
+  async getRuntime(owner: string, name: string): Promise<RuntimeRecord | undefined> {
+    return await this.#medium.getJson(keyOf('runtime', owner, name), runtimeRecordSchema);
+  }
+
+  async putRuntime(runtime: RuntimeRecord): Promise<void> {
+    await this.#medium.commit([[keyOf('runtime', runtime.owner, runtime.name), encodeJson(runtime)]]);
+  }
+
+  async deleteRuntime(owner: string, name: string): Promise<void> {
+    await this.#medium.commit([[keyOf('runtime', owner, name), undefined]]);
+  }
+
+  async listRuntimes(owner: string): Promise<string[]> {
+    return (await this.#medium.keys(under(keyOf('runtime', owner)))).map(nameOf);
+  }
+
+  async isRuntimeUsed(owner: string, runtimeOwner: string, name: string): Promise<boolean> {
+    return await this.#medium.hasAny(under(keyOf('uses-runtime', owner, runtimeOwner, name)));
+  }
+
+  async getFunction(owner: string, name: string): Promise<FunctionRecord | undefined> {
+    return await this.#medium.getJson(keyOf('function', owner, name), functionRecordSchema);
+  }
+
+  async getVersion(owner: string, name: string, version: number): Promise<VersionRecord | undefined> {
+    return await this.#medium.getJson(keyOf('version', owner, name, version), versionRecordSchema);
+  }
+
+  async putFunction(record: FunctionRecord, version?: VersionRecord): Promise<void> {
+    await this.#lock.run(keyOf('function', record.owner, record.name), () =>
+      this.#medium.commit(writesOfFunction(record, version)),
+    );
+  }
+
+  async deleteFunction(owner: string, name: string): Promise<void> {
+    // Under the lock no version is written between reading which there are and removing them.
+    await this.#lock.run(keyOf('function', owner, name), async () => {
+      const numbers = await this.listVersions(owner, name);
+      const versions = await Promise.all(numbers.map((number) => this.getVersion(owner, name, number)));
+      const present = versions.filter((version) => version !== undefined);
+      await this.#medium.commit(writesOfRemoval(owner, name, present));
+    });
+  }
+
+  async deleteVersion(owner: string, name: string, version: number): Promise<void> {
+    await this.#lock.run(keyOf('function', owner, name), async () => {
+      const record = await this.getVersion(owner, name, version);
+      if (record !== undefined) await this.#medium.commit(writesOfVersionRemoval(record));
+    });
+  }
+
+  async listFunctions({ owner, after, limit }: NameQuery): Promise<string[]> {
+    const { gte, lt } = under(keyOf('function', owner));
+    const range = after === undefined ? { gte, lt } : { gt: keyOf('function', owner, after), lt };
+    return (await this.#medium.keys(range, limit)).map(nameOf);
+  }
+
+  async listVersions(owner: string, name: string): Promise<number[]> {
+    return (await this.#medium.keys(under(keyOf('version', owner, name)))).map(numberOf);
+  }
+
+  async isBundleUsed(sha256: string, owner?: string): Promise<boolean> {
+    const parts = owner === undefined ? [sha256] : [sha256, owner];
+    return await this.#medium.hasAny(under(keyOf('uses-bundle', ...parts)));
+  }
+
+  async usageOf(owner: string): Promise<Usage> {
+    const functions = (await this.#medium.keys(under(keyOf('function', owner)))).length;
+    const decoder = jsonDecoder(versionRecordSchema);
+    return await this.#medium.read(async (database) => {
+      const bundles = new Map<string, number>();
+      for await (const [key, value] of database.iterator(under(keyOf('version', owner)))) {
+        const { spec } = decodeValue(key, value, decoder);
+        if (spec.kind === 'runtime') bundles.set(spec.bundle.sha256, spec.bundle.size);
+      }
+      return { functions, bytes: [...bundles.values()].reduce((sum, size) => sum + size, 0) };
+    });
+  }
+
+  async keepVersion(version: VersionRecord): Promise<void> {
+    await this.#medium.commit(writesOfKept(version));
+  }
+
+  async getKeptVersion(id: string): Promise<VersionRecord | undefined> {
+    return await this.#medium.getJson(keyOf('kept-version', id), versionRecordSchema);
+  }
+
+  async listKeptVersions(): Promise<string[]> {
+    return (await this.#medium.keys(under(keyOf('kept-version')))).map(nameOf);
+  }
+
+  async forgetKeptVersion(id: string): Promise<void> {
+    const version = await this.getKeptVersion(id);
+    if (version !== undefined) await this.#medium.commit(writesOfKept(version, { gone: true }));
+  }
+
+  async lastCallNum(): Promise<number> {
+    return (await this.#medium.getJson(LAST_CALL, callNumberSchema)) ?? 0;
+  }
+
+  async acceptCall(call: CallRecord, { lazy = false }: { lazy?: boolean } = {}): Promise<void> {
+    await this.#commitCall(call, writesOfUnsettled(call), lazy ? 'lazy' : 'sync');
+  }
+
+  async updateCall(call: CallRecord): Promise<void> {
+    await this.#commitCall(call, writesOfUnsettled(call), 'sync');
+  }
+
+  async settleCall(call: CallRecord, { sync = true }: { sync?: boolean } = {}): Promise<void> {
+    await this.#commitCall(call, writesOfSettled(call), sync ? 'sync' : 'os');
+  }
+
+  async getCall(owner: string, callNum: number): Promise<CallRecord | undefined> {
+    return await this.#medium.get(keyOf('call', owner, callNum), decodeCall);
+  }
+
+  async listCalls(query: CallQuery): Promise<CallRecord[]> {
+    return await this.#medium.read(async (database) => {
+      // Of one moment, so that a call that settles meanwhile is neither missed nor seen twice.
+      const snapshot = database.snapshot();
+      try {
+        const options = { reverse: true, limit: query.limit, snapshot };
+        const found = await Promise.all(
+          rangesOf(query).map((range) => database.keys({ ...range, ...options }).all()),
+        );
+        const newest = found
+          .flat()
+          .map(numberOf)
+          .sort((a, b) => b - a)
+          .slice(0, query.limit);
+        const keys = newest.map((callNum) => keyOf('call', query.owner, callNum));
+        return await readCalls(database, keys, snapshot);
+      } finally {
+        await snapshot.close();
+      }
+    });
+  }
+
+  async *unsettledCalls(): AsyncGenerator<CallRecord> {
+    const entries = await this.#medium.keys(UNSETTLED_ENTRIES);
+    const calls = entries.map((entry) => ({ callNum: numberOf(entry), key: callKeyOf(entry) }));
+    calls.sort((a, b) => a.callNum - b.callNum);
+    for (let start = 0; start < calls.length; start += RECOVERY_PAGE) {
+      const keys = calls.slice(start, start + RECOVERY_PAGE).map(({ key }) => key);
+      const page = await this.#medium.read((database) => readCalls(database, keys));
+      // Some may have settled since the entries were read.
+      yield* page.filter(({ status }) => !isSettled(status));
+    }
+  }
+
+  /** Removes what a user owned who is leaving, in pages, and then the note that it is. */
+  async #removeOwned(owner: string): Promise<void> {
+    for (let names; (names = await this.listFunctions({ owner, limit: REMOVAL_FUNCTIONS })).length > 0;) {
+      await Promise.all(names.map((name) => this.deleteFunction(owner, name)));
+    }
+    for (const range of rangesOfOwner(owner)) {
+      for (let keys; (keys = await this.#medium.keys(range, REMOVAL_PAGE)).length > 0;) {
+        await this.#medium.commit(keys.map((key) => [key, undefined]));
+      }
+    }
+    await this.#medium.commit(writesOfLeaving(owner, { gone: true }));
+  }
+
+  async #commitCall(call: CallRecord, writes: Write[], urgency: Urgency): Promise<void> {
+    this.#lastCallNum = Math.max(this.#lastCallNum, call.callNum);
+    // Each time, also when it is not new: the commit that should have written it may have failed.
+    writes.push([LAST_CALL, encodeJson(this.#lastCallNum)]);
+    await this.#medium.commit(writes, urgency);
+  }
+}
+
+/** The calls at `keys`, in their order, without those that are not there. */
+async function readCalls(database: Database, keys: string[], snapshot?: Snapshot): Promise<CallRecord[]> {
+  const values: (Uint8Array | undefined)[] = await database.getMany(keys, { snapshot });
+  return keys.flatMap((key, index) => {
+    const value = values[index];
+    return value === undefined ? [] : [decodeValue(key, value, decodeCall)];
+  });
+}

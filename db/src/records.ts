@@ -1,0 +1,108 @@
+import type {
+  CallError,
+  CallStatus,
+  FunctionSettings,
+  FunctionSpec,
+  InputKind,
+  Lifecycle,
+  RuntimeSpec,
+} from '@panal/protocol';
+
+/** A runtime of an owner. */
+export interface RuntimeRecord extends RuntimeSpec {
+  owner: string;
+  /** Epoch ms. */
+  createdAt: number;
+  updatedAt: number;
+}
+
+/** A function: the name that calls use, and which version it stands for now. */
+export interface FunctionRecord {
+  owner: string;
+  name: string;
+  activeVersion: number;
+  /** Highest version ever given out, so that a number is never used twice. */
+  latestVersion: number;
+  createdAt: number;
+  updatedAt: number;
+}
+
+/** One immutable version of a function. */
+export interface VersionRecord {
+  /** What a worker needs, with the broker's defaults filled in. */
+  spec: FunctionSpec;
+  /** What the owner set, without defaults. */
+  settings: FunctionSettings;
+  /** Owner of the runtime used: the function's own, or `SYSTEM_OWNER`. */
+  runtimeOwner?: string;
+  createdAt: number;
+}
+
+/** Milliseconds spent in each phase of a call; `queued` is all the time in which no worker had it. */
+export interface CallTimings {
+  queued: number;
+  prepare: number;
+  run: number;
+  total: number;
+}
+
+/** All that is known of a call. */
+export interface CallRecord {
+  /** From 1, counting over all owners. */
+  callNum: number;
+  owner: string;
+  funcName: string;
+  version: number;
+  /** `FunctionSpec.id` of the version it was accepted with. */
+  functionId: string;
+  input: InputKind;
+  params: Uint8Array;
+  status: CallStatus;
+  /** Attempts begun so far. */
+  attempts: number;
+  /** Epoch ms. */
+  acceptedAt: number;
+  /** Epoch ms before which no attempt starts (back-off). */
+  notBefore?: number;
+  settledAt?: number;
+  result?: Uint8Array;
+  /** stderr, capped, with a marker where it was cut. */
+  logs?: Uint8Array;
+  exitCode?: number;
+  error?: CallError;
+  worker?: string;
+  start?: Lifecycle;
+  preloaded?: boolean;
+  timings?: CallTimings;
+}
+
+/** A password as it is kept: stretched by scrypt (RFC 7914), with what is needed to do it again. Bytes in base64. */
+export interface PasswordRecord {
+  /** Cost, block size and parallelisation. */
+  N: number;
+  r: number;
+  p: number;
+  salt: string;
+  hash: string;
+}
+
+/** What a token says, which is all that is needed to issue the same one again. The token itself is not kept. */
+export interface TokenRecord {
+  id: string;
+  /** Epoch seconds, as in a JWT. */
+  issuedAt: number;
+  expiresAt: number;
+}
+
+/** Whoever has a name and a password. The user's name is the owner of all that it makes. */
+export interface UserRecord {
+  /** For people an e-mail address; NFKC. */
+  name: string;
+  /** Names this user for good: one who is deleted and registered anew gets another. */
+  id: string;
+  password: PasswordRecord;
+  /** The last one that was issued. */
+  token?: TokenRecord;
+  /** Epoch ms. */
+  createdAt: number;
+}

@@ -1,0 +1,106 @@
+import type { CallStatus } from '@panal/protocol';
+import type { CallRecord, FunctionRecord, RuntimeRecord, UserRecord, VersionRecord } from './records.js';
+
+/** Which calls of an owner to list: newest first. */
+export interface CallQuery {
+  owner: string;
+  /** Only calls with a smaller number. */
+  before?: number;
+  /** At most so many, from 1. */
+  limit: number;
+  status?: CallStatus;
+  funcName?: string;
+}
+
+/** A page of names in code-point order. */
+export interface NameQuery {
+  owner: string;
+  /** Only names after this one. */
+  after?: string;
+  limit: number;
+}
+
+/** What an owner has stored: functions, and bytes of packed bundles, each bundle once however many versions use it. */
+export interface Usage {
+  functions: number;
+  bytes: number;
+}
+
+/**
+ * What Panal keeps. Every write is atomic, and durable when its promise resolves: on disk with `fsync` durability,
+ * with the operating system otherwise. Writes that arrive together share one commit. A read costs what it returns,
+ * not what is stored. `open` and `close` may be called twice.
+ *
+ * Every method throws `PanalError` `STORE_UNAVAILABLE` when the medium fails; a failed write left nothing behind. A
+ * record that cannot be understood is `INTERNAL`.
+ */
+export interface Store {
+  open(): Promise<void>;
+  /** Waits for the writes under way. */
+  close(): Promise<void>;
+
+  getUser(name: string): Promise<UserRecord | undefined>;
+  /** Stores a new user, unless there is one of this name: then nothing is written, and it resolves with `false`. */
+  addUser(user: UserRecord): Promise<boolean>;
+  /** Replaces a user. */
+  putUser(user: UserRecord): Promise<void>;
+  /**
+   * Removes a user and all that it owns: functions, versions, runtimes, calls. There is no such user from the first
+   * write on. The rest goes page by page, after a crash when the store is opened next; until it is gone, `addUser` of
+   * this name waits. Nothing may be written on the user's behalf meanwhile.
+   */
+  deleteUser(name: string): Promise<void>;
+
+  getRuntime(owner: string, name: string): Promise<RuntimeRecord | undefined>;
+  putRuntime(runtime: RuntimeRecord): Promise<void>;
+  deleteRuntime(owner: string, name: string): Promise<void>;
+  listRuntimes(owner: string): Promise<string[]>;
+  /** Whether any version of a function of `owner` uses the runtime `name` of `runtimeOwner`. */
+  isRuntimeUsed(owner: string, runtimeOwner: string, name: string): Promise<boolean>;
+
+  getFunction(owner: string, name: string): Promise<FunctionRecord | undefined>;
+  getVersion(owner: string, name: string, version: number): Promise<VersionRecord | undefined>;
+  /** Writes the function, and the new version with it where one is given. */
+  putFunction(record: FunctionRecord, version?: VersionRecord): Promise<void>;
+  /** Removes the function and its versions. Its calls stay. */
+  deleteFunction(owner: string, name: string): Promise<void>;
+  /** Removes one version; the function must not stand for it. */
+  deleteVersion(owner: string, name: string, version: number): Promise<void>;
+  listFunctions(query: NameQuery): Promise<string[]>;
+  /** Version numbers, ascending. */
+  listVersions(owner: string, name: string): Promise<number[]>;
+  /** Whether any version uses this bundle; given an owner, whether any of its functions does. */
+  isBundleUsed(sha256: string, owner?: string): Promise<boolean>;
+  /** Counts what an owner has stored. Costs as much as the owner has versions, so count on from it. */
+  usageOf(owner: string): Promise<Usage>;
+
+  /** Keeps a version under its id for the calls accepted with it, when it is about to be deleted. */
+  keepVersion(version: VersionRecord): Promise<void>;
+  getKeptVersion(id: string): Promise<VersionRecord | undefined>;
+  /** Ids of the versions that are kept. */
+  listKeptVersions(): Promise<string[]>;
+  forgetKeptVersion(id: string): Promise<void>;
+
+  /** The highest call number ever stored, 0 for none. */
+  lastCallNum(): Promise<number>;
+  /**
+   * Stores a new call, `PENDING`. A `lazy` one waits a few milliseconds for other writes to go with, and is not synced:
+   * for a call whose client hears of it no earlier than of its outcome.
+   */
+  acceptCall(call: CallRecord, options?: { lazy?: boolean }): Promise<void>;
+  /**
+   * Stores a change of a call that is not settled: an attempt that failed, and when the next may start. A call that is
+   * `RUNNING` is kept as `PENDING`: what is running is known to the broker alone, and for no longer than it lives.
+   */
+  updateCall(call: CallRecord): Promise<void>;
+  /** Stores a settled call. It never changes again. */
+  settleCall(call: CallRecord, options?: { sync?: boolean }): Promise<void>;
+  getCall(owner: string, callNum: number): Promise<CallRecord | undefined>;
+  /**
+   * Settled and unsettled calls as they were last stored. A query by an unsettled status answers from what is stored
+   * as well: `PENDING`, for a running attempt is not stored before it ends.
+   */
+  listCalls(query: CallQuery): Promise<CallRecord[]>;
+  /** Every call that is not settled, oldest first: what a broker takes up again when it starts. */
+  unsettledCalls(): AsyncIterable<CallRecord>;
+}

@@ -1,0 +1,29 @@
+import { CALL_STATUSES } from '@panal/protocol';
+import type { Write } from './group-commit.js';
+import { keyOf, under, type Range } from './keys.js';
+
+const NOTHING = Buffer.alloc(0);
+
+/** The notes of users who are gone, but not yet all that they owned. */
+export const LEAVING_USERS = under(keyOf('leaving-user'));
+
+/** What takes a user away, and notes that what it owned is to be removed; with `gone`, that this is done. */
+export function writesOfLeaving(name: string, { gone = false } = {}): Write[] {
+  const note = keyOf('leaving-user', name);
+  if (gone) return [[note, undefined]];
+  return [
+    [keyOf('user', name), undefined],
+    [note, NOTHING],
+  ];
+}
+
+/** All keys of an owner, but those of its functions and versions. */
+export function rangesOfOwner(owner: string): Range[] {
+  return [
+    under(keyOf('runtime', owner)),
+    // Entries before what they stand for: what is found through an entry is there.
+    ...CALL_STATUSES.map((status) => under(keyOf('call-by-status', status, owner))),
+    under(keyOf('call-by-function', owner)),
+    under(keyOf('call', owner)),
+  ];
+}

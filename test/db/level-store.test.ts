@@ -1,0 +1,215 @@
+import { execFileSync } from 'node:child_process';
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { LevelStore, type CallQuery } from '@panal/db';
+import { PanalError } from '@panal/protocol';
+import { expect } from 'chai';
+import { levelDatabase, openDatabase, type Database } from '../../db/src/database.js';
+import { keyOf } from '../../db/src/keys.js';
+import { temporaryFolder } from '../support/folder.js';
+import { aCall, aRuntime, settled } from './samples.js';
+import { codeOf, describeStore } from './store-conformance.js';
+
+describe('LevelStore', () => {
+  const folder = temporaryFolder();
+  const location = (): string => join(folder(), 'not there yet', 'store');
+  const openStore = async (database?: (location: string) => Database): Promise<LevelStore> => {
+    const store = new LevelStore(location(), { sync: false, ...(database && { database }) });
+    await store.open();
+    return store;
+  };
+
+  describeStore('with fsync', () => new LevelStore(location(), { sync: true }));
+  describeStore('without fsync', () => new LevelStore(location(), { sync: false }));
+
+  it('syncs as its options and its callers say', async () => {
+    for (const sync of [true, false]) {
+      const synced: unknown[] = [];
+      const store = new LevelStore(join(folder(), `sync ${sync ? 1 : 0}`), {
+        sync,
+        database: (path) => watchSync(levelDatabase(path), (each) => synced.push(each)),
+      });
+      await store.open();
+      await store.acceptCall(aCall(1));
+      await store.acceptCall(aCall(2), { lazy: true });
+      await store.settleCall(settled(aCall(2)));
+      await store.settleCall(settled(aCall(1)), { sync: false });
+      await store.putRuntime(aRuntime('python'));
+      await store.close();
+      expect(synced).to.deep.equal([sync, false, sync, false, sync]);
+    }
+  });
+
+  it('says which folder another process has open', async () => {
+    const store = await openStore();
+    const second = new LevelStore(location(), { sync: false });
+    const error: unknown = await second.open().catch((reason: unknown) => reason);
+    expect(error).to.be.instanceOf(PanalError).with.property('code', 'STORE_UNAVAILABLE');
+    expect(String(error)).to.include(location()).and.to.include('another process has it open');
+    await store.close();
+    await second.open();
+    await second.close();
+  });
+
+  it('says which folder is damaged', async () => {
+    await mkdir(location(), { recursive: true });
+    await writeFile(join(location(), 'CURRENT'), 'nonsense\n');
+    const store = new LevelStore(location(), { sync: false });
+    const error: unknown = await store.open().catch((reason: unknown) => reason);
+    expect(error).to.be.instanceOf(PanalError).with.property('code', 'STORE_UNAVAILABLE');
+    expect(String(error)).to.include(location());
+    expect(await codeOf(store.lastCallNum())).to.equal('STORE_UNAVAILABLE');
+  });
+
+  it('names the key of a damaged record in the cause, not in the message', async () => {
+    const database = levelDatabase(location());
+    await openDatabase(database);
+    for (const key of [keyOf('runtime', 'ada', 'python'), keyOf('call', 'ada', 1)]) {
+      await database.put(key, Buffer.from('{"nonsense":'));
+    }
+    await database.close();
+    const store = await openStore();
+    const error: unknown = await store.getRuntime('ada', 'python').catch((reason: unknown) => reason);
+    if (!(error instanceof PanalError)) expect.fail('no PanalError');
+    expect(error.code).to.equal('INTERNAL');
+    expect(error.message).not.to.include('python');
+    expect(String(error.cause)).to.include('python');
+    expect(await codeOf(store.getCall('ada', 1))).to.equal('INTERNAL');
+    expect(await codeOf(store.listCalls({ owner: 'ada', limit: 1 }))).to.equal('INTERNAL');
+    await store.close();
+  });
+
+  it('does not open with a damaged call number, rather than give numbers out again', async () => {
+    const database = levelDatabase(location());
+    await openDatabase(database);
+    await database.put(keyOf('last-call'), Buffer.from('many'));
+    await database.close();
+    const store = new LevelStore(location(), { sync: false });
+    expect(await codeOf(store.open())).to.equal('INTERNAL');
+    await openDatabase(database);
+    await database.close();
+  });
+
+  it('visits no more entries than a query returns', async () => {
+    let visited = 0;
+    const store = await openStore((path) => watchKeys(levelDatabase(path), (count) => (visited += count)));
+    const statuses = ['PENDING', 'DONE', 'FAILED'] as const;
+    const calls = Array.from({ length: 3000 }, (_, index) =>
+      aCall(index + 1, { funcName: index % 2 ? 'dice' : 'coin', owner: index % 5 ? 'ada' : 'eve' }),
+    );
+    await Promise.all(
+      calls.map((call, index) => {
+        const status = statuses[index % 3] ?? 'DONE';
+        return status === 'PENDING' ? store.acceptCall(call) : store.settleCall(settled(call, { status }));
+      }),
+    );
+    const visits = async (query: Partial<CallQuery>): Promise<number> => {
+      visited = 0;
+      expect(await store.listCalls({ owner: 'ada', limit: 10, before: 2000, ...query })).to.have.length(10);
+      return visited;
+    };
+    expect(await visits({})).to.equal(10);
+    for (const status of statuses) {
+      expect(await visits({ status })).to.equal(10);
+      expect(await visits({ status, funcName: 'dice' })).to.equal(10);
+    }
+    // One page from each status that the function's calls are in.
+    expect(await visits({ funcName: 'dice' })).to.equal(10 * statuses.length);
+    visited = 0;
+    expect(await store.listCalls({ owner: 'ada', limit: 10, status: 'RUNNING' })).to.have.length(0);
+    expect(visited).to.equal(0);
+    await store.close();
+  });
+
+  it('loses nothing that it acknowledged after a full disk', async function () {
+    if (!hasPrlimit()) this.skip();
+    const store = await openStore();
+    const stored: number[] = [];
+    const accept = async (from: number, to: number): Promise<number> => {
+      let failed = 0;
+      for (let callNum = from; callNum < to; callNum++) {
+        const code = await codeOf(store.acceptCall(aCall(callNum, { params: new Uint8Array(1000) })));
+        if (code === undefined) stored.push(callNum);
+        else expect(code).to.equal('STORE_UNAVAILABLE');
+        failed += code === undefined ? 0 : 1;
+      }
+      return failed;
+    };
+    await accept(1, 20);
+    await withFileLimit((await logBytes(location())) + 5000, async () => {
+      expect(await accept(20, 40)).to.be.greaterThan(0);
+    });
+    expect(await accept(40, 60)).to.equal(0);
+    await store.close();
+    await store.open();
+    const listed = await store.listCalls({ owner: 'ada', limit: 99 });
+    expect(listed.map(({ callNum }) => callNum).reverse()).to.deep.equal(stored);
+    await store.close();
+  });
+});
+
+/** Hands `seen` the `sync` of each batch. */
+function watchSync(database: Database, seen: (sync: unknown) => void): Database {
+  const batch = database.batch.bind(database);
+  return Object.assign(database, {
+    batch: () => {
+      const made = batch();
+      const write = made.write.bind(made);
+      return Object.assign(made, {
+        write: async (options: { sync: boolean }) => {
+          seen(options.sync);
+          await write(options);
+        },
+      });
+    },
+  });
+}
+
+/** Hands `seen` the number of keys that each scan went through. */
+function watchKeys(database: Database, seen: (count: number) => void): Database {
+  const keys = database.keys.bind(database);
+  return Object.assign(database, {
+    keys: (options: Parameters<typeof keys>[0]) => {
+      const iterator = keys(options);
+      const all = iterator.all.bind(iterator);
+      return Object.assign(iterator, {
+        all: async () => {
+          const found = await all();
+          seen(found.length);
+          return found;
+        },
+      });
+    },
+  });
+}
+
+function hasPrlimit(): boolean {
+  try {
+    execFileSync('prlimit', ['--version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** While `task` runs, no file of this process can grow past `bytes`: a full disk as far as LevelDB can tell. */
+async function withFileLimit(bytes: number, task: () => Promise<void>): Promise<void> {
+  const limit = (soft: string): void => {
+    execFileSync('prlimit', ['--pid', String(process.pid), `--fsize=${soft}:`]);
+  };
+  const ignore = (): void => undefined;
+  process.on('SIGXFSZ', ignore);
+  limit(String(bytes));
+  try {
+    await task();
+  } finally {
+    limit('unlimited');
+    process.off('SIGXFSZ', ignore);
+  }
+}
+
+async function logBytes(folder: string): Promise<number> {
+  const logs = (await readdir(folder)).filter((name) => name.endsWith('.log'));
+  const sizes = await Promise.all(logs.map(async (name) => (await stat(join(folder, name))).size));
+  return Math.max(...sizes);
+}
