@@ -1,0 +1,158 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { v7 as uuid } from 'uuid';
+import { Router } from 'zeromq';
+import type { Logger } from 'pino';
+import { LevelStore } from '@panal/db';
+import { ConfigError, type Config } from '@panal/protocol';
+import { isExposed, urlOf, withPortOffset } from './addresses.js';
+import { BundleServer } from './bundles/bundle-server.js';
+import { BundleStore } from './bundles/bundle-store.js';
+import { readBundledRuntimes, RUNTIMES_DIR } from './bundled-runtimes.js';
+import { Calls } from './calls/calls.js';
+import { Closers } from './closers.js';
+import { curveKeys, serverOptions } from './dispatch/curve.js';
+import { Dispatcher } from './dispatch/dispatcher.js';
+import { Scheduler } from './dispatch/scheduler.js';
+import { ZmqLink } from './dispatch/zmq-link.js';
+import { Functions } from './functions/functions.js';
+import { Runtimes } from './functions/runtimes.js';
+import { createApp } from './http/app.js';
+import { listen } from './http/listen.js';
+import { ownerLimits } from './owner-limits.js';
+
+/** A broker that serves. */
+export interface RunningBroker {
+  /** Where its HTTP API is, such as `http://127.0.0.1:3000`. */
+  url: string;
+  /** Port of the dispatch channel. */
+  dispatchPort: number;
+  /** Takes nothing more, answers what is under way within `FAAS_GRACE_MS`, closes channels and store. */
+  stop(): Promise<void>;
+}
+
+/** So many heartbeats have the workers of an earlier run to say which calls they still have. */
+const RECOVERY_HEARTBEATS = 3;
+
+/**
+ * Opens the store, the channels and the HTTP server, in this order, so that whoever reaches the broker finds it whole.
+ * @throws ConfigError where an address cannot be listened at; PanalError STORE_UNAVAILABLE
+ */
+export async function startBroker(config: Config, log: Logger): Promise<RunningBroker> {
+  const closers = new Closers();
+  try {
+    return await start(config, log, closers);
+  } catch (error) {
+    await closers.close();
+    throw error;
+  }
+}
+
+async function start(config: Config, log: Logger, closers: Closers): Promise<RunningBroker> {
+  // Better no broker than an open one that was meant to be closed.
+  if (config.FAAS_AUTH === 'required')
+    throw new ConfigError('FAAS_AUTH cannot be required yet: there are no users');
+  const { store, bundles } = await openState(config, closers);
+  const dispatcher = makeDispatcher(config, log);
+  const limits = ownerLimits(config);
+  const calls = new Calls({
+    store,
+    dispatch: dispatcher,
+    policy: { attempts: config.FAAS_ATTEMPTS, backoffMs: config.FAAS_BACKOFF_MS },
+    maxQueue: config.FAAS_MAX_QUEUE,
+    ownerQueue: limits.unsettled,
+    recoveryMs: RECOVERY_HEARTBEATS * config.FAAS_HEARTBEAT_MS,
+    log,
+  });
+  await calls.recover();
+  closers.add(async () => calls.stop());
+  const dispatchPort = await openChannels(config, log, closers, { bundles, dispatcher, calls });
+
+  const runtimes = new Runtimes({ store, bundled: await readBundledRuntimes(RUNTIMES_DIR) });
+  const app = createApp({
+    functions: new Functions({
+      store,
+      runtimes,
+      bundles,
+      calls,
+      hosts: dispatcher,
+      limitsOf: limits.stored,
+      defaults: config,
+    }),
+    runtimes,
+    calls,
+    cluster: dispatcher,
+    readiness: { problems: () => (dispatcher.hasEngine() === undefined ? ['no worker is connected'] : []) },
+    uploadFolder: bundles.uploadFolder,
+    limits: { body: config.FAAS_MAX_BODY, bundle: config.FAAS_MAX_BUNDLE },
+    log,
+  });
+  const http = await listening(`PORT ${config.PORT}`, () => listen(app, config.HOST, config.PORT));
+  closers.add(() => http.close(config.FAAS_GRACE_MS));
+  const url = urlOf(config.HOST, http.port);
+  log.info({ url, dispatchPort }, 'broker listening');
+  return { url, dispatchPort, stop: () => closers.close() };
+}
+
+async function openState(
+  config: Config,
+  closers: Closers,
+): Promise<{ store: LevelStore; bundles: BundleStore }> {
+  await mkdir(config.FAAS_DATA_DIR, { recursive: true });
+  const store = new LevelStore(join(config.FAAS_DATA_DIR, 'store'), {
+    sync: config.FAAS_DURABILITY === 'fsync',
+  });
+  await store.open();
+  closers.add(() => store.close());
+  const bundles = new BundleStore(config.FAAS_DATA_DIR, {
+    maxUnpacked: config.FAAS_MAX_BUNDLE_UNPACKED,
+    maxEntries: config.FAAS_MAX_BUNDLE_ENTRIES,
+  });
+  await bundles.open();
+  return { store, bundles };
+}
+
+function makeDispatcher(config: Config, log: Logger): Dispatcher {
+  const curve = curveKeys(config);
+  const exposed = isExposed(config);
+  if (exposed && curve === undefined) {
+    log.warn('listening beyond this machine without CURVE keys: whoever reaches the ports can be a worker');
+  }
+  return new Dispatcher({
+    link: new ZmqLink({ address: config.ZMQ_BIND_ADDRESS, curve, log }),
+    scheduler: new Scheduler({ ownerLimit: ownerLimits(config).running }),
+    brokerId: uuid(),
+    heartbeatMs: config.FAAS_HEARTBEAT_MS,
+    leaseMs: config.FAAS_LEASE_MS,
+    exposed,
+    log,
+  });
+}
+
+async function openChannels(
+  config: Config,
+  log: Logger,
+  closers: Closers,
+  { bundles, dispatcher, calls }: { bundles: BundleStore; dispatcher: Dispatcher; calls: Calls },
+): Promise<number> {
+  const address = config.ZMQ_BIND_ADDRESS;
+  const createRouter = (): Router => new Router(serverOptions(curveKeys(config)));
+  const bundleServer = new BundleServer({ createRouter, bundles, log });
+  closers.add(() => bundleServer.stop());
+  closers.add(() => dispatcher.stop());
+  return await listening(`ZMQ_BIND_ADDRESS ${address} (and the next two ports)`, async () => {
+    const bundlePort = await bundleServer.start(withPortOffset(address, 2));
+    return await dispatcher.start(calls, bundlePort);
+  });
+}
+
+/** An address that is taken, or is not of this machine, is a matter of the settings. */
+async function listening<T>(setting: string, open: () => Promise<T>): Promise<T> {
+  try {
+    return await open();
+  } catch (error) {
+    throw new ConfigError(
+      `${setting} cannot be listened at: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+}

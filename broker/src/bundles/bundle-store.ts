@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto';
+import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { inspect, type BundleLimits } from '@panal/bundle';
+import type { BundleRef } from '@panal/protocol';
+
+/** Bytes of a bundle, and how many it has in all. */
+export interface BundlePart {
+  bytes: Buffer;
+  size: number;
+}
+
+/** Uploaded code, each file named by the SHA-256 of its bytes: the same code is kept once, however often it comes. */
+export class BundleStore {
+  /** Where uploads are written before they are adopted; on the same file system as the bundles. */
+  readonly uploadFolder: string;
+  readonly #folder: string;
+  readonly #limits: BundleLimits;
+
+  /** @param dataDir everything is kept below it, in `bundles` and `uploads`. */
+  constructor(dataDir: string, limits: BundleLimits) {
+    this.#folder = join(dataDir, 'bundles');
+    this.uploadFolder = join(dataDir, 'uploads');
+    this.#limits = limits;
+  }
+
+  /** Makes the folders, and removes what uploads an earlier run left half done. */
+  async open(): Promise<void> {
+    await rm(this.uploadFolder, { recursive: true, force: true });
+    await mkdir(this.uploadFolder, { recursive: true });
+    await mkdir(this.#folder, { recursive: true });
+  }
+
+  /**
+   * Takes in an upload: reads it through, and keeps it, on disk when the promise resolves. The file at `upload` is
+   * gone afterwards, whatever comes of it.
+   * @throws PanalError `NOT_AN_ARCHIVE`, `UNSAFE_ARCHIVE`, `BUNDLE_TOO_LARGE`
+   */
+  async adopt(upload: string): Promise<BundleRef> {
+    try {
+      const { format } = await inspect(upload, this.#limits);
+      const { sha256, size } = await digest(upload);
+      // Over a file of the same bytes, where it is known already.
+      await rename(upload, this.#path(sha256));
+      await sync(this.#folder);
+      return { sha256, size, format };
+    } finally {
+      await rm(upload, { force: true });
+    }
+  }
+
+  /** Up to `length` bytes from `offset` on, fewer at the end; `undefined` where there is no such bundle. */
+  async read(sha256: string, offset: number, length: number): Promise<BundlePart | undefined> {
+    const file = await this.#open(sha256);
+    if (file === undefined) return undefined;
+    try {
+      const { size } = await file.stat();
+      const bytes = Buffer.allocUnsafe(Math.max(0, Math.min(length, size - offset)));
+      const { bytesRead } = await file.read(bytes, 0, bytes.byteLength, offset);
+      return { bytes: bytes.subarray(0, bytesRead), size };
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Forgets a bundle; nothing happens where there is none. */
+  async remove(sha256: string): Promise<void> {
+    await rm(this.#path(sha256), { force: true });
+  }
+
+  async #open(sha256: string): Promise<FileHandle | undefined> {
+    try {
+      return await open(this.#path(sha256));
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  #path(sha256: string): string {
+    if (!/^[0-9a-f]{64}$/.test(sha256)) throw new TypeError(`not a SHA-256 digest: ${sha256}`);
+    return join(this.#folder, sha256);
+  }
+}
+
+/** Reads the file through for its digest, and sees to it that its bytes are on disk. */
+async function digest(path: string): Promise<{ sha256: string; size: number }> {
+  const file = await open(path, 'r+');
+  try {
+    const hash = createHash('sha256');
+    let size = 0;
+    const bytes: AsyncIterable<Buffer> = file.createReadStream({
+      autoClose: false,
+      highWaterMark: 256 * 1024,
+    });
+    for await (const piece of bytes) {
+      hash.update(piece);
+      size += piece.byteLength;
+    }
+    await file.sync();
+    return { sha256: hash.digest('hex'), size };
+  } finally {
+    await file.close();
+  }
+}
+
+/** Puts the names in a folder on disk. */
+async function sync(folder: string): Promise<void> {
+  const handle = await open(folder);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

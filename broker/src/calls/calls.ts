@@ -1,0 +1,323 @@
+import type { Logger } from 'pino';
+import { isSettled, PanalError, type CallError, type InputKind } from '@panal/protocol';
+import type { CallQuery, CallRecord, Store, VersionRecord } from '@panal/db';
+import type { AttemptEvents, AttemptResult } from '../dispatch/attempt.js';
+import type { Job } from '../dispatch/job.js';
+import { ActiveCall } from './active-call.js';
+import { ActiveCalls } from './active-calls.js';
+import { admit, type QueueBounds } from './admission.js';
+import { Alarm } from './alarm.js';
+import { definedOnly } from './defined-only.js';
+import { KeptVersions } from './kept-versions.js';
+import { LogFollowers, type LogFollower } from './log-followers.js';
+import { leftCalls } from './recovery.js';
+import { afterAttempt, type AttemptEnd, type RetryPolicy } from './retry.js';
+import { untilStored } from './until-stored.js';
+
+/** What the life of a call needs of whoever brings calls to workers. */
+export interface Dispatch {
+  submit(job: Job): void;
+  withdraw(job: Job): boolean;
+  cancel(job: Job): void;
+  /** Asks for the logs of an attempt that runs, from their first byte; or wants no more of them. */
+  follow(job: Job, on: boolean): void;
+  hasEngine(): boolean | undefined;
+}
+
+export interface CallsOptions extends QueueBounds {
+  store: Store;
+  dispatch: Dispatch;
+  policy: RetryPolicy;
+  /** Milliseconds that calls of an earlier run wait for the workers that may still have them. */
+  recoveryMs: number;
+  log: Logger;
+}
+
+/** How long `cancel` waits for a running call to end, in ms, before it answers with the call as it is. */
+const CANCEL_WAIT_MS = 5000;
+
+/**
+ * The life of every call: accepted, attempted, tried again, settled.
+ *
+ * What holds at any moment, and after any crash: no call is accepted before it is stored; every accepted call settles
+ * once; only its current attempt settles it; a settled call never changes.
+ */
+export class Calls implements AttemptEvents {
+  readonly #options: CallsOptions;
+  readonly #active = new ActiveCalls();
+  readonly #kept: KeptVersions;
+  readonly #followers: LogFollowers;
+  readonly #alarm = new Alarm<ActiveCall>((call) => this.#submit(call));
+  #lastCallNum = 0;
+  #stopped = false;
+
+  constructor(options: CallsOptions) {
+    this.#options = options;
+    const { store, log, dispatch } = options;
+    this.#kept = new KeptVersions(store, log, (id) => this.#active.ofVersion(id) > 0);
+    this.#followers = new LogFollowers((job, on) => dispatch.follow(job, on));
+  }
+
+  /** Takes up the calls that an earlier run of the broker left. Call it before anything else. */
+  async recover(): Promise<void> {
+    const { store, recoveryMs, log } = this.#options;
+    this.#lastCallNum = await store.lastCallNum();
+    for await (const call of leftCalls(store, (record) => this.#kept.versionOf(record))) {
+      this.#active.add(call);
+      this.#alarm.set(call, Math.max(recoveryMs, (call.record.notBefore ?? 0) - Date.now()));
+    }
+    await this.#kept.recover();
+    if (this.#active.size > 0) log.info({ calls: this.#active.size }, 'took up unsettled calls');
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#alarm.stop();
+  }
+
+  /** Calls that are not settled. */
+  get unsettled(): number {
+    return this.#active.size;
+  }
+
+  /** How many calls of an owner's run now. */
+  runningOf(owner: string): number {
+    return this.#active.runningOf(owner);
+  }
+
+  /** Keeps versions that are about to be deleted for the calls that were accepted with them. */
+  async keepVersions(versions: readonly VersionRecord[]): Promise<void> {
+    await this.#kept.keep(versions);
+  }
+
+  /**
+   * Accepts a call. `awaited`: its client hears of it only from `settled`, so that it may start while it is being
+   * stored, and whether that failed is told by `settled`; otherwise it is on disk when this resolves.
+   * @throws PanalError QUEUE_FULL, NO_CONTAINER_ENGINE, STORE_UNAVAILABLE, SHUTTING_DOWN
+   */
+  async accept(
+    version: VersionRecord,
+    input: { kind: InputKind; bytes: Uint8Array },
+    options: { awaited: boolean },
+  ): Promise<CallRecord> {
+    if (this.#stopped) throw new PanalError('SHUTTING_DOWN', 'the broker is stopping', { retryAfter: 1 });
+    admit(version, this.#active, this.#options, () => this.#options.dispatch.hasEngine());
+    const { spec } = version;
+    const record: CallRecord = {
+      callNum: ++this.#lastCallNum,
+      owner: spec.owner,
+      funcName: spec.name,
+      version: spec.version,
+      functionId: spec.id,
+      input: input.kind,
+      params: input.bytes,
+      status: 'PENDING',
+      attempts: 0,
+      acceptedAt: Date.now(),
+    };
+    const call = new ActiveCall(record, version);
+    this.#active.add(call);
+    const stored = this.#options.store.acceptCall(record, { lazy: options.awaited });
+    if (options.awaited) {
+      this.#submit(call);
+      stored.catch((error: unknown) => this.#forget(call, error));
+      return record;
+    }
+    try {
+      await stored;
+    } catch (error) {
+      this.#forget(call, error);
+      throw error;
+    }
+    this.#submit(call);
+    return record;
+  }
+
+  /**
+   * The settled call, or `undefined` when the wait of `ms` milliseconds ended first.
+   * @throws PanalError STORE_UNAVAILABLE where the call could not be stored, and so was never accepted
+   */
+  async settled(record: CallRecord, ms: number, signal?: AbortSignal): Promise<CallRecord | undefined> {
+    const call = this.#active.get(record.callNum);
+    if (call === undefined && isSettled(record.status)) return record;
+    if (call === undefined) throw new PanalError('STORE_UNAVAILABLE', 'the call could not be stored');
+    const settled = await call.wait(ms, signal);
+    if (settled !== undefined) return settled;
+    if (call.settling) return await call.ended();
+    // Its client now hears of a call that may not be stored yet.
+    await this.#options.store.updateCall({ ...record, status: 'PENDING' });
+    return undefined;
+  }
+
+  async get(owner: string, callNum: number): Promise<CallRecord | undefined> {
+    const active = this.#active.get(callNum)?.record;
+    if (active !== undefined) return active.owner === owner ? active : undefined;
+    return await this.#options.store.getCall(owner, callNum);
+  }
+
+  async list(query: CallQuery): Promise<CallRecord[]> {
+    if (query.status !== undefined && !isSettled(query.status)) return this.#active.list(query);
+    const stored = await this.#options.store.listCalls(query);
+    return stored.map((record) => this.#active.get(record.callNum)?.record ?? record);
+  }
+
+  /**
+   * Stops a call, and resolves with it as it is then: `CANCELLED` as a rule, or still `RUNNING` when its worker takes
+   * long to stop it.
+   * @throws PanalError CALL_NOT_FOUND, CALL_SETTLED
+   */
+  async cancel(owner: string, callNum: number): Promise<CallRecord> {
+    const call = this.#active.get(callNum);
+    if (call?.record.owner !== owner) {
+      const stored = await this.#options.store.getCall(owner, callNum);
+      if (stored === undefined) throw new PanalError('CALL_NOT_FOUND', `there is no call ${callNum}`);
+      throw new PanalError('CALL_SETTLED', `call ${callNum} has ended: ${stored.status}`);
+    }
+    call.cancelled = true;
+    if (call.settling) return (await call.ended()) ?? call.record;
+    const waits = call.job === undefined || this.#options.dispatch.withdraw(call.job);
+    if (waits) {
+      await this.#settle(call, 'CANCELLED', {
+        error: { code: 'CANCELLED', message: 'cancelled before it ran' },
+      });
+    } else if (call.job !== undefined) {
+      this.#options.dispatch.cancel(call.job);
+      await call.wait(CANCEL_WAIT_MS);
+    }
+    return call.record;
+  }
+
+  /**
+   * Tells `follower` of the call's logs: what is stored so far, then what comes, until the call ends.
+   * @returns what stops that
+   * @throws PanalError CALL_NOT_FOUND
+   */
+  async follow(owner: string, callNum: number, follower: LogFollower): Promise<() => void> {
+    const call = this.#active.get(callNum);
+    const mine = call?.record.owner === owner ? call : undefined;
+    if (mine?.settling === false) return this.#followers.add(mine, follower);
+    const ended = mine === undefined ? await this.#options.store.getCall(owner, callNum) : await mine.ended();
+    if (ended === undefined) throw new PanalError('CALL_NOT_FOUND', `there is no call ${callNum}`);
+    if (ended.logs !== undefined) follower.piece(ended.logs);
+    follower.end(ended);
+    return () => undefined;
+  }
+
+  started(job: Job, workerId: string): void {
+    const call = this.#active.get(job.callNum);
+    if (call === undefined) return;
+    this.#active.started(call, workerId);
+    this.#followers.started(job);
+  }
+
+  logged(job: Job, offset: number, piece: Uint8Array): void {
+    this.#followers.logged(job, offset, piece);
+  }
+
+  async ended(job: Job, { outcome, result, logs }: AttemptResult): Promise<void> {
+    const call = this.#current(job);
+    if (call === undefined) return;
+    this.#followers.attemptEnded(job.callNum, logs);
+    const { exitCode, start, preloaded, prepareMs, runMs } = outcome;
+    const seen = { logs, preloaded, ...definedOnly({ exitCode, start, error: outcome.error }) };
+    const step = this.#nextStep(call, outcome);
+    if ('retryInMs' in step) await this.#retry(call, step.retryInMs, seen);
+    else await this.#settle(call, step.settle, { ...seen, result }, { prepareMs, runMs });
+  }
+
+  lost(job: Job, error: CallError): void {
+    const call = this.#current(job);
+    if (call === undefined) return;
+    const step = this.#nextStep(call, { status: 'FAILED', platform: true, error });
+    const done =
+      'retryInMs' in step
+        ? this.#retry(call, step.retryInMs, { error })
+        : this.#settle(call, step.settle, { error });
+    done.catch((cause: unknown) => this.#options.log.error({ err: cause }, 'a lost attempt was not stored'));
+  }
+
+  claim(callNum: number, attempt: number): Job | undefined {
+    const call = this.#active.get(callNum);
+    if (call?.record.status !== 'PENDING' || call.settling || attempt < call.record.attempts)
+      return undefined;
+    if (call.job !== undefined && !this.#options.dispatch.withdraw(call.job)) return undefined;
+    call.record.attempts = attempt - 1;
+    return call.nextJob();
+  }
+
+  #submit(call: ActiveCall): void {
+    if (this.#stopped || call.job !== undefined || call.settling || !this.#active.has(call.record.callNum))
+      return;
+    this.#options.dispatch.submit(call.nextJob());
+  }
+
+  /** A call whose record could not be stored: as if it had never been. */
+  #forget(call: ActiveCall, error: unknown): void {
+    this.#remove(call);
+    call.failed(error);
+    this.#followers.callEnded(call.record);
+    if (call.job !== undefined && !this.#options.dispatch.withdraw(call.job))
+      this.#options.dispatch.cancel(call.job);
+  }
+
+  #current(job: Job): ActiveCall | undefined {
+    const call = this.#active.get(job.callNum);
+    return call?.job === job ? call : undefined;
+  }
+
+  #nextStep(call: ActiveCall, end: AttemptEnd): ReturnType<typeof afterAttempt> {
+    const step = afterAttempt(end, call.record.attempts, this.#options.policy, call.version.settings.retry);
+    return call.cancelled && !('settle' in step) ? { settle: 'CANCELLED' } : step;
+  }
+
+  async #retry(call: ActiveCall, ms: number, seen: Partial<CallRecord>): Promise<void> {
+    Object.assign(call.record, seen);
+    call.job = undefined;
+    this.#active.queued(call);
+    call.record.notBefore = Date.now() + ms;
+    // Set before the store answers: that a crash forgets this attempt costs one attempt more, no call.
+    this.#alarm.set(call, ms);
+    await this.#stored(call, () => this.#options.store.updateCall(call.record));
+  }
+
+  async #settle(
+    call: ActiveCall,
+    status: CallRecord['status'],
+    seen: Partial<CallRecord>,
+    { prepareMs = 0, runMs = 0 } = {},
+  ): Promise<void> {
+    if (call.settling) return;
+    call.settling = true;
+    call.job = undefined;
+    const timings = call.timings(prepareMs, runMs);
+    const settled: CallRecord = {
+      ...call.record,
+      ...seen,
+      status,
+      settledAt: Date.now(),
+      ...definedOnly({ timings }),
+    };
+    delete settled.notBefore;
+    await this.#stored(call, () => this.#options.store.settleCall(settled, { sync: false }));
+    this.#remove(call);
+    // Not before it is stored: a crash now must not take back what somebody has seen.
+    Object.assign(call.record, settled);
+    delete call.record.notBefore;
+    call.settled();
+    this.#followers.callEnded(call.record);
+  }
+
+  #remove(call: ActiveCall): void {
+    this.#active.remove(call);
+    this.#kept.release(call.record.functionId);
+  }
+
+  async #stored({ record }: ActiveCall, write: () => Promise<void>): Promise<void> {
+    await untilStored(write, {
+      stopped: () => this.#stopped,
+      // Not even its acceptance could be stored, and its client knows.
+      wanted: () => this.#active.has(record.callNum),
+      log: this.#options.log,
+    });
+  }
+}

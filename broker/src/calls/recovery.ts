@@ -1,0 +1,26 @@
+import type { CallRecord, Store, VersionRecord } from '@panal/db';
+import type { CallError } from '@panal/protocol';
+import { ActiveCall } from './active-call.js';
+
+/**
+ * The calls that an earlier run left unsettled, oldest first. One whose version is gone can never run: it is settled.
+ * @param versionOf finds the version that a call was accepted with
+ */
+export async function* leftCalls(
+  store: Store,
+  versionOf: (record: CallRecord) => Promise<VersionRecord | undefined>,
+): AsyncGenerator<ActiveCall> {
+  const versions = new Map<string, VersionRecord | undefined>();
+  for await (const record of store.unsettledCalls()) {
+    if (!versions.has(record.functionId)) versions.set(record.functionId, await versionOf(record));
+    const version = versions.get(record.functionId);
+    if (version === undefined) {
+      const error: CallError = { code: 'FUNCTION_NOT_FOUND', message: `${record.funcName} was deleted` };
+      await store.settleCall({ ...record, status: 'DEAD', error, settledAt: Date.now() });
+      continue;
+    }
+    const call = new ActiveCall(record, version);
+    call.queued();
+    yield call;
+  }
+}

@@ -1,0 +1,79 @@
+import * as zmq from 'zeromq';
+import type { Config } from '@panal/protocol';
+
+/** The broker's CURVE keys (ZeroMQ RFC 26), Z85. */
+export interface CurveKeys {
+  secretKey: string;
+  publicKey: string;
+  /** The one key that workers must have; without it any worker that knows the broker's public key is let in. */
+  clientKey: string | undefined;
+}
+
+const ZAP_ADDRESS = 'inproc://zeromq.zap.01';
+
+/** The keys of the settings, or `undefined` where channels are not encrypted. */
+export function curveKeys(config: Config): CurveKeys | undefined {
+  const secretKey = config.FAAS_CURVE_SERVER_SECRET;
+  const publicKey = config.FAAS_CURVE_SERVER_PUBLIC;
+  if (secretKey === undefined || publicKey === undefined) return undefined;
+  return { secretKey, publicKey, clientKey: config.FAAS_CURVE_CLIENT_PUBLIC };
+}
+
+/** Socket options that make a socket the CURVE server of its connections. */
+export function serverOptions(keys: CurveKeys | undefined): zmq.SocketOptions<zmq.Router> {
+  if (keys === undefined) return {};
+  return { curveServer: true, curveSecretKey: keys.secretKey, curvePublicKey: keys.publicKey };
+}
+
+/**
+ * Answers ZeroMQ when it asks whether a peer may connect (ZAP, ZeroMQ RFC 27): yes for the one client key, no for
+ * all others. Must be started before the sockets it guards are bound.
+ */
+export class KeyGuard {
+  readonly #keys: CurveKeys;
+  readonly #socket = new zmq.Router();
+  #loop: Promise<void> | undefined;
+
+  constructor(keys: CurveKeys) {
+    this.#keys = keys;
+  }
+
+  async start(): Promise<void> {
+    await this.#socket.bind(ZAP_ADDRESS);
+    this.#loop = this.#answer();
+  }
+
+  async stop(): Promise<void> {
+    this.#socket.close();
+    await this.#loop;
+  }
+
+  async #answer(): Promise<void> {
+    for await (const frames of this.#socket) {
+      // identity, delimiter, version, request id, domain, address, identity, mechanism, key
+      const [peer, , version, requestId, , , , mechanism, key] = frames;
+      if (peer === undefined || version === undefined || requestId === undefined) continue;
+      const known = mechanism?.toString() === 'CURVE' && this.#allows(key);
+      const [status, text] = known ? ['200', 'OK'] : ['400', 'unknown key'];
+      await this.#socket.send([peer, '', version, requestId, status, text, known ? 'worker' : '', '']);
+    }
+  }
+
+  #allows(key: Buffer | undefined): boolean {
+    return key !== undefined && (this.#keys.clientKey === undefined || z85(key) === this.#keys.clientKey);
+  }
+}
+
+const Z85_DIGITS = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#';
+
+/** Bytes as text: each 4 bytes as 5 base-85 digits (ZeroMQ RFC 32). */
+function z85(bytes: Buffer): string {
+  let text = '';
+  for (let offset = 0; offset + 4 <= bytes.length; offset += 4) {
+    const value = bytes.readUInt32BE(offset);
+    for (let power = 85 ** 4; power >= 1; power /= 85) {
+      text += Z85_DIGITS[Math.floor(value / power) % 85] ?? '';
+    }
+  }
+  return text;
+}

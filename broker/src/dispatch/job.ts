@@ -1,0 +1,12 @@
+import type { FunctionSpec, InputKind } from '@panal/protocol';
+
+/** One attempt of a call that waits for a mini-worker, or runs on one. */
+export interface Job {
+  readonly callNum: number;
+  readonly attempt: number;
+  readonly spec: FunctionSpec;
+  /** Most calls of this function at once in the cluster. */
+  readonly maxConcurrency: number;
+  readonly input: InputKind;
+  readonly params: Uint8Array;
+}

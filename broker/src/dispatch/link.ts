@@ -1,0 +1,20 @@
+import type { BrokerMessage, Envelope, ReplyMessage, WorkerMessage } from '@panal/protocol';
+
+/** A worker's connection, as the link names it. A worker that connects anew is another peer. */
+export type Peer = string;
+
+/** What comes in over a link. Handlers do not throw. */
+export interface LinkEvents {
+  onMessage(peer: Peer, envelope: Envelope<WorkerMessage>): void;
+  onReply(envelope: Envelope<ReplyMessage>): void;
+}
+
+/** The way to the workers. Messages to one peer arrive in order, or not at all: a lost peer is told by its silence. */
+export interface WorkerLink {
+  /** Starts listening; resolves with the ports that workers are told. */
+  open(events: LinkEvents): Promise<{ dispatchPort: number; replyPort: number }>;
+  close(): Promise<void>;
+  send(peer: Peer, message: BrokerMessage, parts?: readonly Uint8Array[]): void;
+  /** Forgets what waits to be sent to this peer. */
+  drop(peer: Peer): void;
+}

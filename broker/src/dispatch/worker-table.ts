@@ -1,0 +1,65 @@
+import type { Hello } from '@panal/protocol';
+import type { Job } from './job.js';
+import type { Peer } from './link.js';
+
+/** An attempt that a worker has. */
+export interface Attempt {
+  readonly lease: string;
+  readonly job: Job;
+  readonly workerId: string;
+  /** Its mini-worker; not known of one that was going on when its worker said hello. */
+  slot: number | undefined;
+  /** Its result is here and being stored. */
+  ending: boolean;
+}
+
+/** A connected worker. */
+export interface ConnectedWorker {
+  readonly id: string;
+  readonly peer: Peer;
+  readonly hello: Hello;
+  /** Functions whose spec it was sent. */
+  readonly specs: Set<string>;
+  readonly attempts: Map<string, Attempt>;
+  draining: boolean;
+  /** On the monotonic clock, in ms: a wall clock that jumps must not lose a worker. */
+  lastHeard: number;
+}
+
+/** A worker as its operators see it. */
+export interface WorkerView {
+  id: string;
+  host: string;
+  state: 'up' | 'draining';
+  sandbox: 'docker' | 'process';
+  /** How calls reach their process: through the agent, the engine's API, or a plain child process. */
+  path: 'agent' | 'engine' | 'direct';
+  slots: number;
+  lastHeartbeat: string;
+  miniWorkers: { id: number; state: 'idle' | 'busy'; functionName?: string; callNum?: number }[];
+  /** Idle sandboxes by function id, or `runtime:IMAGE`. */
+  holds: Record<string, number>;
+}
+
+export function viewOf(worker: ConnectedWorker, holds: ReadonlyMap<string, number>): WorkerView {
+  const { slots, host, sandbox, path } = worker.hello;
+  const miniWorkers = Array.from({ length: slots }, (_, id): WorkerView['miniWorkers'][number] => ({
+    id,
+    state: 'idle',
+  }));
+  for (const { slot, job } of worker.attempts.values()) {
+    if (slot === undefined) continue;
+    miniWorkers[slot] = { id: slot, state: 'busy', functionName: job.spec.name, callNum: job.callNum };
+  }
+  return {
+    id: worker.id,
+    host,
+    state: worker.draining ? 'draining' : 'up',
+    sandbox,
+    path,
+    slots,
+    lastHeartbeat: new Date(Date.now() - (performance.now() - worker.lastHeard)).toISOString(),
+    miniWorkers,
+    holds: Object.fromEntries(holds),
+  };
+}

@@ -1,0 +1,299 @@
+import { KeyedLock, type FunctionRecord, type NameQuery, type Store, type VersionRecord } from '@panal/db';
+import { PanalError, type BundleRef, type FunctionSettings } from '@panal/protocol';
+import { LruCache } from './lru-cache.js';
+import { Quota, type QuotaLimits } from './quota.js';
+import type { Runtimes } from './runtimes.js';
+import { completeSettings, type SettingDefaults } from './settings.js';
+import { makeVersion, type VersionSource } from './versions.js';
+
+/** Where uploaded code is kept. */
+export interface Bundles {
+  /** Takes in an uploaded file, which is gone afterwards; throws `PanalError` unless it is a sound archive. */
+  adopt(file: string): Promise<BundleRef>;
+  remove(sha256: string): Promise<void>;
+}
+
+/** What runs functions, as far as their registry must know it. */
+export interface FunctionHosts {
+  /** Whether any worker has a container engine; `undefined` while no worker is connected. */
+  hasEngine(): boolean | undefined;
+  /** Calls get the version `next` from now on, no longer `before`. Calls that `before` was given still run. */
+  replace(before: string, next: string): void;
+  /** These versions are gone: sandboxes kept for them may go. Calls they were given still run. */
+  retire(functionIds: readonly string[]): void;
+}
+
+/** The calls that were accepted with versions. */
+export interface VersionHolders {
+  /** Sees to it that calls can still run with these versions, which are about to be deleted. */
+  keepVersions(versions: readonly VersionRecord[]): Promise<void>;
+}
+
+/** What `Functions` stands on. */
+export interface FunctionsOptions {
+  store: Store;
+  runtimes: Runtimes;
+  bundles: Bundles;
+  hosts: FunctionHosts;
+  calls: VersionHolders;
+  /** What an owner may store; `undefined`, as by default, for no limits. */
+  limitsOf?: (owner: string) => QuotaLimits | undefined;
+  defaults: SettingDefaults;
+}
+
+/** A function with the version that calls of it get. */
+export interface FunctionDetail {
+  record: FunctionRecord;
+  active: VersionRecord;
+}
+
+/** Active versions held in memory, so that an invocation reads nothing from the store. */
+const CACHED_VERSIONS = 10_000;
+
+/**
+ * The functions of every owner. Each registration and each change of settings makes a version, immutable and whole.
+ * Changes of one function are made one after the other, so that two never claim the same version number.
+ */
+export class Functions {
+  readonly #options: FunctionsOptions;
+  readonly #lock = new KeyedLock();
+  readonly #active = new LruCache<VersionRecord>(CACHED_VERSIONS);
+  readonly #quota: Quota;
+  /** Registrations that may be about to use a bundle which no version uses yet. */
+  #adopting = 0;
+
+  constructor(options: FunctionsOptions) {
+    this.#options = options;
+    const { store, limitsOf = () => undefined } = options;
+    this.#quota = new Quota({ store, limitsOf });
+  }
+
+  /**
+   * The version that a call accepted now gets.
+   * @throws PanalError FUNCTION_NOT_FOUND
+   */
+  async active(owner: string, name: string): Promise<VersionRecord> {
+    return this.#active.get(keyOf(owner, name)) ?? (await this.get(owner, name)).active;
+  }
+
+  /** @throws PanalError FUNCTION_NOT_FOUND */
+  async get(owner: string, name: string): Promise<FunctionDetail> {
+    // In turn with the changes of the function: a read beside one could put back into memory what it replaced.
+    return await this.#exclusive(owner, name, () => this.#read(owner, name));
+  }
+
+  /** Names in code-point order. */
+  async list(query: NameQuery): Promise<string[]> {
+    return await this.#options.store.listFunctions(query);
+  }
+
+  /** Version numbers, ascending. */
+  async versions(owner: string, name: string): Promise<number[]> {
+    return await this.#options.store.listVersions(owner, name);
+  }
+
+  /**
+   * Every version, in the order of their numbers.
+   * @throws PanalError FUNCTION_NOT_FOUND
+   */
+  async history(owner: string, name: string): Promise<{ active: number; versions: VersionRecord[] }> {
+    return await this.#exclusive(owner, name, async () => {
+      const { record } = await this.#read(owner, name);
+      return { active: record.activeVersion, versions: await this.#allVersions(owner, name) };
+    });
+  }
+
+  /** @throws PanalError NO_CONTAINER_ENGINE, INVALID_REQUEST, QUOTA_EXCEEDED */
+  async registerImage(
+    owner: string,
+    name: string,
+    image: string,
+    settings: FunctionSettings,
+  ): Promise<FunctionDetail> {
+    return await this.#exclusive(owner, name, () =>
+      this.#publish(owner, name, { code: { image }, settings }),
+    );
+  }
+
+  /**
+   * Registers an uploaded file on a runtime.
+   * @throws PanalError RUNTIME_NOT_FOUND, INVALID_REQUEST, QUOTA_EXCEEDED, or what is wrong with the archive.
+   */
+  async registerBundle(
+    owner: string,
+    name: string,
+    runtimeName: string,
+    file: string,
+    settings: FunctionSettings,
+  ): Promise<FunctionDetail> {
+    const { runtimes, bundles, defaults } = this.#options;
+    // Refused before the archive is read through, where it can be.
+    completeSettings(settings, (await runtimes.get(owner, runtimeName)).spec, defaults);
+    this.#adopting += 1;
+    try {
+      const bundle = await bundles.adopt(file);
+      try {
+        return await runtimes.hold(owner, runtimeName, async (runtime) => {
+          const code = { runtime: runtime.spec, runtimeOwner: runtime.owner, bundle };
+          return await this.#exclusive(owner, name, () => this.#publish(owner, name, { code, settings }));
+        });
+      } catch (error) {
+        await this.#discard(bundle);
+        throw error;
+      }
+    } finally {
+      this.#adopting -= 1;
+    }
+  }
+
+  /**
+   * Makes the next version from the active one, with the given settings changed, or another image.
+   * @throws PanalError FUNCTION_NOT_FOUND, INVALID_REQUEST, NO_CONTAINER_ENGINE
+   */
+  async change(
+    owner: string,
+    name: string,
+    image: string | undefined,
+    changes: FunctionSettings,
+  ): Promise<FunctionDetail> {
+    return await this.#exclusive(owner, name, async () => {
+      const { active } = await this.#read(owner, name);
+      const { code, settings } = sourceOf(active);
+      if (image !== undefined && !('image' in code)) {
+        throw new PanalError('INVALID_REQUEST', `image: ${name} runs a bundle; upload the next one`);
+      }
+      return await this.#publish(owner, name, {
+        code: image === undefined ? code : { image },
+        settings: { ...settings, ...changes },
+      });
+    });
+  }
+
+  /**
+   * Makes an existing version the active one.
+   * @throws PanalError FUNCTION_NOT_FOUND, VERSION_NOT_FOUND
+   */
+  async activate(owner: string, name: string, version: number): Promise<FunctionDetail> {
+    return await this.#exclusive(owner, name, async () => {
+      const { record, active } = await this.#read(owner, name);
+      if (version === record.activeVersion) return { record, active };
+      const next = await this.#version(owner, name, version);
+      const changed = { ...record, activeVersion: version, updatedAt: Date.now() };
+      await this.#options.store.putFunction(changed);
+      this.#replace(next, active);
+      return { record: changed, active: next };
+    });
+  }
+
+  /** @throws PanalError FUNCTION_NOT_FOUND */
+  async delete(owner: string, name: string): Promise<void> {
+    const { store, hosts, calls } = this.#options;
+    await this.#exclusive(owner, name, async () => {
+      await this.#read(owner, name);
+      const versions = await this.#allVersions(owner, name);
+      await calls.keepVersions(versions);
+      await this.#quota.remove(owner, { versions, functions: 1 }, () => store.deleteFunction(owner, name));
+      this.#active.delete(keyOf(owner, name));
+      hosts.retire(versions.map(({ spec }) => spec.id));
+    });
+  }
+
+  /**
+   * Deletes one version. Calls that were accepted with it still run.
+   * @throws PanalError FUNCTION_NOT_FOUND, VERSION_NOT_FOUND; VERSION_IN_USE for the active one
+   */
+  async deleteVersion(owner: string, name: string, number: number): Promise<void> {
+    const { store, hosts, calls } = this.#options;
+    await this.#exclusive(owner, name, async () => {
+      const { record } = await this.#read(owner, name);
+      const version = await this.#version(owner, name, number);
+      if (number === record.activeVersion) {
+        throw new PanalError('VERSION_IN_USE', `calls of ${name} get version ${number}; go to another first`);
+      }
+      await calls.keepVersions([version]);
+      await this.#quota.remove(owner, { versions: [version], functions: 0 }, () =>
+        store.deleteVersion(owner, name, number),
+      );
+      hosts.retire([version.spec.id]);
+    });
+  }
+
+  async #exclusive<T>(owner: string, name: string, work: () => Promise<T>): Promise<T> {
+    return await this.#lock.run(keyOf(owner, name), work);
+  }
+
+  async #find(owner: string, name: string): Promise<FunctionDetail | undefined> {
+    const { store } = this.#options;
+    const record = await store.getFunction(owner, name);
+    if (record === undefined) return undefined;
+    const key = keyOf(owner, name);
+    const active = this.#active.get(key) ?? (await store.getVersion(owner, name, record.activeVersion));
+    if (active === undefined)
+      throw new Error(`version ${record.activeVersion} of ${key} is not in the store`);
+    this.#active.set(key, active);
+    return { record, active };
+  }
+
+  async #read(owner: string, name: string): Promise<FunctionDetail> {
+    const detail = await this.#find(owner, name);
+    if (detail === undefined) throw new PanalError('FUNCTION_NOT_FOUND', `there is no function ${name}`);
+    return detail;
+  }
+
+  async #version(owner: string, name: string, number: number): Promise<VersionRecord> {
+    const version = await this.#options.store.getVersion(owner, name, number);
+    if (version === undefined) throw new PanalError('VERSION_NOT_FOUND', `${name} has no version ${number}`);
+    return version;
+  }
+
+  async #allVersions(owner: string, name: string): Promise<VersionRecord[]> {
+    const { store } = this.#options;
+    const numbers = await store.listVersions(owner, name);
+    return await Promise.all(numbers.map((number) => this.#version(owner, name, number)));
+  }
+
+  /** Stores the next version and makes it the active one. */
+  async #publish(owner: string, name: string, source: VersionSource): Promise<FunctionDetail> {
+    const { store, hosts, defaults } = this.#options;
+    if ('image' in source.code && hosts.hasEngine() === false) {
+      throw new PanalError('NO_CONTAINER_ENGINE', 'no worker has a container engine to run an image with');
+    }
+    const existing = await this.#find(owner, name);
+    const version = (existing?.record.latestVersion ?? 0) + 1;
+    const active = makeVersion({ owner, name, version }, source, defaults);
+    const record = {
+      owner,
+      name,
+      activeVersion: version,
+      latestVersion: version,
+      createdAt: existing?.record.createdAt ?? active.createdAt,
+      updatedAt: active.createdAt,
+    };
+    await this.#quota.store(active, existing === undefined, () => store.putFunction(record, active));
+    this.#replace(active, existing?.active);
+    return { record, active };
+  }
+
+  #replace(active: VersionRecord, before: VersionRecord | undefined): void {
+    this.#active.set(keyOf(active.spec.owner, active.spec.name), active);
+    if (before !== undefined) this.#options.hosts.replace(before.spec.id, active.spec.id);
+  }
+
+  /** Removes a bundle that no version came to use, unless another registration could be about to use it. */
+  async #discard({ sha256 }: BundleRef): Promise<void> {
+    const { store, bundles } = this.#options;
+    try {
+      if (!(await store.isBundleUsed(sha256)) && this.#adopting === 1) await bundles.remove(sha256);
+    } catch {
+      // The registration has failed already, and says why; a bundle that stays is found by its disuse.
+    }
+  }
+}
+
+const keyOf = (owner: string, name: string): string => `${owner}/${name}`;
+
+function sourceOf({ spec, settings, runtimeOwner }: VersionRecord): VersionSource {
+  if (spec.kind === 'image') return { code: { image: spec.image }, settings };
+  if (runtimeOwner === undefined) throw new Error(`version ${spec.id} does not say whose its runtime is`);
+  return { code: { runtime: spec.runtime, runtimeOwner, bundle: spec.bundle }, settings };
+}

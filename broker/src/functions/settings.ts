@@ -1,0 +1,31 @@
+import type { Config, FunctionSettings, RuntimeSpec, SandboxSettings } from '@panal/protocol';
+import { PanalError } from '@panal/protocol';
+
+/** The broker's settings from which a function's own are completed. */
+export type SettingDefaults = Pick<Config, 'FAAS_TIMEOUT_MS' | 'FAAS_MEMORY_MB' | 'FAAS_CPUS' | 'FAAS_PIDS'>;
+
+/**
+ * Fills in what the owner left open. The lifecycle is `warm` by default on a runtime, `fresh` for an image.
+ * @param runtime the function's runtime; none for an image function.
+ * @throws PanalError INVALID_REQUEST where nothing would serve calls the way `lifecycle` asks for.
+ */
+export function completeSettings(
+  settings: FunctionSettings,
+  runtime: RuntimeSpec | undefined,
+  defaults: SettingDefaults,
+): SandboxSettings {
+  const lifecycle = settings.lifecycle ?? (runtime === undefined ? 'fresh' : 'warm');
+  if (lifecycle === 'hot' && runtime?.handler === undefined) {
+    const what = runtime === undefined ? 'an image function has' : `the runtime ${runtime.name} has`;
+    throw new PanalError('INVALID_REQUEST', `lifecycle: "hot" needs a handler, and ${what} none`);
+  }
+  return {
+    lifecycle,
+    timeoutMs: settings.timeoutMs ?? defaults.FAAS_TIMEOUT_MS,
+    memoryMb: settings.memoryMb ?? defaults.FAAS_MEMORY_MB,
+    cpus: settings.cpus ?? defaults.FAAS_CPUS,
+    pids: settings.pids ?? defaults.FAAS_PIDS,
+    network: settings.network ?? 'none',
+    env: settings.env ?? {},
+  };
+}

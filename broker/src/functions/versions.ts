@@ -1,0 +1,32 @@
+import type { VersionRecord } from '@panal/db';
+import type { BundleRef, FunctionSettings, FunctionSpec, RuntimeSpec } from '@panal/protocol';
+import { v7 as uuid } from 'uuid';
+import { completeSettings, type SettingDefaults } from './settings.js';
+
+/** What a function runs: an image, or a bundle on a runtime. */
+export type FunctionCode =
+  { image: string } | { runtime: RuntimeSpec; runtimeOwner: string; bundle: BundleRef };
+
+/** What an owner decides of a version; its number and id are given out, its settings completed. */
+export interface VersionSource {
+  code: FunctionCode;
+  settings: FunctionSettings;
+}
+
+/**
+ * Makes a version. It is whole: it holds the runtime as it is now, so that replacing the runtime later changes only
+ * versions registered after that.
+ * @throws PanalError INVALID_REQUEST
+ */
+export function makeVersion(
+  { owner, name, version }: Pick<FunctionSpec, 'owner' | 'name' | 'version'>,
+  { code, settings }: VersionSource,
+  defaults: SettingDefaults,
+): VersionRecord {
+  const createdAt = Date.now();
+  const runtime = 'runtime' in code ? code.runtime : undefined;
+  const base = { id: uuid(), owner, name, version, settings: completeSettings(settings, runtime, defaults) };
+  if ('image' in code) return { spec: { ...base, kind: 'image', image: code.image }, settings, createdAt };
+  const spec: FunctionSpec = { ...base, kind: 'runtime', runtime: code.runtime, bundle: code.bundle };
+  return { spec, settings, runtimeOwner: code.runtimeOwner, createdAt };
+}

@@ -1,0 +1,63 @@
+import Router from '@koa/router';
+import { PanalError } from '@panal/protocol';
+import Koa from 'koa';
+import { JsonReader } from './body.js';
+import { callLogRoutes } from './call-logs.js';
+import { callRoutes } from './calls.js';
+import type { Context, RequestState } from './context.js';
+import { errorBoundary } from './errors.js';
+import { functionRoutes } from './functions.js';
+import { identify } from './identify.js';
+import { invocationRoutes } from './invocations.js';
+import { openApiRoute } from './openapi.js';
+import { operatingRoutes } from './operating.js';
+import type { Route } from './route.js';
+import { runtimeRoutes } from './runtimes.js';
+import type { Services } from './services.js';
+import { versionRoutes } from './versions.js';
+import { workerRoutes } from './workers.js';
+
+/** Every route there is. */
+export function allRoutes(services: Services): Route[] {
+  const routes = [
+    ...invocationRoutes(services),
+    ...callRoutes(services),
+    ...callLogRoutes(services),
+    ...functionRoutes(services),
+    ...versionRoutes(services),
+    ...runtimeRoutes(services),
+    ...workerRoutes(services),
+    ...operatingRoutes(services),
+  ];
+  routes.push(openApiRoute(routes));
+  return routes;
+}
+
+/** The HTTP side of the broker. It does no I/O until it is asked something. */
+export function createApp(services: Services): Koa<RequestState> {
+  const json = new JsonReader(services.limits.body);
+  const router = new Router<RequestState>({ sensitive: true });
+  for (const { method, path, serve } of allRoutes(services)) {
+    router.register(path, [method], (ctx: Context) => serve(ctx, json));
+  }
+  const app = new Koa<RequestState>();
+  app.use(errorBoundary(services.log));
+  app.use(identify);
+  app.use(router.routes());
+  app.use(refuseUnrouted);
+  // Past the error boundary, only writing the answer can fail: the client is gone.
+  app.on('error', (error: Error) => services.log.debug({ err: error }, 'answer not written'));
+  return app;
+}
+
+/** Answers what no route took: a path that none has, or a method that its routes have not. */
+function refuseUnrouted(ctx: Context): void {
+  const methods = new Set(ctx.matched?.flatMap((layer) => layer.methods));
+  if (methods.size === 0) throw new PanalError('NOT_FOUND', `there is no ${ctx.path}`);
+  const allowed = [...methods, 'OPTIONS'].join(', ');
+  ctx.set('Allow', allowed);
+  if (ctx.method !== 'OPTIONS') {
+    throw new PanalError('METHOD_NOT_ALLOWED', `${ctx.path} takes ${allowed}, not ${ctx.method}`);
+  }
+  ctx.status = 204;
+}

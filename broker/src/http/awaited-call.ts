@@ -1,0 +1,36 @@
+import type { CallRecord } from '@panal/db';
+import { PanalError } from '@panal/protocol';
+import { z } from 'zod';
+import { disconnection, type Context } from './context.js';
+import type { Services } from './services.js';
+
+/** What becomes of a call whose client goes away before its end. */
+export const onDisconnectSchema = z
+  .enum(['cancel', 'keep'])
+  .optional()
+  .describe('What becomes of the call when the client goes away before its end. Default: `cancel`.');
+
+/**
+ * Waits for the end of a call for a client that hears of it by its end alone. A client that goes away takes its call
+ * with it, unless it is to `keep`.
+ * @returns the settled call, or `undefined` after `waitMs`
+ */
+export async function endOfCall(
+  { calls, log }: Pick<Services, 'calls' | 'log'>,
+  ctx: Context,
+  call: CallRecord,
+  waitMs: number,
+  onDisconnect: z.infer<typeof onDisconnectSchema>,
+): Promise<CallRecord | undefined> {
+  const gone = disconnection(ctx);
+  if (onDisconnect === 'keep') return await calls.settled(call, waitMs, gone);
+  const cancel = (): void => {
+    calls.cancel(call.owner, call.callNum).catch((error: unknown) => {
+      // An expected failure says that there is nothing to cancel.
+      if (!(error instanceof PanalError)) log.error({ err: error }, 'a call was not cancelled');
+    });
+  };
+  if (gone.aborted) cancel();
+  else gone.addEventListener('abort', cancel, { once: true });
+  return await calls.settled(call, waitMs);
+}

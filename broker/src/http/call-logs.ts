@@ -1,0 +1,97 @@
+import { StringDecoder } from 'node:string_decoder';
+import type { CallRecord } from '@panal/db';
+import { PanalError } from '@panal/protocol';
+import { z } from 'zod';
+import type { LogFollower } from '../calls/log-followers.js';
+import type { Context } from './context.js';
+import { EventStream } from './event-stream.js';
+import { callNumber } from './query.js';
+import { route, type Route } from './route.js';
+import type { Services } from './services.js';
+
+const query = z.strictObject({
+  follow: z
+    .enum(['0', '1'])
+    .optional()
+    .describe('Whether to stay until the call ends. Default: where the client accepts `text/event-stream`.'),
+});
+
+export const callLogRoutes = ({ calls }: Pick<Services, 'calls'>): Route[] => [
+  route({
+    method: 'GET',
+    path: '/call/:callNum/logs',
+    summary: 'The logs of a call, as they are or as they come',
+    params: z.strictObject({ callNum: callNumber }),
+    query,
+    headers: { Accept: 'With `text/event-stream`, the logs come as events until the call ends.' },
+    answers: {
+      200: {
+        description:
+          'The stored logs as text; or events: `log` with a piece of text as JSON, `attempt` with `{"attempt"}` ' +
+          'where an attempt begins and its logs anew, `end` with `{"callNum","status"}`.',
+        types: ['text/plain; charset=utf-8', 'text/event-stream'],
+      },
+    },
+    errors: ['CALL_NOT_FOUND'],
+    async handle(ctx, { params: { callNum }, query: { follow } }) {
+      const { owner } = ctx.state;
+      if (follow === '1' || (follow === undefined && ctx.get('Accept').includes('text/event-stream'))) {
+        const events = new EventStream();
+        try {
+          const stop = await calls.follow(owner, callNum, new EventFollower(events));
+          events.once('close', stop);
+          if (events.destroyed) stop();
+        } catch (error) {
+          events.destroy();
+          throw error;
+        }
+        answerEvents(ctx, events);
+        return;
+      }
+      const call = await calls.get(owner, callNum);
+      if (call === undefined) throw new PanalError('CALL_NOT_FOUND', `there is no call ${callNum}`);
+      ctx.type = 'text/plain; charset=utf-8';
+      ctx.set('X-Content-Type-Options', 'nosniff');
+      ctx.body = Buffer.from(call.logs ?? []);
+    },
+  }),
+];
+
+function answerEvents(ctx: Context, events: EventStream): void {
+  ctx.type = 'text/event-stream';
+  ctx.set('Cache-Control', 'no-cache');
+  // Asks nginx, and those who do as it does, to pass on each event as it comes.
+  ctx.set('X-Accel-Buffering', 'no');
+  ctx.body = events;
+}
+
+/** Tells of a call's logs as events. What is not UTF-8 in them shows as U+FFFD, as in the call itself. */
+class EventFollower implements LogFollower {
+  readonly #events: EventStream;
+  // Pieces may begin and end in the midst of a character.
+  #decoder = new StringDecoder('utf8');
+
+  constructor(events: EventStream) {
+    this.#events = events;
+  }
+
+  attempt(number: number): void {
+    this.#log(this.#decoder.end());
+    this.#decoder = new StringDecoder('utf8');
+    this.#events.send('attempt', { attempt: number });
+  }
+
+  piece(bytes: Uint8Array): void {
+    this.#log(this.#decoder.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)));
+  }
+
+  end({ callNum, status }: CallRecord): void {
+    this.#log(this.#decoder.end());
+    this.#events.send('end', { callNum, status });
+    this.#events.end();
+  }
+
+  #log(text: string): void {
+    if (text !== '') this.#events.send('log', text);
+  }
+}

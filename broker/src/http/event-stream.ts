@@ -1,0 +1,45 @@
+import { Readable } from 'node:stream';
+
+/** Bytes that may wait for a slow client. One that is further behind when more comes is cut off. */
+const MAX_WAITING = 1024 * 1024;
+
+/** Longest silence, in ms: proxies close connections that are silent for longer, often a minute. */
+const HEARTBEAT_MS = 15_000;
+
+/** A stream of server-sent events (HTML Living Standard, 9.2), as the body of an answer. */
+export class EventStream extends Readable {
+  readonly #heartbeat: NodeJS.Timeout;
+
+  constructor({ heartbeatMs = HEARTBEAT_MS } = {}) {
+    super();
+    this.#heartbeat = setInterval(() => this.#write(':\n\n'), heartbeatMs);
+    // So that the client has its headers, and knows that it is heard.
+    this.push(':\n\n');
+  }
+
+  /** Sends an event, with `data` as JSON. */
+  send(event: string, data: unknown): void {
+    this.#write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+  }
+
+  /** Nothing comes after this. */
+  end(): void {
+    clearInterval(this.#heartbeat);
+    if (!this.destroyed) this.push(null);
+  }
+
+  override _read(): void {
+    // Events come when they happen.
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    clearInterval(this.#heartbeat);
+    done(error);
+  }
+
+  #write(text: string): void {
+    if (this.destroyed || this.readableEnded) return;
+    if (this.readableLength > MAX_WAITING) this.destroy();
+    else this.push(text);
+  }
+}

@@ -1,0 +1,134 @@
+import { isUtf8 } from 'node:buffer';
+import type { CallRecord } from '@panal/db';
+import { PanalError } from '@panal/protocol';
+import { z } from 'zod';
+import { nameSchema } from '../functions/fields.js';
+import { endOfCall, onDisconnectSchema } from './awaited-call.js';
+import { readBody } from './body.js';
+import { callJson, callSchema } from './call-json.js';
+import { disconnection, type Context } from './context.js';
+import { errorSchema } from './errors.js';
+import { MAX_WAIT_SECONDS, preferredWait, seconds } from './prefer.js';
+import { route, type Route } from './route.js';
+import type { CallInput, Services } from './services.js';
+
+/** How long `/run` waits: past every deadline, retry and reasonable queue. A guard against waiting for good. */
+const RUN_WAIT_MS = 24 * 3600 * 1000;
+
+const invocation = z.strictObject({
+  funcName: nameSchema,
+  params: z.unknown().optional().describe('Any JSON.'),
+});
+
+const wait = z
+  .string()
+  .regex(/^\d+$/, 'must be a number of seconds')
+  .transform((text) => seconds(text) ?? 0)
+  .describe(`Seconds, at most ${MAX_WAIT_SECONDS}.`);
+
+const accepted = z.strictObject({ callNum: z.int().min(1), status: z.literal('PENDING') });
+
+const NO_INPUT: CallInput = { kind: 'none', bytes: new Uint8Array(0) };
+
+export const invocationRoutes = ({ functions, calls, limits, log }: Services): Route[] => [
+  route({
+    method: 'POST',
+    path: '/run/:funcName',
+    summary: 'Call a function with the body as it is, and answer with its raw output',
+    params: z.strictObject({ funcName: nameSchema }),
+    query: z.strictObject({ onDisconnect: onDisconnectSchema }),
+    rawBody: { type: '*/*', schema: z.string() },
+    answers: {
+      200: {
+        description: 'What the function wrote; as text where it is UTF-8.',
+        types: ['text/plain; charset=utf-8', 'application/octet-stream'],
+        headers: { 'X-Call-Num': 'Number of the call.' },
+      },
+      502: { description: 'The call failed; the code says how.', json: errorSchema },
+      504: { description: 'TIMEOUT', json: errorSchema },
+    },
+    errors: [
+      'FUNCTION_NOT_FOUND',
+      'BODY_TOO_LARGE',
+      'REQUEST_ABORTED',
+      'NO_CONTAINER_ENGINE',
+      'QUEUE_FULL',
+      'STORE_UNAVAILABLE',
+      'SHUTTING_DOWN',
+    ],
+    async handle(ctx, { params, query: { onDisconnect } }) {
+      const version = await functions.active(ctx.state.owner, params.funcName);
+      const bytes = await readBody(ctx.req, limits.body);
+      // Nothing given is no parameter, rather than an empty one.
+      const input: CallInput = bytes.byteLength === 0 ? NO_INPUT : { kind: 'raw', bytes };
+      const call = await calls.accept(version, input, { awaited: true });
+      ctx.set('X-Call-Num', String(call.callNum));
+      answerRun(ctx, await endOfCall({ calls, log }, ctx, call, RUN_WAIT_MS, onDisconnect));
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/invokeFunction',
+    summary: 'Call a function; wait for its end, or ask later',
+    query: z.strictObject({ wait: wait.optional() }),
+    headers: { Prefer: '`wait=SECONDS` (RFC 7240) waits as `?wait=` does.' },
+    body: invocation,
+    answers: {
+      200: { description: 'The finished call', json: callSchema },
+      202: {
+        description: 'Accepted',
+        json: accepted,
+        headers: { Location: 'Where the call is found.' },
+      },
+    },
+    errors: ['FUNCTION_NOT_FOUND', 'NO_CONTAINER_ENGINE', 'QUEUE_FULL', 'STORE_UNAVAILABLE', 'SHUTTING_DOWN'],
+    async handle(ctx, { query, body }) {
+      const version = await functions.active(ctx.state.owner, body.funcName);
+      const waitSeconds = query.wait ?? applyPreference(ctx) ?? 0;
+      const awaited = waitSeconds > 0;
+      const call = await calls.accept(version, jsonInput(body.params), { awaited });
+      const settled = awaited && (await calls.settled(call, 1000 * waitSeconds, disconnection(ctx)));
+      if (settled) {
+        ctx.type = 'application/json';
+        ctx.body = callJson(settled);
+      } else {
+        ctx.status = 202;
+        ctx.set('Location', `/call/${call.callNum}`);
+        ctx.body = { callNum: call.callNum, status: 'PENDING' } satisfies z.infer<typeof accepted>;
+      }
+    },
+  }),
+];
+
+function applyPreference(ctx: Context): number | undefined {
+  const preferred = preferredWait(ctx.get('Prefer'));
+  if (preferred !== undefined) ctx.set('Preference-Applied', `wait=${preferred}`);
+  return preferred;
+}
+
+function jsonInput(params: unknown): CallInput {
+  if (params === undefined) return NO_INPUT;
+  try {
+    return { kind: 'json', bytes: Buffer.from(JSON.stringify(params)) };
+  } catch (cause) {
+    // What JSON.parse gave, JSON.stringify takes, but for its depth: it recurses where parsing does not.
+    throw new PanalError('INVALID_REQUEST', 'params: nested too deeply', { cause });
+  }
+}
+
+function answerRun(ctx: Context, call: CallRecord | undefined): void {
+  if (call?.status === 'DONE') {
+    const { buffer, byteOffset, byteLength } = call.result ?? new Uint8Array(0);
+    const body = Buffer.from(buffer, byteOffset, byteLength);
+    ctx.set('Content-Type', isUtf8(body) ? 'text/plain; charset=utf-8' : 'application/octet-stream');
+    // What a stranger's function wrote is nothing for a browser to guess at.
+    ctx.set('X-Content-Type-Options', 'nosniff');
+    ctx.body = body;
+    return;
+  }
+  ctx.status = call === undefined || call.status === 'TIMEOUT' ? 504 : 502;
+  ctx.body = { error: call === undefined ? STILL_RUNNING : (call.error ?? NO_REASON) };
+}
+
+const STILL_RUNNING = { code: 'TIMEOUT', message: 'the call has not ended; GET /call/:callNum follows it' };
+const NO_REASON = { code: 'FUNCTION_FAILED', message: 'the call failed' };

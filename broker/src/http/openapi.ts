@@ -1,0 +1,132 @@
+import { ERROR_STATUS, type ErrorCode } from '@panal/protocol';
+import { z } from 'zod';
+import { errorSchema } from './errors.js';
+import { route, type Answer, type Route, type RouteDescription } from './route.js';
+
+/** `GET /openapi.json`: describes `routes`, which may come to hold this very route. */
+export function openApiRoute(routes: readonly RouteDescription[]): Route {
+  let text: string | undefined;
+  return route({
+    method: 'GET',
+    path: '/openapi.json',
+    summary: 'This description',
+    answers: { 200: { description: 'OpenAPI 3.1', json: z.looseObject({ openapi: z.string() }) } },
+    handle(ctx) {
+      text ??= JSON.stringify(describeApi(routes));
+      ctx.type = 'application/json';
+      ctx.body = text;
+    },
+  });
+}
+
+/** The OpenAPI 3.1 document of the routes, from the schemas that they check requests with. */
+export function describeApi(routes: readonly RouteDescription[]): object {
+  const paths: Record<string, Record<string, object>> = {};
+  for (const each of routes) {
+    const path = each.path.replace(/:(\w+)/g, '{$1}');
+    (paths[path] ??= {})[each.method.toLowerCase()] = operation(each);
+  }
+  return {
+    openapi: '3.1.0',
+    info: { title: 'Panal', version: '1', description: 'Functions as a service.' },
+    paths,
+    components: { schemas: { Error: jsonSchema(errorSchema, 'output') } },
+  };
+}
+
+function operation(each: RouteDescription): object {
+  const body = each.rawBody ?? (each.body && { type: 'application/json', schema: each.body });
+  return {
+    operationId:
+      each.method.toLowerCase() + each.path.replace(/\W+(\w)?/g, (_, next: string) => next.toUpperCase()),
+    summary: each.summary,
+    parameters: [
+      ...parameters('path', each.params),
+      ...parameters('query', each.query),
+      ...Object.entries(each.headers ?? {}).map(([name, description]) => ({
+        in: 'header',
+        name,
+        description,
+        schema: { type: 'string' },
+      })),
+    ],
+    ...(body && {
+      requestBody: { required: true, content: { [body.type]: { schema: jsonSchema(body.schema, 'input') } } },
+    }),
+    responses: { ...errorResponses(each), ...mapValues(each.answers, response) },
+  };
+}
+
+function parameters(place: 'path' | 'query', schema: z.ZodObject | undefined): object[] {
+  return Object.entries<z.core.$ZodType>(schema?.shape ?? {}).map(([name, field]) => ({
+    in: place,
+    name,
+    required: place === 'path',
+    schema: jsonSchema(field, 'input'),
+  }));
+}
+
+function response({ description, json, types, headers }: Answer): object {
+  const content = json
+    ? { 'application/json': { schema: jsonSchema(json, 'output') } }
+    : Object.fromEntries((types ?? []).map((type) => [type, {}]));
+  return {
+    description,
+    content,
+    ...(headers && {
+      headers: mapValues(headers, (text) => ({ description: text, schema: { type: 'string' } })),
+    }),
+  };
+}
+
+function errorResponses(each: RouteDescription): Record<string, object> {
+  const byStatus = new Map<number, ErrorCode[]>();
+  for (const code of errorCodes(each)) {
+    const status = ERROR_STATUS[code];
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
+  }
+  return Object.fromEntries(
+    [...byStatus].map(([status, codes]) => [
+      status,
+      {
+        description: codes.join(', '),
+        content: {
+          'application/json': {
+            schema: {
+              allOf: [{ $ref: '#/components/schemas/Error' }],
+              properties: { error: { properties: { code: { enum: codes } } } },
+            },
+          },
+        },
+      },
+    ]),
+  );
+}
+
+/** Every code that a route may answer with: its own, and what its parameters and body can be refused with. */
+export function errorCodes({ params, body, errors = [] }: RouteDescription): ErrorCode[] {
+  // Any query can hold a parameter that does not exist.
+  const codes = new Set<ErrorCode>(['INVALID_REQUEST', 'INTERNAL', ...errors]);
+  if (params) codes.add('INVALID_NAME');
+  if (body) {
+    for (const code of [
+      'INVALID_NAME',
+      'BODY_TOO_LARGE',
+      'UNSUPPORTED_MEDIA_TYPE',
+      'REQUEST_ABORTED',
+    ] as const) {
+      codes.add(code);
+    }
+  }
+  return [...codes];
+}
+
+function jsonSchema(schema: z.core.$ZodType, io: 'input' | 'output'): object {
+  const described = z.toJSONSchema(schema, { io });
+  // The document says once for all which dialect its schemas are of.
+  delete described.$schema;
+  return described;
+}
+
+const mapValues = <V, R>(record: Readonly<Record<string, V>>, map: (value: V) => R): Record<string, R> =>
+  Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]));

@@ -1,0 +1,67 @@
+import type { CallQuery, CallRecord, VersionRecord } from '@panal/db';
+import type { InputKind } from '@panal/protocol';
+import type { Logger } from 'pino';
+import type { LogFollower } from '../calls/log-followers.js';
+import type { FunctionHosts, Functions } from '../functions/functions.js';
+import type { Runtimes } from '../functions/runtimes.js';
+import type { WorkerView } from './workers.js';
+
+/** The parameter of a call, as it is stored and as its function gets it. */
+export interface CallInput {
+  kind: InputKind;
+  bytes: Uint8Array;
+}
+
+/** The life of calls, as far as a request takes part in it. */
+export interface CallService {
+  /**
+   * Stores a new call of `version` and lines it up.
+   * @param options.awaited the client hears of the call no earlier than `settled` answers, so that until then the
+   * call need not be on disk.
+   * @throws PanalError QUEUE_FULL, STORE_UNAVAILABLE, NO_CONTAINER_ENGINE, SHUTTING_DOWN
+   */
+  accept(version: VersionRecord, input: CallInput, options: { awaited: boolean }): Promise<CallRecord>;
+  /**
+   * Resolves with the call once it is settled, or with `undefined` after `waitMs` or on abort; an unsettled call is
+   * on disk by then, however it was accepted.
+   */
+  settled(call: CallRecord, waitMs: number, signal?: AbortSignal): Promise<CallRecord | undefined>;
+  get(owner: string, callNum: number): Promise<CallRecord | undefined>;
+  list(query: CallQuery): Promise<CallRecord[]>;
+  /**
+   * Resolves with the call, `CANCELLED`, or still `RUNNING` while a worker stops it.
+   * @throws PanalError CALL_NOT_FOUND, CALL_SETTLED
+   */
+  cancel(owner: string, callNum: number): Promise<CallRecord>;
+  /** How many calls of an owner's run now. */
+  runningOf(owner: string): number;
+  /**
+   * Tells `follower` of the call's logs, from what is stored to the call's end. Resolves with what stops that.
+   * @throws PanalError CALL_NOT_FOUND
+   */
+  follow(owner: string, callNum: number, follower: LogFollower): Promise<() => void>;
+}
+
+/** The connected workers. */
+export interface Cluster extends FunctionHosts {
+  workers(): WorkerView[];
+}
+
+export interface Readiness {
+  /** Why calls cannot be served now, a sentence each; empty when they can. */
+  problems(): string[];
+}
+
+/** All that requests are answered with. */
+export interface Services {
+  functions: Functions;
+  runtimes: Runtimes;
+  calls: CallService;
+  cluster: Cluster;
+  readiness: Readiness;
+  /** Where uploads are written while they come in; they are moved or removed before the request ends. */
+  uploadFolder: string;
+  /** Largest request body, and largest packed bundle, in bytes. */
+  limits: { body: number; bundle: number };
+  log: Logger;
+}

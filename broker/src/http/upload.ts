@@ -1,0 +1,82 @@
+import { rm } from 'node:fs/promises';
+import koaMulter from '@koa/multer';
+import { PanalError } from '@panal/protocol';
+import { MulterError } from 'multer';
+import type { Context } from './context.js';
+
+/** An uploaded module. */
+export interface Upload {
+  /** The file it was written to. */
+  file: string;
+  /** The form's other fields; a value is text, or something else where a field came twice. */
+  fields: readonly (readonly [name: string, value: unknown])[];
+}
+
+/** Takes one upload and gives it to `use`. The file is removed when that is over, unless it was moved away. */
+export type Receiver = (ctx: Context, use: (upload: Upload) => Promise<void>) => Promise<void>;
+
+/** A form has a module, and one field for each setting of a function; some more leave room to say which is unknown. */
+const MAX_FIELDS = 32;
+
+/**
+ * Takes multipart uploads of one file, in the field `module`, and writes it to `folder` as it comes in.
+ * Both limits in bytes. A `Receiver` throws PanalError UNSUPPORTED_MEDIA_TYPE, INVALID_REQUEST, BUNDLE_TOO_LARGE,
+ * BODY_TOO_LARGE, REQUEST_ABORTED, STORE_UNAVAILABLE; no file is left then.
+ */
+export function uploadReceiver(folder: string, limits: { body: number; bundle: number }): Receiver {
+  const storage = koaMulter.diskStorage({ destination: (_request, _file, choose) => choose(null, folder) });
+  const form = koaMulter({
+    storage,
+    limits: { files: 1, fileSize: limits.bundle, fields: MAX_FIELDS, fieldSize: limits.body },
+  }).array('module', 1);
+
+  return async (ctx, use) => {
+    if (ctx.is('multipart/form-data') !== 'multipart/form-data') {
+      throw new PanalError('UNSUPPORTED_MEDIA_TYPE', 'a module is uploaded as multipart/form-data');
+    }
+    if (Number(ctx.get('Content-Length')) > limits.bundle + limits.body) throw tooLarge(limits.bundle);
+    try {
+      await form(ctx, () => Promise.resolve());
+    } catch (error) {
+      throw ctx.req.destroyed && !ctx.req.complete ? aborted(error) : refusal(error, limits.bundle);
+    }
+    const [file] = Array.isArray(ctx.files) ? ctx.files : [];
+    if (file === undefined) throw new PanalError('INVALID_REQUEST', 'module: the file is missing');
+    try {
+      await use({ file: file.path, fields: fieldsOf(ctx.request) });
+    } finally {
+      await rm(file.path, { force: true });
+    }
+  };
+}
+
+function fieldsOf(request: object): [string, unknown][] {
+  const body = 'body' in request ? request.body : undefined;
+  return typeof body === 'object' && body !== null ? Object.entries(body) : [];
+}
+
+/** What a failed upload is refused with. Multer has by then read the request to its end, and removed the file. */
+function refusal(error: unknown, maxBundle: number): unknown {
+  if (!(error instanceof Error)) return error;
+  // Only a failure of the file system names a system call.
+  if ('syscall' in error) {
+    return new PanalError('STORE_UNAVAILABLE', 'the upload could not be written', { cause: error });
+  }
+  switch (error instanceof MulterError ? error.code : undefined) {
+    case 'LIMIT_FILE_SIZE':
+      return tooLarge(maxBundle);
+    case 'LIMIT_FIELD_VALUE':
+      return new PanalError('BODY_TOO_LARGE', 'a field of the form is too large');
+    case 'LIMIT_FILE_COUNT':
+    case 'LIMIT_UNEXPECTED_FILE':
+      return new PanalError('INVALID_REQUEST', 'module: the form must have this one file, and no other');
+    default:
+      return new PanalError('INVALID_REQUEST', `the form is malformed: ${error.message}`, { cause: error });
+  }
+}
+
+const tooLarge = (limit: number): PanalError =>
+  new PanalError('BUNDLE_TOO_LARGE', `the bundle is larger than ${limit} bytes`);
+
+const aborted = (cause: unknown): PanalError =>
+  new PanalError('REQUEST_ABORTED', 'the client went away before its upload was whole', { cause });

@@ -1,0 +1,39 @@
+import { z } from 'zod';
+import { route, type Route } from './route.js';
+import type { Services } from './services.js';
+
+const worker = z.strictObject({
+  id: z.string(),
+  host: z.string(),
+  state: z.enum(['up', 'draining']),
+  sandbox: z.enum(['docker', 'process']).describe('The sandbox driver.'),
+  path: z.enum(['agent', 'engine', 'direct']).describe('How calls reach their process.'),
+  slots: z.int().min(1),
+  lastHeartbeat: z.iso.datetime(),
+  miniWorkers: z.array(
+    z.strictObject({
+      id: z.int().min(0),
+      state: z.enum(['idle', 'busy']),
+      functionName: z.string().optional(),
+      callNum: z.int().min(1).optional(),
+    }),
+  ),
+  holds: z
+    .record(z.string(), z.int().min(0))
+    .describe('Idle sandboxes that stand ready, by function id or `runtime:IMAGE`.'),
+});
+
+/** A connected worker. */
+export type WorkerView = z.infer<typeof worker>;
+
+export const workerRoutes = ({ cluster }: Services): Route[] => [
+  route({
+    method: 'GET',
+    path: '/workers',
+    summary: 'The connected workers',
+    answers: { 200: { description: 'Workers', json: z.array(worker) } },
+    handle(ctx) {
+      ctx.body = cluster.workers();
+    },
+  }),
+];

@@ -1,0 +1,1 @@
+export { startBroker, type RunningBroker } from './broker.js';

@@ -1,0 +1,24 @@
+import { ConfigError, EXIT_CONFIG, PanalError, readConfig, stopRequested } from '@panal/protocol';
+import { pino } from 'pino';
+import { startBroker } from './broker.js';
+
+async function main(): Promise<number> {
+  try {
+    const config = readConfig(process.env);
+    const log = pino({ name: 'broker', level: config.FAAS_LOG_LEVEL });
+    const stop = stopRequested();
+    const broker = await startBroker(config, log);
+    // Under `panal up` the channel to the parent tells that it serves.
+    process.send?.({ listening: broker.url });
+    log.info({ reason: await stop }, 'stopping');
+    await broker.stop();
+    return 0;
+  } catch (error) {
+    // What is expected needs no stack to be understood.
+    const expected = error instanceof ConfigError || error instanceof PanalError;
+    console.error(expected ? `broker: ${error.message}` : error);
+    return error instanceof ConfigError ? EXIT_CONFIG : 1;
+  }
+}
+
+process.exit(await main());

@@ -1,0 +1,308 @@
+import { expect } from 'chai';
+import { pino } from 'pino';
+import { curveKeyPair } from 'zeromq';
+import type { CallError, FunctionSpec } from '@panal/protocol';
+import type { AttemptEvents, AttemptResult } from '../../broker/src/dispatch/attempt.js';
+import type { CurveKeys } from '../../broker/src/dispatch/curve.js';
+import { Dispatcher } from '../../broker/src/dispatch/dispatcher.js';
+import type { Job } from '../../broker/src/dispatch/job.js';
+import { Scheduler } from '../../broker/src/dispatch/scheduler.js';
+import { ZmqLink } from '../../broker/src/dispatch/zmq-link.js';
+import { ScriptedWorker, type CurveClient } from '../support/scripted-worker.js';
+import { runtimeSpec } from '../support/specs.js';
+import { eventually } from '../support/wait.js';
+
+/** Notes what the dispatcher tells; a test may hold back that an outcome is stored. */
+class Ledger implements AttemptEvents {
+  readonly running: number[] = [];
+  readonly results: AttemptResult[] = [];
+  readonly losses: CallError[] = [];
+  readonly logs: [offset: number, text: string][] = [];
+  claimable: Job | undefined;
+  stored: Promise<void> = Promise.resolve();
+
+  started(job: Job): void {
+    this.running.push(job.callNum);
+  }
+
+  logged(_job: Job, offset: number, piece: Uint8Array): void {
+    this.logs.push([offset, Buffer.from(piece).toString()]);
+  }
+
+  async ended(_job: Job, result: AttemptResult): Promise<void> {
+    await this.stored;
+    this.results.push(result);
+  }
+
+  lost(_job: Job, error: CallError): void {
+    this.losses.push(error);
+  }
+
+  claim(callNum: number): Job | undefined {
+    return this.claimable?.callNum === callNum ? this.claimable : undefined;
+  }
+}
+
+describe('Dispatcher over ZeroMQ', () => {
+  const workers: ScriptedWorker[] = [];
+  let ledger: Ledger;
+  let dispatcher: Dispatcher;
+  let port: number;
+
+  async function start(options: { curve?: CurveKeys; leaseMs?: number } = {}): Promise<void> {
+    const log = pino({ level: 'silent' });
+    const { curve, leaseMs = 60_000 } = options;
+    dispatcher = new Dispatcher({
+      link: new ZmqLink({ address: 'tcp://127.0.0.1:0', curve, log }),
+      scheduler: new Scheduler(),
+      brokerId: 'b1',
+      heartbeatMs: 20,
+      leaseMs,
+      exposed: false,
+      log,
+    });
+    ledger = new Ledger();
+    port = await dispatcher.start(ledger, 2002);
+  }
+
+  function worker(id: string, keys?: CurveClient): ScriptedWorker {
+    const made = new ScriptedWorker(id, port, keys);
+    workers.push(made);
+    return made;
+  }
+
+  function job(callNum: number, text = '', spec: FunctionSpec = runtimeSpec('dice')): Job {
+    return { callNum, attempt: 1, spec, maxConcurrency: Infinity, input: 'raw', params: Buffer.from(text) };
+  }
+
+  afterEach(async () => {
+    for (const each of workers.splice(0)) each.close();
+    await dispatcher.stop();
+  });
+
+  it('takes a call to a mini-worker that offered itself, and its outcome back', async () => {
+    await start();
+    const w1 = worker('w1');
+    await w1.join({ slots: 2 });
+    w1.say({ type: 'ready', slot: 1 });
+    dispatcher.submit(job(1, 'hello'));
+    const invoke = await w1.nextInvoke();
+    expect(invoke).to.include({ callNum: 1, slot: 1, attempt: 1, input: 'raw', text: 'hello' });
+    expect(ledger.running).to.deep.equal([1]);
+    await w1.reply(invoke, {}, 'olleh');
+    const ack = await w1.hears('ack');
+    expect(ack.leases).to.deep.equal([invoke.lease]);
+    expect(Buffer.from(ledger.results[0]?.result ?? []).toString()).to.equal('olleh');
+  });
+
+  it("sends a function's spec once to each connection", async () => {
+    await start();
+    const w1 = worker('w1');
+    await w1.join({ slots: 2 });
+    w1.say({ type: 'ready', slot: 0 }, { type: 'ready', slot: 1 });
+    dispatcher.submit(job(1));
+    dispatcher.submit(job(2));
+    expect((await w1.nextInvoke()).spec?.name).to.equal('dice');
+    expect((await w1.nextInvoke()).spec).to.equal(undefined);
+    await w1.join();
+    w1.say({ type: 'ready', slot: 0 });
+    dispatcher.submit(job(3));
+    expect((await w1.nextInvoke()).spec?.name).to.equal('dice');
+  });
+
+  it('acknowledges an outcome only when it is stored, and takes it once', async () => {
+    await start();
+    let store = (): void => undefined;
+    ledger.stored = new Promise((resolve) => (store = resolve));
+    const w1 = worker('w1');
+    await w1.join();
+    w1.say({ type: 'ready', slot: 0 });
+    dispatcher.submit(job(1));
+    const invoke = await w1.nextInvoke();
+    await w1.reply(invoke);
+    await w1.reply(invoke);
+    w1.say({ type: 'ready', slot: 0 });
+    dispatcher.submit(job(2));
+    const next = await w1.nextInvoke();
+    expect(w1.heard.filter(({ type }) => type === 'ack')).to.deep.equal([]);
+    store();
+    await w1.hears('ack');
+    await w1.reply(next);
+    await eventually('both outcomes are taken', () => ledger.results.length === 2);
+    await w1.reply(invoke);
+    await eventually(
+      'a late outcome is acknowledged',
+      () => w1.heard.filter((m) => m.type === 'ack').length === 3,
+    );
+    expect(ledger.results).to.have.length(2);
+  });
+
+  it('takes the calls of a silent worker for lost, and gives them to another', async () => {
+    await start({ leaseMs: 100 });
+    const silent = worker('silent');
+    await silent.join();
+    silent.say({ type: 'ready', slot: 0 });
+    dispatcher.submit(job(1));
+    await silent.nextInvoke();
+    await eventually('the call is lost', () => ledger.losses[0]?.code === 'WORKER_LOST');
+    expect(dispatcher.workers()).to.deep.equal([]);
+  });
+
+  it('keeps a worker that sends heartbeats, and sends it heartbeats', async () => {
+    await start({ leaseMs: 200 });
+    const w1 = worker('w1');
+    await w1.join();
+    const beats = (): number => w1.heard.filter(({ type }) => type === 'heartbeat').length;
+    for (let beat = 1; beat <= 20; beat++) {
+      w1.say({ type: 'heartbeat' });
+      await eventually('the broker beats', () => beats() >= beat);
+    }
+    expect(dispatcher.workers()).to.have.length(1);
+  });
+
+  it('asks a worker that it does not know who it is', async () => {
+    await start();
+    const w1 = worker('w1');
+    w1.say({ type: 'heartbeat' });
+    await w1.hears('who');
+  });
+
+  it('refuses a worker of another protocol version with a line that says so', async () => {
+    await start();
+    const w1 = worker('w1');
+    w1.hello({ protocol: 99 });
+    expect((await w1.hears('refuse')).message).to.contain('99');
+    expect(dispatcher.workers()).to.deep.equal([]);
+  });
+
+  it('lets a worker that connects anew go on with what it has, and takes for lost what it has not', async () => {
+    await start();
+    const w1 = worker('w1');
+    await w1.join({ slots: 2 });
+    w1.say({ type: 'ready', slot: 0 }, { type: 'ready', slot: 1 });
+    dispatcher.submit(job(1));
+    dispatcher.submit(job(2));
+    const kept = await w1.nextInvoke();
+    await w1.nextInvoke();
+    const again = worker('w1');
+    await again.join({ slots: 2, leases: [kept.lease] });
+    expect(ledger.losses).to.have.length(1);
+    await again.reply(kept);
+    await eventually('the kept call ends', () => ledger.results.length === 1);
+    expect(ledger.results[0]?.outcome.callNum).to.equal(1);
+  });
+
+  it("takes up an attempt of the broker's earlier life, and stops one that nobody waits for", async () => {
+    await start();
+    ledger.claimable = job(7);
+    const w1 = worker('w1');
+    await w1.join({ slots: 2, leases: ['7.1.b0', '8.1.b0', 'nonsense'] });
+    expect(ledger.running).to.deep.equal([7]);
+    await eventually('the unwanted ones are cancelled', () => {
+      const cancelled = w1.heard.filter((message) => message.type === 'cancel').map(({ lease }) => lease);
+      return cancelled.length === 2 && cancelled.includes('8.1.b0');
+    });
+    await w1.reply({
+      type: 'invoke',
+      lease: '7.1.b0',
+      slot: 0,
+      callNum: 7,
+      attempt: 1,
+      functionId: '',
+      input: 'raw',
+    });
+    await eventually('its outcome counts', () => ledger.results.length === 1);
+  });
+
+  it('gives a draining worker nothing more', async () => {
+    await start();
+    const [w1, w2] = [worker('w1'), worker('w2')];
+    await w1.join();
+    await w2.join();
+    w1.say({ type: 'ready', slot: 0 }, { type: 'drain' });
+    await eventually('it drains', () => dispatcher.workers().some(({ state }) => state === 'draining'));
+    dispatcher.submit(job(1));
+    w2.say({ type: 'ready', slot: 0 });
+    expect((await w2.nextInvoke()).callNum).to.equal(1);
+    w1.say({ type: 'bye' });
+    await eventually('it is gone', () => dispatcher.workers().length === 1);
+  });
+
+  it('tells the worker that runs a call to stop it', async () => {
+    await start();
+    const w1 = worker('w1');
+    await w1.join();
+    w1.say({ type: 'ready', slot: 0 });
+    const running = job(1);
+    dispatcher.submit(running);
+    const { lease } = await w1.nextInvoke();
+    expect(dispatcher.withdraw(running)).to.equal(false);
+    dispatcher.cancel(running);
+    expect((await w1.hears('cancel')).lease).to.equal(lease);
+  });
+
+  it('goes on serving when garbage comes in', async () => {
+    await start();
+    const w1 = worker('w1');
+    await w1.join();
+    const garbage = [
+      ['x'],
+      ['[]', '', ''],
+      ['{"type":"ready"}', ''],
+      ['[{"type":"ready","slot":-1}]', ''],
+      ['[null]', ''],
+    ];
+    for (const frames of [
+      ...garbage,
+      [Buffer.alloc(1000, 0xff), ''],
+      ['[{"type":"hello","parts":[9]}]', 'x'],
+    ]) {
+      w1.sendFrames(frames);
+    }
+    w1.say({ type: 'ready', slot: 0 });
+    dispatcher.submit(job(1));
+    expect((await w1.nextInvoke()).callNum).to.equal(1);
+  });
+
+  it('brings thousands of calls through in batches, each once', async () => {
+    await start();
+    const w1 = worker('w1');
+    const slots = 64;
+    await w1.join({ slots });
+    const total = 5000;
+    const texts = new Map<number, string>();
+    w1.onInvoke = (invoke) => {
+      texts.set(invoke.callNum, invoke.text);
+      void w1.reply(invoke, {}, 'ok');
+      w1.say({ type: 'ready', slot: invoke.slot });
+    };
+    for (let callNum = 1; callNum <= total; callNum++) dispatcher.submit(job(callNum, `p${callNum}`));
+    w1.say(...Array.from({ length: slots }, (_, slot) => ({ type: 'ready' as const, slot })));
+    await eventually('all have ended', () => ledger.results.length === total);
+    expect([...texts].every(([callNum, text]) => text === `p${callNum}`)).to.equal(true);
+    expect(new Set(ledger.results.map(({ outcome }) => outcome.callNum)).size).to.equal(total);
+  });
+
+  it('lets in only the worker with the right CURVE key, and encrypts', async () => {
+    const [server, client, stranger] = [curveKeyPair(), curveKeyPair(), curveKeyPair()];
+    await start({ curve: { ...server, clientKey: client.publicKey } });
+    const keysOf = (pair: { publicKey: string; secretKey: string }): CurveClient => ({
+      curveServerKey: server.publicKey,
+      curvePublicKey: pair.publicKey,
+      curveSecretKey: pair.secretKey,
+    });
+    const [intruder, plain, right] = [
+      worker('intruder', keysOf(stranger)),
+      worker('plain'),
+      worker('right', keysOf(client)),
+    ];
+    intruder.hello();
+    plain.hello();
+    await right.join();
+    right.say({ type: 'ready', slot: 0 });
+    dispatcher.submit(job(1));
+    expect((await right.nextInvoke()).callNum).to.equal(1);
+    expect(dispatcher.workers().map(({ id }) => id)).to.deep.equal(['right']);
+    expect([...intruder.heard, ...plain.heard]).to.deep.equal([]);
+  });
+});

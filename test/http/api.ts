@@ -1,0 +1,248 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { LevelStore } from '@panal/db';
+import type { Outcome } from '@panal/protocol';
+import { pino } from 'pino';
+import { BundleStore } from '../../broker/src/bundles/bundle-store.js';
+import { Calls, type Dispatch } from '../../broker/src/calls/calls.js';
+import type { Job } from '../../broker/src/dispatch/job.js';
+import { Functions } from '../../broker/src/functions/functions.js';
+import { Runtimes } from '../../broker/src/functions/runtimes.js';
+import { createApp } from '../../broker/src/http/app.js';
+import { listen, type Listener } from '../../broker/src/http/listen.js';
+import type { Cluster, Services } from '../../broker/src/http/services.js';
+import { temporaryFolder } from '../support/folder.js';
+import { pythonRuntime } from '../support/specs.js';
+import { eventually } from '../support/wait.js';
+
+/** A cluster whose workers are the test: it takes the jobs, and says how they end. */
+export class ScriptedCluster implements Dispatch, Cluster {
+  readonly jobs: Job[] = [];
+  readonly cancelled: Job[] = [];
+  readonly retired: string[] = [];
+  /** Pairs of versions: before, next. */
+  readonly replaced: [string, string][] = [];
+  /** What calls were asked for their logs, and whether they still are. */
+  readonly followed = new Map<Job, boolean>();
+  engine: boolean | undefined = true;
+  views: ReturnType<Cluster['workers']> = [];
+
+  submit(job: Job): void {
+    this.jobs.push(job);
+  }
+
+  withdraw(job: Job): boolean {
+    const at = this.jobs.indexOf(job);
+    if (at >= 0) this.jobs.splice(at, 1);
+    return at >= 0;
+  }
+
+  cancel(job: Job): void {
+    this.cancelled.push(job);
+  }
+
+  follow(job: Job, on: boolean): void {
+    this.followed.set(job, on);
+  }
+
+  hasEngine(): boolean | undefined {
+    return this.engine;
+  }
+
+  replace(before: string, next: string): void {
+    this.replaced.push([before, next]);
+  }
+
+  retire(functionIds: readonly string[]): void {
+    this.retired.push(...functionIds);
+  }
+
+  workers(): ReturnType<Cluster['workers']> {
+    return this.views;
+  }
+}
+
+/** An answer, read whole. */
+export interface Reply {
+  status: number;
+  headers: Headers;
+  bytes: Buffer;
+  text: string;
+  /** The body as JSON; `undefined` where it is none. */
+  json: unknown;
+}
+
+/** The broker's HTTP side on a free port, with a real store, real bundles and real calls; its cluster is scripted. */
+export class Api {
+  readonly folder: string;
+  readonly store: LevelStore;
+  readonly bundles: BundleStore;
+  readonly functions: Functions;
+  readonly runtimes: Runtimes;
+  readonly calls: Calls;
+  readonly cluster = new ScriptedCluster();
+  readonly problems: string[] = [];
+  readonly services: Services;
+  /** What was logged, a line of JSON each. */
+  readonly logged: string[] = [];
+  #listener: Listener | undefined;
+
+  constructor(folder: string) {
+    this.folder = folder;
+    this.store = new LevelStore(join(folder, 'store'), { sync: false });
+    this.bundles = new BundleStore(folder, { maxUnpacked: 1024 * 1024, maxEntries: 100 });
+    const { store, bundles, cluster } = this;
+    this.runtimes = new Runtimes({ store, bundled: [pythonRuntime] });
+    const defaults = { FAAS_TIMEOUT_MS: 60_000, FAAS_MEMORY_MB: 256, FAAS_CPUS: 1, FAAS_PIDS: 128 };
+    const sink = new Writable({
+      write: (line: Buffer, _encoding, done) => {
+        this.logged.push(line.toString());
+        done();
+      },
+    });
+    const log = pino({ level: 'info' }, sink);
+    const policy = { attempts: 1, backoffMs: 0 };
+    this.calls = new Calls({ store, dispatch: cluster, policy, maxQueue: 200, recoveryMs: 0, log });
+    const { calls, runtimes } = this;
+    this.functions = new Functions({ store, bundles, calls, hosts: cluster, runtimes, defaults });
+    this.services = {
+      functions: this.functions,
+      runtimes: this.runtimes,
+      calls: this.calls,
+      cluster,
+      readiness: { problems: () => this.problems },
+      uploadFolder: bundles.uploadFolder,
+      limits: { body: 64 * 1024, bundle: 128 * 1024 },
+      log,
+    };
+  }
+
+  async start(): Promise<void> {
+    await this.store.open();
+    await this.bundles.open();
+    await this.calls.recover();
+    this.#listener = await listen(createApp(this.services), '127.0.0.1', 0);
+  }
+
+  async stop(): Promise<void> {
+    await this.#listener?.close(0);
+    this.calls.stop();
+    await this.store.close();
+  }
+
+  get port(): number {
+    if (this.#listener === undefined) throw new Error('not started');
+    return this.#listener.port;
+  }
+
+  get listener(): Listener | undefined {
+    return this.#listener;
+  }
+
+  async send(method: string, path: string, body?: RequestInit['body'], headers = {}): Promise<Reply> {
+    const init: RequestInit = { method, headers, ...(body != null && { body, duplex: 'half' }) };
+    const response = await fetch(`http://127.0.0.1:${this.port}${path}`, init);
+    const bytes = Buffer.from(await response.arrayBuffer());
+    return {
+      status: response.status,
+      headers: response.headers,
+      bytes,
+      text: bytes.toString(),
+      json: json(bytes),
+    };
+  }
+
+  async get(path: string): Promise<Reply> {
+    return await this.send('GET', path);
+  }
+
+  /** Sends `value` as JSON. */
+  async post(path: string, value: unknown, headers = {}): Promise<Reply> {
+    return await this.send('POST', path, JSON.stringify(value), headers);
+  }
+
+  async put(path: string, value: unknown): Promise<Reply> {
+    return await this.send('PUT', path, JSON.stringify(value));
+  }
+
+  async registerImage(functionName: string, settings = {}): Promise<Reply> {
+    return await this.post('/registerFunction', {
+      functionName,
+      image: `example/${functionName}`,
+      ...settings,
+    });
+  }
+
+  /** Uploads `module` on the bundled runtime. */
+  async upload(name: string, module: Uint8Array, fields: Record<string, string> = {}): Promise<Reply> {
+    const form = new FormData();
+    for (const [field, value] of Object.entries(fields)) form.set(field, value);
+    form.set('module', new Blob([module]), 'module.bin');
+    return await this.send('POST', `/registerFunction/pythonruntime/${name}`, form);
+  }
+
+  /** Waits for the next job and begins it, as a worker would. */
+  async take(): Promise<Job> {
+    const job = await eventually('a job', () => this.cluster.jobs.shift());
+    this.calls.started(job, 'worker-1');
+    return job;
+  }
+
+  /** Ends a job that was taken. */
+  async end(job: Job, result: string | Uint8Array, fields: Partial<Outcome> = {}, logs = ''): Promise<void> {
+    const outcome: Outcome = {
+      type: 'outcome',
+      lease: 'any',
+      callNum: job.callNum,
+      worker: 'worker-1',
+      status: 'DONE',
+      platform: false,
+      exitCode: 0,
+      start: 'warm',
+      preloaded: false,
+      prepareMs: 2,
+      runMs: 3,
+      ...fields,
+    };
+    await this.calls.ended(job, { outcome, result: Buffer.from(result), logs: Buffer.from(logs) });
+  }
+
+  async uploads(): Promise<string[]> {
+    return await readdir(this.bundles.uploadFolder);
+  }
+
+  async storedBundles(): Promise<string[]> {
+    return await readdir(join(this.folder, 'bundles'));
+  }
+}
+
+/** A started `Api` for each test of the group it is called in. */
+export function startedApi(): () => Api {
+  const folder = temporaryFolder();
+  let api: Api | undefined;
+  beforeEach(async () => {
+    api = new Api(folder());
+    await api.start();
+  });
+  afterEach(async () => {
+    await api?.stop();
+  });
+  return () => {
+    if (api === undefined) throw new Error('called outside of a test');
+    return api;
+  };
+}
+
+/** The code of an error answer; it has the one shape that errors have. */
+export function errorCode({ json }: Reply): unknown {
+  return (json as { error?: { code?: unknown } } | undefined)?.error?.code;
+}
+
+function json(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString());
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,195 @@
+import { createHash } from 'node:crypto';
+import { connect } from 'node:net';
+import { rm } from 'node:fs/promises';
+import { expect } from 'chai';
+import { PanalError } from '@panal/protocol';
+import { tarGz, zip } from '../support/archives.js';
+import { eventually } from '../support/wait.js';
+import { errorCode, startedApi, type Reply } from './api.js';
+
+const module = tarGz([{ name: 'test.py', content: 'print(1)' }]);
+const PATH = '/registerFunction/pythonruntime/dice';
+
+describe('uploaded functions', () => {
+  const api = startedApi();
+
+  async function expectRefused(reply: Reply, status: number, code: string): Promise<void> {
+    expect([reply.status, errorCode(reply)], reply.text).to.deep.equal([status, code]);
+    expect((await api().get('/functions')).json).to.deep.equal([]);
+    expect(await api().storedBundles()).to.deep.equal([]);
+    expect(await api().uploads()).to.deep.equal([]);
+  }
+
+  function formOf(...fields: [name: string, value: string | Blob][]): FormData {
+    const form = new FormData();
+    for (const [name, value] of fields) form.append(name, value);
+    return form;
+  }
+
+  it('are registered from .tar.gz and .zip', async () => {
+    for (const [format, bytes] of [
+      ['tar.gz', module],
+      ['zip', zip([{ name: 'test.py', content: 'print(2)' }])],
+    ] as const) {
+      const reply = await api().upload('dice', bytes);
+      expect(reply.status).to.equal(201);
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
+      expect(reply.json).to.include({ functionName: 'dice', runtimeName: 'pythonruntime', kind: 'runtime' });
+      expect(reply.json).to.include({ sha256, size: bytes.byteLength, format, lifecycle: 'warm' });
+    }
+    expect((await api().get('/functions/dice')).json).to.deep.include({ version: 2, versions: [1, 2] });
+    expect(await api().uploads()).to.deep.equal([]);
+  });
+
+  it('take settings as further fields, whatever their order', async () => {
+    const fields: [string, string][] = [
+      ['lifecycle', 'hot'],
+      ['timeoutMs', '1500'],
+      ['cpus', '0.5'],
+      ['network', 'bridge'],
+      ['env', '{"A":"1"}'],
+      ['retry', '{"attempts":2}'],
+    ];
+    const form = formOf(...fields.slice(0, 3), ['module', new Blob([module])], ...fields.slice(3));
+    const reply = await api().send('POST', PATH, form);
+    expect(reply.status, reply.text).to.equal(201);
+    expect(reply.json).to.deep.include({
+      lifecycle: 'hot',
+      timeoutMs: 1500,
+      cpus: 0.5,
+      network: 'bridge',
+      env: { A: '1' },
+      retry: { attempts: 2, backoffMs: 1000 },
+    });
+  });
+
+  it('are refused with a wrong, doubled or unknown field', async () => {
+    for (const fields of [
+      [['timeoutMs', 'soon']],
+      [['timeoutMs', '']],
+      [
+        ['timeoutMs', '1'],
+        ['timeoutMs', '2'],
+      ],
+      [['memoryMb', '"64"']],
+      [['env', '{"A":1}']],
+      [['env', 'A=1']],
+      [['lifecycle', 'cold']],
+      [['speed', '1']],
+      [['__proto__', '{}']],
+      [['env[A]', '"1"']],
+    ] as [string, string][][]) {
+      const reply = await api().send('POST', PATH, formOf(...fields, ['module', new Blob([module])]));
+      await expectRefused(reply, 400, 'INVALID_REQUEST');
+    }
+  });
+
+  it('are refused without a module, with two, or with another file', async () => {
+    const file = new Blob([module]);
+    for (const form of [
+      formOf(['memoryMb', '64']),
+      formOf(['module', 'text']),
+      formOf(['module', file], ['module', file]),
+      formOf(['code', file]),
+      formOf(['module', file], ['extra', file]),
+      formOf(...Array.from({ length: 40 }, (_, i): [string, string] => [`f${i}`, '1']), ['module', file]),
+    ]) {
+      await expectRefused(await api().send('POST', PATH, form), 400, 'INVALID_REQUEST');
+    }
+  });
+
+  it('are refused where the request is no form', async () => {
+    for (const [body, headers] of [
+      [module, { 'content-type': 'application/gzip' }],
+      [module, {}],
+      ['{}', { 'content-type': 'application/json' }],
+    ] as const) {
+      await expectRefused(await api().send('POST', PATH, body, headers), 415, 'UNSUPPORTED_MEDIA_TYPE');
+    }
+    await expectRefused(await api().send('POST', PATH), 415, 'UNSUPPORTED_MEDIA_TYPE');
+  });
+
+  it('are refused where the form is broken', async () => {
+    const type = 'multipart/form-data; boundary=b';
+    const head = '--b\r\nContent-Disposition: form-data; name="module"; filename="m"\r\n\r\n';
+    for (const [body, contentType] of [
+      ['', type],
+      ['garbage', type],
+      [head, type],
+      [`${head}half`, type],
+      ['x', 'multipart/form-data'],
+    ] as const) {
+      const reply = await api().send('POST', PATH, body, { 'content-type': contentType });
+      await expectRefused(reply, 400, 'INVALID_REQUEST');
+    }
+  });
+
+  it('are refused over the size that bundles may have', async () => {
+    const reply = await api().upload('dice', Buffer.alloc(129 * 1024));
+    await expectRefused(reply, 413, 'BUNDLE_TOO_LARGE');
+    await expectRefused(await api().upload('dice', Buffer.alloc(400 * 1024)), 413, 'BUNDLE_TOO_LARGE');
+    const bomb = tarGz([{ name: 'zeros', content: Buffer.alloc(2 * 1024 * 1024) }]);
+    await expectRefused(await api().upload('dice', bomb), 413, 'BUNDLE_TOO_LARGE');
+    const field = await api().upload('dice', module, { env: 'x'.repeat(65 * 1024) });
+    await expectRefused(field, 413, 'BODY_TOO_LARGE');
+  });
+
+  it('are refused where the archive is none, or unsafe', async () => {
+    await expectRefused(await api().upload('dice', Buffer.from('hello')), 415, 'NOT_AN_ARCHIVE');
+    const unsafe = await api().upload('dice', tarGz([{ name: '../evil' }]));
+    await expectRefused(unsafe, 422, 'UNSAFE_ARCHIVE');
+    expect(unsafe.text).to.contain('../evil');
+  });
+
+  it('are refused on an unknown runtime, and under a bad name', async () => {
+    const form = (): FormData => formOf(['module', new Blob([module])]);
+    const unknown = await api().send('POST', '/registerFunction/none/dice', form());
+    await expectRefused(unknown, 404, 'RUNTIME_NOT_FOUND');
+    const name = await api().send('POST', '/registerFunction/pythonruntime/__proto__', form());
+    await expectRefused(name, 400, 'INVALID_NAME');
+  });
+
+  it('are hot only on a runtime with a handler', async () => {
+    await api().post('/registerRuntime', { image: 'plain', path: '/ws', run: 'true' });
+    const form = formOf(['module', new Blob([module])], ['lifecycle', 'hot']);
+    await expectRefused(
+      await api().send('POST', '/registerFunction/plain/dice', form),
+      400,
+      'INVALID_REQUEST',
+    );
+  });
+
+  it('leave nothing where the store cannot write', async () => {
+    api().store.putFunction = () => Promise.reject(new PanalError('STORE_UNAVAILABLE', 'the disk is full'));
+    await expectRefused(await api().upload('dice', module), 503, 'STORE_UNAVAILABLE');
+  });
+
+  it('leave a bundle that another function uses', async () => {
+    await api().upload('first', module);
+    api().store.putFunction = () => Promise.reject(new PanalError('STORE_UNAVAILABLE', 'the disk is full'));
+    expect((await api().upload('second', module)).status).to.equal(503);
+    expect(await api().storedBundles()).to.have.length(1);
+  });
+
+  it('are refused where the upload cannot be written', async () => {
+    await rm(api().bundles.uploadFolder, { recursive: true });
+    const reply = await api().upload('dice', module);
+    await api().bundles.open();
+    await expectRefused(reply, 503, 'STORE_UNAVAILABLE');
+  });
+
+  it('leave nothing when the client goes away in the middle', async () => {
+    const socket = connect(api().port, '127.0.0.1');
+    socket.write(
+      `POST ${PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n` +
+        'Content-Type: multipart/form-data; boundary=b\r\n\r\n' +
+        '--b\r\nContent-Disposition: form-data; name="module"; filename="m"\r\n\r\n' +
+        'x'.repeat(20_000),
+    );
+    await eventually('a file in the upload folder', async () => (await api().uploads()).length > 0);
+    socket.destroy();
+    await eventually('no file in the upload folder', async () => (await api().uploads()).length === 0);
+    expect((await api().get('/functions')).json).to.deep.equal([]);
+    expect(api().logged).to.deep.equal([]);
+  });
+});
