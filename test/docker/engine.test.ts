@@ -1,0 +1,137 @@
+import { expect } from 'chai';
+import { Demultiplexer } from '../../worker/src/engine/demux.js';
+import { Gate } from '../../worker/src/engine/gate.js';
+import { hardened } from '../../worker/src/engine/hardening.js';
+import { throughMounts } from '../../worker/src/engine/host-paths.js';
+import { SingleFlight } from '../../worker/src/images/single-flight.js';
+import { Tail } from '../../worker/src/images/tail.js';
+import { Gate as Door } from '../support/gate.js';
+
+describe('the stream of a container', () => {
+  const piece = (stream: number, content: string): Buffer => {
+    const header = Buffer.alloc(8);
+    header.writeUInt8(stream, 0);
+    header.writeUInt32BE(Buffer.byteLength(content), 4);
+    return Buffer.concat([header, Buffer.from(content)]);
+  };
+
+  for (const size of [1, 3, 8, 13, 1000]) {
+    it(`is taken apart when it comes in chunks of ${size} bytes`, () => {
+      const got = { out: '', err: '' };
+      const parts = new Demultiplexer({
+        stdout: (bytes) => (got.out += bytes.toString()),
+        stderr: (bytes) => (got.err += bytes.toString()),
+      });
+      const whole = Buffer.concat([piece(1, 'first '), piece(2, 'error'), piece(1, ''), piece(1, 'second')]);
+      for (let at = 0; at < whole.length; at += size) parts.write(whole.subarray(at, at + size));
+      expect(got).to.deep.equal({ out: 'first second', err: 'error' });
+    });
+  }
+});
+
+describe('the paths of a worker in a container', () => {
+  const mounts = [
+    { Source: '/var/lib/docker/volumes/data/_data', Destination: '/data' },
+    { Source: '/mnt/fast', Destination: '/data/panal/sandboxes' },
+    { Source: '/run/docker.sock', Destination: '/var/run/docker.sock' },
+  ];
+
+  it('lead through the volume that holds them', () => {
+    const toHost = throughMounts(mounts, '/data/panal');
+    expect(toHost?.('/data/panal/agent/x')).to.equal('/var/lib/docker/volumes/data/_data/panal/agent/x');
+  });
+
+  it('lead through the innermost one', () => {
+    const toHost = throughMounts(mounts, '/data/panal/sandboxes/w');
+    expect(toHost?.('/data/panal/sandboxes/w/s')).to.equal('/mnt/fast/w/s');
+  });
+
+  it('lead nowhere when they are in none', () => {
+    expect(throughMounts(mounts, '/database')).to.be.undefined;
+    expect(throughMounts([], '/data')).to.be.undefined;
+  });
+});
+
+describe('a gate', () => {
+  it('lets as many through as it is wide, the others in their order', async () => {
+    const gate = new Gate(2);
+    const doors = [new Door(), new Door(), new Door()];
+    const order: number[] = [];
+    const all = doors.map((door, index) =>
+      gate.run(async () => {
+        order.push(index);
+        await door.pass();
+      }),
+    );
+    await Promise.resolve();
+    expect(order).to.deep.equal([0, 1]);
+    doors[1]?.open();
+    await all[1];
+    expect(order).to.deep.equal([0, 1, 2]);
+    for (const door of doors) door.open();
+    await Promise.all(all);
+  });
+
+  it('opens again after work that failed', async () => {
+    const gate = new Gate(1);
+    const failed = await gate.run(() => Promise.reject(new Error('no'))).catch(() => 'failed');
+    expect(failed).to.equal('failed');
+    expect(await gate.run(() => Promise.resolve('done'))).to.equal('done');
+  });
+});
+
+describe('work that several ask for', () => {
+  it('is done once, and goes on while anyone still wants it', async () => {
+    const flights = new SingleFlight<number>();
+    const door = new Door();
+    const [first, second] = [new AbortController(), new AbortController()];
+    let runs = 0;
+    const work = async (signal: AbortSignal): Promise<number> => {
+      runs++;
+      await door.pass(signal);
+      return runs;
+    };
+    const left = flights.run('key', first.signal, work);
+    const stayed = flights.run('key', second.signal, work);
+    first.abort(new Error('left'));
+    expect(await left.catch((error: unknown) => error)).to.have.property('message', 'left');
+    door.open();
+    expect(await stayed).to.equal(1);
+  });
+
+  it('is given up when the last one leaves', async () => {
+    const flights = new SingleFlight<void>();
+    const leave = new AbortController();
+    let given: AbortSignal | undefined;
+    const only = flights.run('key', leave.signal, async (signal) => {
+      given = signal;
+      await new Door().pass(signal);
+    });
+    leave.abort(new Error('left'));
+    expect(await only.catch(() => 'left')).to.equal('left');
+    expect(given?.aborted).to.be.true;
+  });
+});
+
+describe('the end of an output', () => {
+  it('is all of it while it is short', () => {
+    const tail = new Tail(10);
+    tail.add(Buffer.from('01234'));
+    tail.add(Buffer.from('56789'));
+    expect(Buffer.from(tail.bytes).toString()).to.equal('0123456789');
+  });
+
+  it('is its last bytes, and says so, when it is long', () => {
+    const tail = new Tail(4);
+    for (const piece of ['01', '234', '5', '6789ab']) tail.add(Buffer.from(piece));
+    expect(Buffer.from(tail.bytes).toString()).to.equal('[the beginning was cut]\n89ab');
+  });
+});
+
+describe('the limits of a container', () => {
+  it('ask for no more cores than the machine has', () => {
+    const limits = { memoryMb: 64, cpus: 16, pids: 10, network: 'none' as const };
+    expect(hardened(limits, 4).NanoCpus).to.equal(4e9);
+    expect(hardened({ ...limits, cpus: 0.5 }, 4).NanoCpus).to.equal(5e8);
+  });
+});

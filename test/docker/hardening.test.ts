@@ -1,0 +1,99 @@
+import { expect } from 'chai';
+import type { DockerDriver } from '../../worker/src/sandbox/docker/driver.js';
+import { withEngine } from '../support/groups.js';
+import { call, Rig, runOnce, started, text, WAYS } from './rig.js';
+
+for (const way of WAYS) {
+  withEngine(`a function that means harm, by the way "${way}"`, () => {
+    let rig: Rig;
+    let driver: DockerDriver;
+
+    before(async () => {
+      rig = await Rig.make();
+      ({ driver } = await rig.open(way));
+    });
+    after(async function () {
+      this.timeout(60_000);
+      await rig.remove();
+    });
+
+    const output = async (run: string): Promise<string> =>
+      text((await runOnce(driver, await rig.shell(`exec 2>&1; ${run}`))).result);
+
+    it('has no capabilities, and no way to new privileges', async () => {
+      const status = await output('grep -E "Cap(Inh|Prm|Eff|Bnd|Amb)|NoNewPrivs" /proc/self/status');
+      const values = status.match(/\S+$/gm);
+      expect(values).to.deep.equal([...Array<string>(5).fill('0000000000000000'), '1']);
+    });
+
+    it('has no network but its own loopback', async () => {
+      expect(await output('ls /sys/class/net')).to.equal('lo\n');
+      expect(await output('nc -w 2 1.1.1.1 80')).to.contain('unreachable');
+    });
+
+    it('cannot start more processes than its limit', async () => {
+      const spec = await rig.shell(
+        'i=0; while [ $i -lt 100 ]; do sleep 20 & i=$((i+1)); done; echo all started',
+        { settings: { pids: 32 } },
+      );
+      const { status, result, logs } = await runOnce(driver, spec);
+      expect(text(result)).not.to.contain('all started');
+      expect(text(logs)).to.contain("can't fork");
+      expect(status).to.equal('FAILED');
+    });
+
+    it('cannot outlive its call with a fork bomb', async function () {
+      this.timeout(30_000);
+      const spec = await rig.shell('bomb() { bomb | bomb & }; while :; do bomb; done', {
+        settings: { pids: 32 },
+      });
+      await runOnce(driver, spec, call('', { timeoutMs: 500 }));
+      expect(await rig.containers()).to.deep.equal([]);
+    });
+
+    it('sees the memory that it may take', async () => {
+      const spec = await rig.shell(
+        'cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes',
+        {
+          settings: { memoryMb: 64 },
+        },
+      );
+      expect(text((await runOnce(driver, spec)).result)).to.equal(`${64 * 1024 * 1024}\n`);
+    });
+
+    it('finds neither the stream of the worker nor a place on its disk', async () => {
+      expect(await output('echo "socket=$FAAS_SOCKET"; ls /.panal/run')).not.to.match(/socket=.|^socket$/m);
+      expect(await output('touch /.panal/run/file /.panal/agent')).to.match(/Read-only|No such file|denied/);
+    });
+
+    it('dumps no core', async () => {
+      expect(await output('ulimit -c; ulimit -H -c')).to.equal('0\n0\n');
+    });
+  });
+}
+
+withEngine('the network of a function that asks for one', () => {
+  let rig: Rig;
+  before(async () => {
+    rig = await Rig.make();
+  });
+  after(() => rig.remove());
+
+  it('is a bridge', async () => {
+    const { driver } = await rig.open('agent');
+    const spec = await rig.shell('ls /sys/class/net', { settings: { network: 'bridge' } });
+    expect(text((await runOnce(driver, spec)).result)).to.contain('eth0');
+  });
+
+  it('is given back with a container that is removed while it starts', async () => {
+    const { driver } = await rig.open('agent');
+    const spec = await rig.shell('cat');
+    const aborted = new AbortController();
+    const prepared = await driver.prepare(spec, aborted.signal);
+    const start = driver.start(prepared, 'fresh', aborted.signal);
+    aborted.abort(new Error('no longer wanted'));
+    expect(await start.catch((error: unknown) => error)).to.have.property('message', 'no longer wanted');
+    expect(await rig.containers()).to.deep.equal([]);
+    await (await started(driver, spec, 'fresh')).remove();
+  });
+});

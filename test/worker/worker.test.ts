@@ -1,0 +1,235 @@
+import { expect } from 'chai';
+import { FunctionError, PlatformError } from '../../worker/src/sandbox/sandbox.js';
+import { echo } from '../support/fake-sandbox.js';
+import { Gate } from '../support/gate.js';
+import { runtimeSpec } from '../support/specs.js';
+import { eventually } from '../support/wait.js';
+import { pairs } from './harness.js';
+
+const dice = runtimeSpec('dice');
+const cut = new PlatformError('SANDBOX_FAILED', 'the sandbox would not start');
+
+describe('a worker', () => {
+  const start = pairs();
+
+  it('says hello and offers each of its mini-workers once it is welcome', async () => {
+    const { broker } = await start({ worker: { slots: 3 } });
+    await broker.ready(3);
+    expect(broker.hellos[0]).to.include({ worker: 'worker-1', slots: 3, sandbox: 'process', path: 'direct' });
+    expect(broker.readySlots).to.deep.equal([0, 1, 2]);
+  });
+
+  it('runs a call and offers the mini-worker again, with what it holds', async () => {
+    const { broker } = await start();
+    await broker.ready(2);
+    broker.invoke(1, 1, dice, '{"roll":"4d6"}');
+    const outcome = await broker.outcomeOf(1);
+    expect(outcome).to.deep.include({
+      lease: 'lease 1',
+      worker: 'worker-1',
+      status: 'DONE',
+      platform: false,
+      exitCode: 0,
+      start: 'warm',
+      preloaded: false,
+      result: '{"roll":"4d6"}',
+      free: 1,
+      kept: true,
+    });
+  });
+
+  it('uses a kept sandbox for the next call, and knows the function by its id', async () => {
+    const { broker, driver } = await start();
+    await broker.ready(2);
+    broker.invoke(1, 0, dice, '1');
+    await broker.outcomeOf(1);
+    broker.invoke(2, 0, dice, '2', true);
+    expect((await broker.outcomeOf(2)).result).to.equal('2');
+    expect(driver.counts).to.deep.include({ prepare: 1, start: 1, run: 2 });
+  });
+
+  it('runs as many calls at once as it has mini-workers', async () => {
+    const { broker, driver } = await start();
+    const gate = new Gate();
+    for (let run = 0; run < 2; run++) driver.next('run', async () => gate.pass());
+    await broker.ready(2);
+    broker.invoke(1, 0, dice, '1');
+    broker.invoke(2, 1, dice, '2');
+    await eventually('both run', () => gate.arrivals === 2);
+    gate.open();
+    await broker.outcomeOf(1);
+    await broker.outcomeOf(2);
+    expect(driver.mostInOne).to.equal(1);
+  });
+
+  it('never gives a busy mini-worker a second call, but hands it back', async () => {
+    const { broker, driver } = await start();
+    const gate = new Gate();
+    driver.next('run', async () => gate.pass());
+    await broker.ready(2);
+    broker.invoke(1, 0, dice, '1');
+    await eventually('the first runs', () => gate.arrivals === 1);
+    broker.invoke(2, 0, dice, '2');
+    expect(await broker.outcomeOf(2)).to.include({ status: 'FAILED', platform: true });
+    gate.open();
+    expect((await broker.outcomeOf(1)).status).to.equal('DONE');
+    expect(driver.counts.run).to.equal(1);
+  });
+
+  it('prepares a function once for calls that come at the same moment', async () => {
+    const { broker, driver } = await start({ worker: { slots: 10 } });
+    const gate = new Gate();
+    driver.next('prepare', async () => gate.pass());
+    await broker.ready(10);
+    for (let call = 1; call <= 10; call++) broker.invoke(call, call - 1, dice, String(call));
+    await eventually('it prepares', () => gate.arrivals === 1);
+    gate.open();
+    for (let call = 1; call <= 10; call++) await broker.outcomeOf(call);
+    expect(driver.counts.prepare).to.equal(1);
+  });
+
+  it('removes the sandbox of a fresh call, and of one that cannot be used again', async () => {
+    const { broker, driver } = await start();
+    await broker.ready(2);
+    broker.invoke(1, 0, runtimeSpec('once', { lifecycle: 'fresh' }), '1');
+    expect((await broker.outcomeOf(1)).start).to.equal('fresh');
+    driver.onRun = (request) => ({ ...echo(request), reusable: false });
+    broker.invoke(2, 1, dice, '2');
+    await broker.outcomeOf(2);
+    await eventually('both are removed', () => driver.sandboxes.every(({ removed }) => removed));
+    expect(driver.sandboxes).to.have.length(2);
+  });
+
+  it('tells the faults of the platform from those of the function', async () => {
+    const { broker, driver } = await start();
+    await broker.ready(2);
+    driver.fail('start', cut);
+    broker.invoke(1, 0, dice, '1');
+    expect(await broker.outcomeOf(1)).to.deep.include({
+      status: 'FAILED',
+      platform: true,
+      error: { code: 'SANDBOX_FAILED', message: 'the sandbox would not start' },
+    });
+    driver.fail('prepare', new FunctionError('DEPENDENCIES_FAILED', 'pip failed', Buffer.from('no such'), 1));
+    broker.invoke(2, 1, dice, '2');
+    expect(await broker.outcomeOf(2)).to.deep.include({
+      status: 'FAILED',
+      platform: false,
+      exitCode: 1,
+      error: { code: 'DEPENDENCIES_FAILED', message: 'pip failed' },
+      logs: 'no such',
+    });
+  });
+
+  it('ends a call whose driver breaks as a platform failure, and lives on', async () => {
+    const { broker, driver } = await start();
+    await broker.ready(2);
+    driver.fail('run', new RangeError('a bug'));
+    broker.invoke(1, 0, dice, '1');
+    const outcome = await broker.outcomeOf(1);
+    expect(outcome).to.include({ status: 'FAILED', platform: true });
+    expect(outcome.error?.code).to.equal('INTERNAL');
+    expect(outcome.error?.message).not.to.contain('a bug');
+    broker.invoke(2, 0, dice, '2', true);
+    expect((await broker.outcomeOf(2)).status).to.equal('DONE');
+  });
+
+  it('tries a new sandbox when a kept one turns out to be dead', async () => {
+    const { broker, driver } = await start();
+    await broker.ready(2);
+    broker.invoke(1, 0, dice, '1');
+    await broker.outcomeOf(1);
+    driver.fail('run', cut);
+    broker.invoke(2, 0, dice, '2', true);
+    expect((await broker.outcomeOf(2)).status).to.equal('DONE');
+    expect(driver.sandboxes.map(({ removed }) => removed)).to.deep.equal([true, false]);
+  });
+
+  it('does not offer a sandbox that died while it stood idle', async () => {
+    const { broker, driver } = await start();
+    await broker.ready(2);
+    broker.invoke(1, 0, dice, '1');
+    await broker.ready(3);
+    driver.sandboxes[0]?.die();
+    await eventually('the broker hears of it', () => {
+      const last = broker.heard.at(-1);
+      return last?.type === 'holds' && last.idle === 0;
+    });
+    broker.invoke(2, 0, dice, '2', true);
+    await broker.outcomeOf(2);
+    expect(driver.counts.start).to.equal(2);
+  });
+
+  for (const step of ['prepare', 'start', 'run'] as const) {
+    it(`cancels a call in its ${step} step`, async () => {
+      const { broker, driver } = await start();
+      const gate = new Gate();
+      driver.next(step, async (signal) => gate.pass(signal));
+      await broker.ready(2);
+      broker.invoke(1, 0, dice, '1');
+      await eventually(`it is in ${step}`, () => gate.arrivals === 1);
+      broker.say({ type: 'cancel', lease: 'lease 1' }, { type: 'cancel', lease: 'lease 9' });
+      expect(await broker.outcomeOf(1)).to.include({ status: 'CANCELLED', platform: false });
+      gate.open();
+      broker.invoke(2, 0, dice, '2', true);
+      expect((await broker.outcomeOf(2)).status).to.equal('DONE');
+    });
+  }
+
+  it('removes what it keeps of a function that is retired, and runs it again when asked', async () => {
+    const { broker, driver } = await start();
+    await broker.ready(2);
+    broker.invoke(1, 0, dice, '1');
+    await broker.ready(3);
+    broker.say({ type: 'retire', functionIds: [dice.id] });
+    await eventually('it is removed', () => driver.sandboxes[0]?.removed);
+    broker.invoke(2, 0, dice, '2');
+    await broker.outcomeOf(2);
+    expect(driver.counts).to.deep.include({ prepare: 2, start: 2 });
+  });
+
+  it('hands back a call of a function that it was not told of', async () => {
+    const { broker } = await start();
+    await broker.ready(2);
+    broker.invoke(1, 0, dice, '1', true);
+    expect(await broker.outcomeOf(1)).to.include({ status: 'FAILED', platform: true });
+  });
+});
+
+describe('a worker that stops', () => {
+  const start = pairs();
+
+  it('takes nothing more, lets what runs end, and leaves after the last ack', async () => {
+    const { broker, driver, worker } = await start();
+    const gate = new Gate();
+    driver.next('run', async () => gate.pass());
+    await broker.ready(2);
+    broker.invoke(1, 0, dice, '1');
+    await eventually('it runs', () => gate.arrivals === 1);
+    const stopped = worker.stop(10_000);
+    await eventually('it drains', () => broker.heard.some(({ type }) => type === 'drain'));
+    broker.invoke(2, 1, dice, '2', true);
+    expect(await broker.outcomeOf(2)).to.include({ status: 'FAILED', platform: true });
+    gate.open();
+    await stopped;
+    expect((await broker.outcomeOf(1)).status).to.equal('DONE');
+    await eventually('it says bye', () => broker.heard.at(-1)?.type === 'bye');
+    expect(broker.readySlots).to.deep.equal([0, 1]);
+    expect(driver.sandboxes.every(({ removed }) => removed)).to.equal(true);
+  });
+
+  it('hands back what does not end in time', async () => {
+    const { broker, driver, worker } = await start();
+    const gate = new Gate();
+    driver.next('run', async (signal) => gate.pass(signal));
+    await broker.ready(2);
+    broker.invoke(1, 0, dice, '1');
+    await eventually('it runs', () => gate.arrivals === 1);
+    await worker.stop(0);
+    expect(await broker.outcomeOf(1)).to.deep.include({
+      status: 'FAILED',
+      platform: true,
+      error: { code: 'WORKER_LOST', message: 'worker stopped' },
+    });
+  });
+});

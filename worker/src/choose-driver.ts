@@ -1,0 +1,44 @@
+import { fileURLToPath } from 'node:url';
+import { unpack } from '@panal/bundle';
+import { ConfigError, type BundleFormat, type Config } from '@panal/protocol';
+import Docker from 'dockerode';
+import type { Logger } from 'pino';
+import type { BundleCache } from './bundles/bundle-cache.js';
+import { agentPath } from './sandbox/agent.js';
+import { DockerDriver } from './sandbox/docker/driver.js';
+import { ProcessDriver } from './sandbox/process/driver.js';
+import type { SandboxDriver } from './sandbox/sandbox.js';
+
+/** What a driver is made of, besides the settings. */
+export interface DriverParts {
+  workerId: string;
+  bundles: BundleCache;
+  log: Logger;
+}
+
+/**
+ * The driver that `FAAS_SANDBOX` names; for `auto` docker where a container engine answers, else process.
+ * @throws ConfigError where docker is asked for and no engine answers.
+ */
+export async function chooseDriver(config: Config, parts: DriverParts): Promise<SandboxDriver> {
+  const options = {
+    ...parts,
+    dataDir: config.FAAS_DATA_DIR,
+    unpack: async (path: string, format: BundleFormat, folder: string) =>
+      unpack(path, format, folder, {
+        maxUnpacked: config.FAAS_MAX_BUNDLE_UNPACKED,
+        maxEntries: config.FAAS_MAX_BUNDLE_ENTRIES,
+      }),
+    agent: agentPath(config.FAAS_AGENT),
+    runtimesDir: fileURLToPath(new URL('../../runtimes', import.meta.url)),
+    blanks: config.FAAS_PRELOAD !== 'none',
+    prepareTimeoutMs: config.FAAS_PREPARE_TIMEOUT_MS,
+  };
+  if (config.FAAS_SANDBOX === 'process') return new ProcessDriver(options);
+  const docker = new Docker();
+  if (await DockerDriver.answers(docker)) return new DockerDriver({ ...options, docker });
+  if (config.FAAS_SANDBOX === 'docker') {
+    throw new ConfigError('FAAS_SANDBOX is docker, but no container engine answers');
+  }
+  return new ProcessDriver(options);
+}

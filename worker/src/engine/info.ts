@@ -1,0 +1,33 @@
+import type Docker from 'dockerode';
+
+/** What is to be known of an engine before containers are made on it. */
+export interface EngineInfo {
+  /** Cores of its machine. */
+  cores: number;
+  /** Limits that its kernel or set-up does not enforce. */
+  warnings: string[];
+  /** Whether the users of its containers are others outside of them, as with user namespaces. */
+  mapsUsers: boolean;
+}
+
+/** Fields of the engine's answer that are false where a limit is not enforced. */
+const ENFORCED: Readonly<Record<string, string>> = {
+  MemoryLimit: 'memory',
+  PidsLimit: 'processes',
+  CpuCfsQuota: 'processor share',
+};
+
+const MAPS_USERS = /name=(?:userns|rootless)/;
+
+export async function engineInfo(docker: Docker): Promise<EngineInfo> {
+  const info: unknown = await docker.info();
+  if (typeof info !== 'object' || info === null || !('NCPU' in info) || typeof info.NCPU !== 'number') {
+    throw new TypeError('the engine does not say how many cores it has');
+  }
+  const warnings = Object.entries(info)
+    .filter(([field, enforced]) => field in ENFORCED && enforced === false)
+    .map(([field]) => `the container engine does not limit the ${ENFORCED[field] ?? field} of a sandbox`);
+  const security: unknown = 'SecurityOptions' in info ? info.SecurityOptions : [];
+  const mapsUsers = Array.isArray(security) && security.some((each) => MAPS_USERS.test(String(each)));
+  return { cores: info.NCPU, warnings, mapsUsers };
+}

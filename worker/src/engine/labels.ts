@@ -1,0 +1,17 @@
+/** Labels on every container and image that Panal makes; by them a worker knows its own again. */
+export const LABEL = {
+  /** Id of the worker that made the container. */
+  worker: 'panal.worker',
+  /** `sandbox`, or `build` for a container in which a function's image is made. */
+  kind: 'panal.kind',
+  /** Id of the function version. */
+  function: 'panal.function',
+  owner: 'panal.owner',
+  /** On a bundled runtime's image: SHA-256 of the folder it was built from. */
+  context: 'panal.context',
+} as const;
+
+/** The engine's filter for the containers of one worker. */
+export const ofWorker = (workerId: string): { label: string[] } => ({
+  label: [`${LABEL.worker}=${workerId}`],
+});

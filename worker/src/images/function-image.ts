@@ -1,0 +1,174 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { BundleRef, FunctionSpec } from '@panal/protocol';
+import type Docker from 'dockerode';
+import type { Container } from 'dockerode';
+import { attach, exitCodeOf, removeContainer } from '../engine/container.js';
+import { demultiplex } from '../engine/demux.js';
+import { hardened, type Limits } from '../engine/hardening.js';
+import { LABEL } from '../engine/labels.js';
+import { FunctionError } from '../sandbox/sandbox.js';
+import { archive } from './archive.js';
+import type { Image } from './image.js';
+import { Tail } from './tail.js';
+
+export type RuntimeFunctionSpec = Extract<FunctionSpec, { kind: 'runtime' }>;
+
+/** What a function's image is made with. */
+export interface FunctionImageTools {
+  docker: Docker;
+  workerId: string;
+  /** Folder for what is unpacked meanwhile. */
+  folder: string;
+  /** Cores of the engine's machine. */
+  cores: number;
+  /** Longest run of `dependencies`, in ms. */
+  timeoutMs: number;
+  /** Gives the path of a bundle on this machine. */
+  bundle: (ref: BundleRef, signal: AbortSignal) => Promise<string>;
+  unpack: (path: string, format: BundleRef['format'], folder: string) => Promise<void>;
+}
+
+/** An installation needs more than the function it is for, and the image is shared by functions of all sizes. */
+const INSTALLATION: Limits = { memoryMb: 2048, cpus: 2, pids: 1024, network: 'bridge' };
+/** What package managers need to install as root: to own files and to drop to another user. */
+const INSTALLATION_CAPABILITIES = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'SETUID', 'SETGID'];
+/** Bytes kept of the end of the installation's output. */
+const OUTPUT_KEPT = 64 * 1024;
+
+/**
+ * Names the image of a function by all that goes into it; the owner too, so that no owner ever runs what another's
+ * dependencies made.
+ */
+export function functionImageName(
+  runtime: Image,
+  { runtime: { path, dependencies }, bundle, owner }: RuntimeFunctionSpec,
+): string {
+  const parts = [runtime.id, bundle.sha256, path, dependencies ?? '', owner];
+  return `panal/function:${createHash('sha256').update(JSON.stringify(parts)).digest('hex')}`;
+}
+
+/**
+ * Makes the image `name`: the runtime's, with the bundle at its path, after `dependencies` ran there.
+ * @throws FunctionError `DEPENDENCIES_FAILED`
+ */
+export async function makeFunctionImage(
+  tools: FunctionImageTools,
+  runtime: Image,
+  spec: RuntimeFunctionSpec,
+  name: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const bundle = await tools.bundle(spec.bundle, signal);
+  const container = await createBuildContainer(tools, runtime, spec, signal);
+  try {
+    await putCode(tools, container, bundle, spec);
+    if (spec.runtime.dependencies !== undefined) await install(tools, container, signal);
+    signal.throwIfAborted();
+    await commit(container, runtime, spec, name);
+  } finally {
+    await removeContainer(container);
+  }
+}
+
+async function createBuildContainer(
+  { docker, workerId, cores }: FunctionImageTools,
+  runtime: Image,
+  { id, name, owner, runtime: { path, dependencies } }: RuntimeFunctionSpec,
+  signal: AbortSignal,
+): Promise<Container> {
+  return await docker.createContainer({
+    name: `panal-build-${name}-${randomBytes(6).toString('hex')}`,
+    Image: runtime.id,
+    Entrypoint: ['/bin/sh', '-c'],
+    Cmd: [dependencies ?? ''],
+    User: '0:0',
+    WorkingDir: path,
+    Healthcheck: { Test: ['NONE'] },
+    Labels: {
+      [LABEL.worker]: workerId,
+      [LABEL.kind]: 'build',
+      [LABEL.function]: id,
+      [LABEL.owner]: owner,
+    },
+    HostConfig: { ...hardened(INSTALLATION, cores), CapAdd: INSTALLATION_CAPABILITIES, Init: true },
+    abortSignal: signal,
+  });
+}
+
+async function putCode(
+  { folder, unpack }: FunctionImageTools,
+  container: Container,
+  bundle: string,
+  { runtime: { path }, bundle: { format } }: RuntimeFunctionSpec,
+): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const temporary = await mkdtemp(join(folder, 'unpack-'));
+  try {
+    const code = join(temporary, 'code');
+    // The temporary folder is closed to others; that of the code takes its mode into the image.
+    await mkdir(code, { mode: 0o755 });
+    await unpack(bundle, format, code);
+    await container.putArchive(archive(code), { path });
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+async function install(
+  { timeoutMs }: FunctionImageTools,
+  container: Container,
+  signal: AbortSignal,
+): Promise<void> {
+  const output = new Tail(OUTPUT_KEPT);
+  const stream = await attach(container, { stdout: true, stderr: true });
+  const read = demultiplex(stream, {
+    stdout: (piece) => output.add(piece),
+    stderr: (piece) => output.add(piece),
+  });
+  const limit = AbortSignal.timeout(timeoutMs);
+  const stop = (): void => {
+    // Where it cannot be killed it is gone, or its removal, which follows, says so.
+    container.kill().catch(() => undefined);
+  };
+  const either = AbortSignal.any([signal, limit]);
+  either.addEventListener('abort', stop, { once: true });
+  try {
+    await container.start();
+    if (either.aborted) stop();
+    await read;
+    const exitCode = await exitCodeOf(container);
+    signal.throwIfAborted();
+    if (limit.aborted) {
+      throw new FunctionError('DEPENDENCIES_FAILED', `did not end within ${timeoutMs} ms`, output.bytes);
+    }
+    if (exitCode !== 0) {
+      const message = `the dependencies command exited with code ${exitCode}`;
+      throw new FunctionError('DEPENDENCIES_FAILED', message, output.bytes, exitCode);
+    }
+  } finally {
+    either.removeEventListener('abort', stop);
+    stream.destroy();
+  }
+}
+
+async function commit(
+  container: Container,
+  runtime: Image,
+  { id, owner, runtime: { path } }: RuntimeFunctionSpec,
+  name: string,
+): Promise<void> {
+  const [repo, tag] = name.split(':');
+  await container.commit({
+    _query: { container: container.id, repo, tag, pause: false },
+    // What is left out here would be taken over from the container.
+    _body: {
+      Entrypoint: runtime.entrypoint,
+      Cmd: runtime.cmd,
+      User: runtime.user,
+      WorkingDir: path,
+      Labels: { [LABEL.worker]: '', [LABEL.kind]: 'function', [LABEL.function]: id, [LABEL.owner]: owner },
+    },
+  });
+}

@@ -1,0 +1,46 @@
+import type Docker from 'dockerode';
+import { statusOf } from '../engine/errors.js';
+
+/** What the engine knows of an image, as far as containers are started from it. Read once and kept. */
+export interface Image {
+  /** Digest of its configuration, which names it for good. */
+  readonly id: string;
+  readonly entrypoint: readonly string[];
+  readonly cmd: readonly string[];
+  /** `NAME=value` each. */
+  readonly env: readonly string[];
+  readonly workingDir: string;
+  readonly user: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** What the engine really answers: it leaves out, or sends as null, what an image does not set. */
+interface ImageConfig {
+  Entrypoint?: string | string[] | null | undefined;
+  Cmd?: string[] | null;
+  Env?: string[] | null;
+  WorkingDir?: string;
+  User?: string;
+  Labels?: Record<string, string> | null;
+}
+
+/** The image, or `undefined` where the engine does not have it. */
+export async function inspectImage(docker: Docker, reference: string): Promise<Image | undefined> {
+  try {
+    const { Id, Config } = await docker.getImage(reference).inspect();
+    const config: ImageConfig = Config;
+    return {
+      id: Id,
+      entrypoint: [config.Entrypoint ?? []].flat(),
+      cmd: config.Cmd ?? [],
+      env: config.Env ?? [],
+      workingDir: config.WorkingDir ?? '',
+      user: config.User ?? '',
+      labels: config.Labels ?? {},
+    };
+  } catch (error) {
+    // A reference that is none (400) is not here either; the pull says so in words for its owner.
+    if (statusOf(error) === 404 || statusOf(error) === 400) return undefined;
+    throw error;
+  }
+}

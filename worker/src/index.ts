@@ -1,0 +1,2 @@
+export type { RunningWorker } from './start-worker.js';
+export { startWorker } from './start-worker.js';

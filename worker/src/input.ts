@@ -1,0 +1,51 @@
+import { isUtf8 } from 'node:buffer';
+import type { FunctionSpec, InputKind } from '@panal/protocol';
+
+/** What a call's process is given: see `RunRequest`. */
+export interface Input {
+  body: Uint8Array;
+  argument: string | undefined;
+  env: Readonly<Record<string, string>>;
+}
+
+/** The kernel takes 128 KiB for one argument; the contract promises this much. */
+const MAX_ARGUMENT = 64 * 1024;
+
+const EMPTY = new Uint8Array(0);
+const EMPTY_OBJECT = Buffer.from('{}');
+const NO_ENV: Readonly<Record<string, string>> = {};
+const SPACE = 0x20;
+const QUOTE = 0x22;
+
+/** How the parameter of a call reaches a function of this kind: on stdin, as an argument, in the environment. */
+export function inputFor(spec: FunctionSpec, kind: InputKind, bytes: Uint8Array): Input {
+  if (spec.kind === 'image') return forImage(kind, bytes);
+  const body = kind === 'none' ? EMPTY_OBJECT : bytes;
+  if (spec.settings.lifecycle === 'hot') return { body, argument: undefined, env: NO_ENV };
+  const argument = body.byteLength < MAX_ARGUMENT ? asText(body) : undefined;
+  return { body, argument, env: argument === undefined ? NO_ENV : { FAAS_PARAMS: argument } };
+}
+
+function forImage(kind: InputKind, bytes: Uint8Array): Input {
+  if (kind === 'none') return { body: EMPTY, argument: undefined, env: NO_ENV };
+  const body = kind === 'json' ? unquoted(bytes) : bytes;
+  const argument = body.byteLength <= MAX_ARGUMENT ? asText(body) : undefined;
+  return { body, argument, env: NO_ENV };
+}
+
+/** A JSON string is meant as its characters; any other JSON as it is written. */
+function unquoted(json: Uint8Array): Uint8Array {
+  if (json.find((byte) => byte > SPACE) !== QUOTE) return json;
+  const value: unknown = JSON.parse(asBuffer(json).toString());
+  return typeof value === 'string' ? Buffer.from(value) : json;
+}
+
+/** The text that the bytes are; `undefined` where they cannot be an argument. */
+function asText(bytes: Uint8Array): string | undefined {
+  if (!isUtf8(bytes) || bytes.includes(0)) return undefined;
+  return asBuffer(bytes).toString();
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,210 @@
+import type { FunctionSpec, InputKind, LogPiece, Outcome } from '@panal/protocol';
+import type { Logger } from 'pino';
+import { endingOf, endingOfError, internalEnding, Stopped, type Ending } from './ending.js';
+import { inputFor } from './input.js';
+import { LogTap } from './log-tap.js';
+import type { Preparation } from './preparation.js';
+import { PlatformError, type Sandbox } from './sandbox/sandbox.js';
+import type { SandboxPool } from './sandbox-pool.js';
+import type { Shelf } from './shelf.js';
+
+/** One attempt of a call, as the broker gave it. */
+export interface Assignment {
+  readonly lease: string;
+  readonly callNum: number;
+  readonly attempt: number;
+  readonly spec: FunctionSpec;
+  readonly input: InputKind;
+  readonly bytes: Uint8Array;
+}
+
+/** What mini-workers share. */
+export interface MiniWorkerContext {
+  readonly workerId: string;
+  readonly pool: SandboxPool;
+  readonly preparation: Preparation;
+  /** Most bytes of a result; most bytes of logs kept. */
+  readonly maxOutput: number;
+  readonly maxLogs: number;
+  readonly log: Logger;
+  /** An attempt has ended, and the mini-worker is idle again. Parts: result, logs. */
+  readonly report: (outcome: Outcome, parts: readonly Uint8Array[], slot: number) => void;
+  /** A followed attempt has logged a piece. */
+  readonly onLog: (message: LogPiece, piece: Uint8Array) => void;
+}
+
+/** What is under way: the attempt, and how far it came. */
+interface Course {
+  readonly call: Assignment;
+  readonly shelf: Shelf;
+  readonly stop: AbortController;
+  readonly logs: LogTap;
+  readonly began: number;
+  sandbox: Sandbox | undefined;
+  preloaded: boolean;
+  reusable: boolean;
+  /** Set once it runs. */
+  prepareMs: number | undefined;
+}
+
+/** A kept sandbox that fails within so many ms was dead when it was taken: the call had not begun. */
+const AT_ONCE_MS = 100;
+
+const round = (ms: number): number => Math.round(ms * 1000) / 1000;
+
+/**
+ * A cell of the comb: runs one call at a time, from its sandbox to its outcome. `idle` → `preparing` (image, bundle,
+ * sandbox) → `running` (the function) → `idle`. Whatever goes wrong ends as an outcome; nothing is thrown.
+ */
+export class MiniWorker {
+  readonly slot: number;
+  readonly #context: MiniWorkerContext;
+  #course: Course | undefined;
+  #serving: Promise<void> = Promise.resolve();
+
+  constructor(slot: number, context: MiniWorkerContext) {
+    this.slot = slot;
+    this.#context = context;
+  }
+
+  get state(): 'idle' | 'preparing' | 'running' {
+    if (this.#course === undefined) return 'idle';
+    return this.#course.prepareMs === undefined ? 'preparing' : 'running';
+  }
+
+  /** The attempt that it has. */
+  get lease(): string | undefined {
+    return this.#course?.call.lease;
+  }
+
+  /** @throws TypeError when it is not idle. */
+  begin(call: Assignment): void {
+    if (this.#course !== undefined) throw new TypeError(`mini-worker ${this.slot} is busy`);
+    const course: Course = {
+      call,
+      shelf: this.#context.pool.enter(call.spec),
+      stop: new AbortController(),
+      logs: new LogTap(),
+      began: performance.now(),
+      sandbox: undefined,
+      preloaded: false,
+      reusable: false,
+      prepareMs: undefined,
+    };
+    this.#course = course;
+    this.#serving = this.#serve(course);
+  }
+
+  /** Stops the attempt; its outcome still comes. */
+  stop(why: Stopped['why']): void {
+    this.#course?.stop.abort(new Stopped(why));
+  }
+
+  /** Reports the logs of its attempt as they come, from the first byte; or does so no more. */
+  follow(on: boolean): void {
+    if (this.#course === undefined) return;
+    const { call, logs } = this.#course;
+    if (!on) {
+      logs.unfollow();
+      return;
+    }
+    const { lease, callNum } = call;
+    logs.follow((piece, offset) => this.#context.onLog({ type: 'log', lease, callNum, offset }, piece));
+  }
+
+  /** Resolves once it is idle. */
+  async finished(): Promise<void> {
+    await this.#serving;
+  }
+
+  async #serve(course: Course): Promise<void> {
+    const { report, pool, log } = this.#context;
+    const { call, shelf } = course;
+    let ending: Ending;
+    try {
+      ending = await this.#attempt(course);
+    } catch (error) {
+      ending = this.#endingOfError(error, course);
+    }
+    let kept = false;
+    try {
+      kept = pool.leave(shelf, course.sandbox, course.reusable);
+    } catch (error) {
+      log.error({ err: error, callNum: call.callNum }, 'a mini-worker could not end its call');
+    }
+    this.#course = undefined;
+    const outcome = this.#outcome(course, ending);
+    report(kept ? { ...outcome, kept } : outcome, [ending.result, ending.logs], this.slot);
+  }
+
+  async #attempt(course: Course): Promise<Ending> {
+    const { pool, preparation } = this.#context;
+    const { call, shelf, stop } = course;
+    const kept = pool.take(shelf);
+    if (kept !== undefined) {
+      const taken = performance.now();
+      try {
+        return await this.#run(course, kept);
+      } catch (error) {
+        const atOnce = performance.now() - taken < AT_ONCE_MS;
+        if (!(error instanceof PlatformError && atOnce) || stop.signal.aborted) throw error;
+        pool.discard(kept);
+        course.logs.clear();
+        course.sandbox = course.prepareMs = undefined;
+      }
+    }
+    const prepared = await preparation.of(call.spec, stop.signal);
+    try {
+      return await this.#run(course, await pool.acquire(shelf, prepared, stop.signal));
+    } catch (error) {
+      // What was prepared may be gone, such as an image that was removed by hand.
+      if (course.sandbox === undefined && error instanceof PlatformError) preparation.forget(call.spec.id);
+      throw error;
+    }
+  }
+
+  async #run(course: Course, sandbox: Sandbox): Promise<Ending> {
+    const { call, stop } = course;
+    const input = inputFor(call.spec, call.input, call.bytes);
+    course.sandbox = sandbox;
+    course.preloaded = sandbox.preloaded;
+    course.prepareMs = performance.now() - course.began;
+    const result = await sandbox.run({
+      callNum: call.callNum,
+      attempt: call.attempt,
+      ...input,
+      timeoutMs: call.spec.settings.timeoutMs,
+      maxOutput: this.#context.maxOutput,
+      maxLogs: this.#context.maxLogs,
+      signal: stop.signal,
+      onLog: (piece) => course.logs.add(piece),
+    });
+    course.reusable = result.reusable;
+    return endingOf(result, stop.signal);
+  }
+
+  #endingOfError(error: unknown, { call, stop }: Course): Ending {
+    const ending = endingOfError(error, stop.signal);
+    if (ending !== undefined) return ending;
+    this.#context.log.error({ err: error, callNum: call.callNum }, 'a mini-worker failed');
+    return internalEnding('the worker failed; its log has the cause');
+  }
+
+  #outcome({ call, began, prepareMs, sandbox, preloaded }: Course, ending: Ending): Outcome {
+    const { status, platform, exitCode, error, runMs } = ending;
+    return {
+      type: 'outcome',
+      lease: call.lease,
+      callNum: call.callNum,
+      worker: this.#context.workerId,
+      status,
+      platform,
+      ...(exitCode === undefined ? {} : { exitCode }),
+      ...(error === undefined ? {} : { error }),
+      ...(sandbox === undefined ? {} : { start: call.spec.settings.lifecycle }),
+      preloaded,
+      prepareMs: round(prepareMs ?? performance.now() - began),
+      runMs: round(runMs),
+    };
+  }
+}

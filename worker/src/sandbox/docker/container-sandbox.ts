@@ -1,0 +1,55 @@
+import type { Followed } from '../../engine/watch.js';
+import type { RunRequest, RunResult, Sandbox } from '../sandbox.js';
+import type { Containers } from './containers.js';
+import type { DockerPrepared } from './prepared.js';
+
+/** What the kinds of sandboxes have in common: a container, which is watched, and removed once. */
+export abstract class ContainerSandbox implements Sandbox {
+  /** Also the name of its container. */
+  readonly id: string;
+  preloaded = false;
+  onExit: (() => void) | undefined;
+  protected readonly containers: Containers;
+  protected prepared: DockerPrepared;
+  protected readonly followed: Followed;
+  #removed = false;
+  #removal: Promise<boolean> | undefined;
+
+  constructor(containers: Containers, prepared: DockerPrepared) {
+    this.containers = containers;
+    this.prepared = prepared;
+    this.id = containers.enter(prepared, this);
+    this.followed = containers.watch.follow(this.id);
+  }
+
+  /**
+   * Makes it ready for its first call. Whoever calls it removes the sandbox where it fails.
+   * @throws FunctionError, PlatformError, the reason of `signal`
+   */
+  abstract start(signal: AbortSignal): Promise<void>;
+
+  abstract run(request: RunRequest): Promise<RunResult>;
+
+  async remove(): Promise<void> {
+    this.#removed = true;
+    this.#removal ??= this.dispose();
+    await this.#removal;
+  }
+
+  /** Whether it is being removed, or was. */
+  protected get removed(): boolean {
+    return this.#removed;
+  }
+
+  /** Tells whoever keeps it that it ended, unless that is how it was meant. */
+  protected exited(): void {
+    if (!this.removed) this.onExit?.();
+  }
+
+  /** Says whether its container is gone. */
+  protected async dispose(): Promise<boolean> {
+    const gone = await this.containers.remove(this.id);
+    this.followed.release();
+    return gone;
+  }
+}

@@ -1,0 +1,151 @@
+import { randomBytes } from 'node:crypto';
+import type Docker from 'dockerode';
+import type { Container, ContainerCreateOptions, HostConfig } from 'dockerode';
+import type { Logger } from 'pino';
+import { removeContainer } from '../../engine/container.js';
+import { messageOf } from '../../engine/errors.js';
+import { Gate } from '../../engine/gate.js';
+import { hardened, limiting } from '../../engine/hardening.js';
+import { LABEL, ofWorker } from '../../engine/labels.js';
+import type { Watch } from '../../engine/watch.js';
+import type { DockerPrepared } from './prepared.js';
+
+/** Containers that the engine is asked to start at once, and apart from them to remove: neither holds up the other. */
+const STARTS_AT_ONCE = 4;
+const REMOVALS_AT_ONCE = 2;
+/** Seconds that the engine gives a container when it stops itself; nothing in a sandbox is worth waiting for. */
+const STOP_TIMEOUT_S = 1;
+
+export interface ContainersOptions {
+  docker: Docker;
+  workerId: string;
+  watch: Watch;
+  /** Cores of the engine's machine. */
+  cores: number;
+  log: Logger;
+}
+
+/** A sandbox, as far as the removal of all concerns it. */
+interface Removable {
+  remove(): Promise<void>;
+}
+
+/** What one kind of sandbox asks of its container beyond what all have. */
+export interface Blueprint {
+  entrypoint: readonly string[];
+  cwd?: string | undefined;
+  env?: readonly string[];
+  stdin?: boolean;
+  host?: HostConfig;
+}
+
+/** Makes and removes the containers of sandboxes, and knows which are in use. */
+export class Containers {
+  readonly docker: Docker;
+  readonly watch: Watch;
+  readonly log: Logger;
+  readonly #options: ContainersOptions;
+  readonly #starts = new Gate(STARTS_AT_ONCE);
+  readonly #removals = new Gate(REMOVALS_AT_ONCE);
+  /** By the names of their containers, which may be yet to come. */
+  readonly #inUse = new Map<string, Removable>();
+
+  constructor(options: ContainersOptions) {
+    this.#options = options;
+    this.docker = options.docker;
+    this.watch = options.watch;
+    this.log = options.log;
+  }
+
+  /** Counts a sandbox as in use until its container is removed, and names both as no other is named. */
+  enter(prepared: DockerPrepared, sandbox: Removable): string {
+    const name = `panal-${prepared.spec.name}-${randomBytes(6).toString('hex')}`;
+    this.#inUse.set(name, sandbox);
+    return name;
+  }
+
+  /** Whether a sandbox of this name is in use. */
+  has(name: string): boolean {
+    return this.#inUse.has(name);
+  }
+
+  /** Removes every sandbox in use. */
+  async removeAll(): Promise<void> {
+    await Promise.all([...this.#inUse.values()].map((sandbox) => sandbox.remove()));
+  }
+
+  /** Creates a container and starts it; `attach` is done in between, so that nothing it writes is missed. */
+  async start<T>(
+    name: string,
+    prepared: DockerPrepared,
+    blueprint: Blueprint,
+    attach: (container: Container) => Promise<T>,
+  ): Promise<T> {
+    return await this.#starts.run(async () => {
+      const container = await this.docker.createContainer(this.#recipe(name, prepared, blueprint));
+      const attached = await attach(container);
+      await container.start();
+      return attached;
+    });
+  }
+
+  /** Gives a container that runs the limits of another function. */
+  async limit(name: string, { spec: { settings } }: DockerPrepared): Promise<void> {
+    await this.docker.getContainer(name).update(limiting(settings, this.#options.cores));
+  }
+
+  /** Kills and removes a container, and says whether it is gone. Where the engine fails at it, the next `reclaim` tries again. */
+  async remove(name: string): Promise<boolean> {
+    try {
+      await this.#removals.run(() => removeContainer(this.docker.getContainer(name)));
+      return true;
+    } catch (error) {
+      this.log.warn({ container: name, error: messageOf(error) }, 'container not removed');
+      return false;
+    } finally {
+      this.#inUse.delete(name);
+    }
+  }
+
+  /** Removes the containers of this worker that nobody uses; with `all` those too in which images are made. */
+  async reclaim({ all }: { all: boolean }): Promise<void> {
+    const filters = ofWorker(this.#options.workerId);
+    if (!all) filters.label.push(`${LABEL.kind}=sandbox`);
+    const containers = await this.docker.listContainers({ all: true, filters });
+    const idle = containers.filter(
+      ({ Names }) => !Names.some((name) => this.#inUse.has(name.replace('/', ''))),
+    );
+    await Promise.all(
+      idle.map(({ Id }) => this.#removals.run(() => removeContainer(this.docker.getContainer(Id)))),
+    );
+  }
+
+  #recipe(name: string, { spec, image }: DockerPrepared, blueprint: Blueprint): ContainerCreateOptions {
+    const { entrypoint, cwd, env = [], stdin = false, host = {} } = blueprint;
+    const own = Object.entries(spec.settings.env).map(([key, value]) => `${key}=${value}`);
+    return {
+      name,
+      Image: image.id,
+      Entrypoint: [...entrypoint],
+      Cmd: [],
+      Env: [...own, ...env],
+      ...(cwd !== undefined && { WorkingDir: cwd }),
+      // Rather than the engine's network `none`, the OCI runtime's own empty network namespace (with loopback): it is
+      // made in less time, and containers that end at the same moment cannot lock up the engine's network controller,
+      // as those of one network can (libnetwork of Docker 20.10 takes two locks in either order).
+      NetworkDisabled: spec.settings.network === 'none',
+      OpenStdin: stdin,
+      StdinOnce: stdin,
+      // An image's health check would have the engine start a process in the sandbox every now and then.
+      Healthcheck: { Test: ['NONE'] },
+      StopTimeout: STOP_TIMEOUT_S,
+      Labels: {
+        [LABEL.worker]: this.#options.workerId,
+        [LABEL.kind]: 'sandbox',
+        [LABEL.function]: spec.id,
+        [LABEL.owner]: spec.owner,
+      },
+      HostConfig: { ...hardened(spec.settings, this.#options.cores), ...host },
+    };
+  }
+}

@@ -1,0 +1,238 @@
+import { chmod, copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { BundleRef, FunctionSpec, Lifecycle } from '@panal/protocol';
+import type Docker from 'dockerode';
+import type { Logger } from 'pino';
+import { engineFailure } from '../../engine/errors.js';
+import { hostPaths, type ToHost } from '../../engine/host-paths.js';
+import { engineInfo } from '../../engine/info.js';
+import { Watch } from '../../engine/watch.js';
+import { Images } from '../../images/images.js';
+import { within } from '../../waiting.js';
+import {
+  FunctionError,
+  PlatformError,
+  type Blank,
+  type DriverInfo,
+  type Prepared,
+  type Sandbox,
+  type SandboxDriver,
+} from '../sandbox.js';
+import { BlankSandbox } from './blank-sandbox.js';
+import { ChannelSandbox } from './channel-sandbox.js';
+import type { ContainerSandbox } from './container-sandbox.js';
+import { Containers } from './containers.js';
+import { EngineSandbox } from './engine-sandbox.js';
+import { ExecSandbox } from './exec-sandbox.js';
+import { HandlerSandbox } from './handler-sandbox.js';
+import { DockerPrepared } from './prepared.js';
+import { SocketTransport, StdioTransport, type Transport } from './transport.js';
+
+/** How long an engine may take to answer that it is there. */
+const ANSWER_WITHIN_MS = 5000;
+
+export interface DockerDriverOptions {
+  docker: Docker;
+  /** Labels all that the driver makes. */
+  workerId: string;
+  /** Folder for sockets and what is unpacked meanwhile; workers may share it. */
+  dataDir: string;
+  /** Gives the path of a bundle on this machine. */
+  bundles: { get(ref: BundleRef, signal: AbortSignal): Promise<string> };
+  unpack: (path: string, format: BundleRef['format'], folder: string) => Promise<void>;
+  /** Path of the agent; without it calls go through the engine. */
+  agent: string | undefined;
+  /** Folder of the bundled runtimes. */
+  runtimesDir: string;
+  /**
+   * Whether blank sandboxes are wanted. Functions whose `dependencies` do nothing are then kept as folders, which are
+   * put into containers of their runtime, rather than as images.
+   */
+  blanks: boolean;
+  /** Longest pull or build of an image, and longest run of `dependencies`, in ms. */
+  prepareTimeoutMs: number;
+  log: Logger;
+}
+
+/** What there is while the driver is open. */
+interface Opened {
+  containers: Containers;
+  images: Images;
+  watch: Watch;
+  transport: Transport;
+}
+
+/** Makes sandboxes of containers. */
+export class DockerDriver implements SandboxDriver {
+  readonly #options: DockerDriverOptions;
+  /** Folder of this worker's sandboxes. */
+  readonly #folder: string;
+  readonly #closing = new AbortController();
+  #opened: Opened | undefined;
+
+  constructor(options: DockerDriverOptions) {
+    this.#options = options;
+    this.#folder = resolve(options.dataDir, 'sandboxes', options.workerId);
+  }
+
+  /** Whether a container engine answers. */
+  static async answers(docker: Docker): Promise<boolean> {
+    try {
+      return await within(ANSWER_WITHIN_MS, docker.ping());
+    } catch {
+      return false;
+    }
+  }
+
+  async open(): Promise<DriverInfo> {
+    const { docker, workerId, agent, log } = this.#options;
+    const { cores, warnings, mapsUsers } = await engineInfo(docker);
+    const watch = new Watch(docker, workerId);
+    await watch.open();
+    const containers = new Containers({ docker, workerId, watch, cores, log });
+    await containers.reclaim({ all: true });
+    await rm(this.#folder, { recursive: true, force: true });
+    await mkdir(this.#folder, { recursive: true });
+    // Functions may write to folders in it, as root even: nobody else on this machine should meet what they leave.
+    await chmod(this.#folder, 0o700);
+    const toHost = await hostPaths(docker, this.#folder);
+    const codeDir = toHost === undefined || mapsUsers ? undefined : this.#codeDir();
+    this.#opened = {
+      containers,
+      watch,
+      images: this.#images(cores, codeDir),
+      transport: await this.#transport(toHost),
+    };
+    if (agent !== undefined) return { sandbox: 'docker', path: 'agent', warnings };
+    warnings.push(
+      'calls go through the container engine, which is slow: the agent is not built, or switched off',
+    );
+    return { sandbox: 'docker', path: 'engine', warnings };
+  }
+
+  async close(): Promise<void> {
+    if (this.#opened === undefined) return;
+    const { containers, watch } = this.#opened;
+    this.#opened = undefined;
+    this.#closing.abort(new PlatformError('SHUTTING_DOWN', 'the worker is stopping'));
+    await containers.removeAll();
+    await containers.reclaim({ all: true });
+    watch.close();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  async prepare(spec: FunctionSpec, signal: AbortSignal): Promise<DockerPrepared> {
+    const { images } = this.#require();
+    const either = AbortSignal.any([signal, this.#closing.signal]);
+    try {
+      const origin = await images.of(spec, either);
+      const { image } = origin;
+      if (spec.kind === 'image' && image.entrypoint.length + image.cmd.length === 0) {
+        throw new FunctionError('START_FAILED', 'the image has neither an entrypoint nor a command');
+      }
+      return new DockerPrepared(spec, origin);
+    } catch (cause) {
+      either.throwIfAborted();
+      throw expected('preparing an image', cause);
+    }
+  }
+
+  async start(prepared: Prepared, lifecycle: Lifecycle, signal: AbortSignal): Promise<Sandbox> {
+    if (!(prepared instanceof DockerPrepared)) throw new TypeError('prepared by another driver');
+    return await this.#started(() => this.#sandbox(prepared, lifecycle), signal);
+  }
+
+  async preload(like: Prepared, signal: AbortSignal): Promise<Blank> {
+    if (!(like instanceof DockerPrepared)) throw new TypeError('prepared by another driver');
+    const { containers, transport } = this.#require();
+    return await this.#started(() => new BlankSandbox(containers, like, transport), signal);
+  }
+
+  async #started<S extends ContainerSandbox>(make: () => S, signal: AbortSignal): Promise<S> {
+    const either = AbortSignal.any([signal, this.#closing.signal]);
+    either.throwIfAborted();
+    const sandbox = make();
+    try {
+      await sandbox.start(either);
+      either.throwIfAborted();
+      return sandbox;
+    } catch (cause) {
+      await sandbox.remove();
+      either.throwIfAborted();
+      throw expected('starting a sandbox', cause);
+    }
+  }
+
+  async reclaim(): Promise<void> {
+    const { containers } = this.#require();
+    await containers.reclaim({ all: false });
+    for (const name of await readdir(this.#folder)) {
+      if (!containers.has(name)) await rm(join(this.#folder, name), { recursive: true, force: true });
+    }
+  }
+
+  #sandbox(prepared: DockerPrepared, lifecycle: Lifecycle): ContainerSandbox {
+    const { containers, transport } = this.#require();
+    if (lifecycle === 'hot') return new HandlerSandbox(containers, prepared, transport);
+    if (this.#options.agent !== undefined)
+      return new ChannelSandbox(containers, prepared, transport, 'agent');
+    // What keeps a container up is a shell's command, and only a runtime's image is sure to have a shell.
+    if (lifecycle === 'warm' && prepared.spec.kind === 'runtime')
+      return new ExecSandbox(containers, prepared);
+    return new EngineSandbox(containers, prepared);
+  }
+
+  /** Where the code of functions is kept; `undefined` where none can be put into a container so that it is root's. */
+  #codeDir(): string | undefined {
+    const { blanks, agent, dataDir } = this.#options;
+    const root = process.getuid?.() === 0;
+    return blanks && agent !== undefined && root ? resolve(dataDir, 'functions') : undefined;
+  }
+
+  #images(cores: number, codeDir: string | undefined): Images {
+    const { docker, workerId, dataDir, bundles, unpack, runtimesDir, prepareTimeoutMs } = this.#options;
+    return new Images({
+      docker,
+      workerId,
+      folder: resolve(dataDir, 'unpacked', workerId),
+      cores,
+      timeoutMs: prepareTimeoutMs,
+      bundle: (ref, signal) => bundles.get(ref, signal),
+      unpack,
+      runtimesDir,
+      codeDir,
+    });
+  }
+
+  /** Sockets where the engine can mount our folders, else the streams of the containers. */
+  async #transport(toHost: ToHost | undefined): Promise<Transport> {
+    const { agent } = this.#options;
+    if (toHost === undefined) return new StdioTransport(agent);
+    return new SocketTransport({ folder: this.#folder, toHost, agent: await this.#copyAgent() });
+  }
+
+  /** Puts the agent where the engine can mount it from: our own folder, which may be a volume. */
+  async #copyAgent(): Promise<string | undefined> {
+    const { agent, dataDir, workerId } = this.#options;
+    if (agent === undefined) return undefined;
+    const folder = resolve(dataDir, 'agent');
+    const copy = join(folder, workerId);
+    await mkdir(folder, { recursive: true });
+    await copyFile(agent, `${copy}.new`);
+    await chmod(`${copy}.new`, 0o755);
+    // Containers that run keep the file that they have.
+    await rename(`${copy}.new`, copy);
+    return copy;
+  }
+
+  #require(): Opened {
+    if (this.#opened === undefined) throw new PlatformError('SHUTTING_DOWN', 'the driver is not open');
+    return this.#opened;
+  }
+}
+
+function expected(what: string, cause: unknown): Error {
+  return cause instanceof FunctionError || cause instanceof PlatformError
+    ? cause
+    : engineFailure(what, cause);
+}

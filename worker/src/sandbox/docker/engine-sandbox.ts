@@ -1,0 +1,72 @@
+import type { Container } from 'dockerode';
+import type { Duplex } from 'node:stream';
+import { attach, exitCodeOf } from '../../engine/container.js';
+import { engineFailure, messageOf, statusOf } from '../../engine/errors.js';
+import { ActiveCall } from '../protocol/active-call.js';
+import { failed } from '../protocol/verdict.js';
+import { PlatformError, type RunRequest, type RunResult } from '../sandbox.js';
+import { ContainerSandbox } from './container-sandbox.js';
+import { converse, verdictOf } from './engine-call.js';
+
+interface Running {
+  container: Container;
+  stream: Duplex;
+}
+
+/**
+ * The way without the agent: the container is made when its one call comes, for the engine wants to know the command
+ * beforehand. Slow, but needs nothing beyond the engine.
+ */
+export class EngineSandbox extends ContainerSandbox {
+  override async start(): Promise<void> {
+    // Its container comes with the call.
+  }
+
+  override async run(request: RunRequest): Promise<RunResult> {
+    if (this.removed) throw new PlatformError('SANDBOX_FAILED', 'the sandbox was removed');
+    try {
+      return await this.#serve(request, await this.#startFor(request));
+    } catch (cause) {
+      // Docker answers 400 where the command is not in the image, or cannot be executed.
+      if (statusOf(cause) === 400) return notStarted(cause);
+      throw engineFailure('running a container', cause);
+    } finally {
+      await this.remove();
+    }
+  }
+
+  async #startFor(request: RunRequest): Promise<Running> {
+    const blueprint = {
+      entrypoint: this.prepared.command(request),
+      cwd: this.prepared.cwd,
+      env: Object.entries(request.env).map(([name, value]) => `${name}=${value}`),
+      stdin: true,
+    };
+    return await this.containers.start(this.id, this.prepared, blueprint, async (container) => ({
+      container,
+      stream: await attach(container, { stdin: true, stdout: true, stderr: true }),
+    }));
+  }
+
+  async #serve(request: RunRequest, { container, stream }: Running): Promise<RunResult> {
+    return await new Promise<RunResult>((resolve, reject) => {
+      // The one way to stop a process through the engine is to kill its container; its streams end then.
+      const call = new ActiveCall(request, resolve, () => {
+        void this.remove().then(() => stream.destroy());
+      });
+      const serve = async (): Promise<void> => {
+        await converse(stream, call);
+        const exitCode = call.stop === undefined ? await exitCodeOf(container) : 0;
+        const explain = () => this.followed.explain(this.prepared.memoryMb);
+        call.settle(await verdictOf(exitCode, explain), false);
+      };
+      serve().catch(reject);
+    });
+  }
+}
+
+function notStarted(cause: unknown): RunResult {
+  const verdict = failed({ code: 'START_FAILED', message: messageOf(cause) });
+  const nothing = new Uint8Array(0);
+  return { ...verdict, result: nothing, logs: nothing, runMs: 0, reusable: false };
+}

@@ -1,0 +1,83 @@
+import { posix } from 'node:path';
+
+/** How a folder or file of the machine is seen inside. */
+export interface Bind {
+  from: string;
+  to: string;
+  writable?: boolean;
+}
+
+/** A process under bubblewrap: what it sees, and what it may. */
+export interface Wrapping {
+  binds: readonly Bind[];
+  /** Empty writable folders in memory, each of at most `tmpfsBytes`. */
+  tmpfs: readonly string[];
+  tmpfsBytes: number;
+  /** Whether it shares the machine's network; else it has a loopback interface of its own, and nothing else. */
+  network: boolean;
+  /** Whether the command is PID 1 of its namespace; else bubblewrap is, and reaps. */
+  init: boolean;
+  env: Readonly<Record<string, string>>;
+  cwd: string;
+}
+
+/** The system's own folders. `/bin` and its like are links into `/usr` on most machines, and bound as what they are. */
+const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64'];
+
+/** What programs need of `/etc`: libraries, certificates, names, time. Nothing that only root may read. */
+const ETC = [
+  'alternatives',
+  'ca-certificates',
+  'ca-certificates.conf',
+  'group',
+  'host.conf',
+  'hosts',
+  'ld.so.cache',
+  'ld.so.conf',
+  'ld.so.conf.d',
+  'localtime',
+  'mime.types',
+  'nsswitch.conf',
+  'passwd',
+  'pki/ca-trust',
+  'pki/tls/certs',
+  'protocols',
+  'resolv.conf',
+  'services',
+  'ssl/cert.pem',
+  'ssl/certs',
+  'ssl/openssl.cnf',
+  'timezone',
+];
+
+/** Options that every sandbox starts with. */
+export const ISOLATION: readonly string[] = [
+  ...['--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try', '--hostname', 'sandbox'],
+  ...['--die-with-parent', '--new-session', '--cap-drop', 'ALL', '--clearenv'],
+  ...SYSTEM.flatMap((path) => ['--ro-bind-try', path, path]),
+  ...ETC.flatMap((name) => ['--ro-bind-try', `/etc/${name}`, `/etc/${name}`]),
+  ...['--proc', '/proc', '--dev', '/dev'],
+];
+
+/** What some sandboxes need besides: with `ISOLATION`, what is tried to see whether bubblewrap works here. */
+export const NEEDED: readonly string[] = ['--unshare-net', '--size', '4096', '--tmpfs', '/tmp', '--'];
+
+/**
+ * The options of bubblewrap for `wrapping`, to be handed over with `--args`: an environment has no place on a command
+ * line that others can read, nor in bubblewrap's own environment, where `LD_PRELOAD` would take effect outside.
+ */
+export function bubblewrapOptions(wrapping: Wrapping): string[] {
+  const options = [...ISOLATION];
+  if (!wrapping.network) options.push('--unshare-net');
+  if (wrapping.init) options.push('--as-pid-1');
+  for (const folder of wrapping.tmpfs) {
+    options.push('--size', String(wrapping.tmpfsBytes), '--tmpfs', folder);
+  }
+  for (const { from, to, writable } of wrapping.binds) {
+    // A path with `..` would be made outside of the new root.
+    options.push(writable === true ? '--bind' : '--ro-bind-try', from, posix.normalize(to));
+  }
+  for (const [name, value] of Object.entries(wrapping.env)) options.push('--setenv', name, value);
+  options.push('--remount-ro', '/', '--chdir', posix.normalize(wrapping.cwd));
+  return options;
+}

@@ -1,0 +1,163 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import type { CallError, Lifecycle } from '@panal/protocol';
+import { Channel } from '../protocol/channel.js';
+import { listenIn, MAX_SOCKET_PATH, type Listener } from '../protocol/listener.js';
+import { Output } from '../protocol/output.js';
+import { FunctionError, PlatformError, type RunRequest, type RunResult, type Sandbox } from '../sandbox.js';
+import type { Cell } from './cell.js';
+import { callCommand } from './command.js';
+import type { Exit, Launched } from './launched.js';
+
+/** How long a process may take until it is ready for calls. */
+const READY_MS = 30_000;
+/** How long a process may take to be gone once its connection is. */
+const EXIT_MS = 1000;
+/** Bytes kept of what a process prints before it is ready. */
+const MAX_START_LOGS = 64 * 1024;
+
+/** A sandbox that speaks the runtime protocol: the agent, or a handler loop, kept between calls. */
+export class ChannelSandbox implements Sandbox {
+  preloaded = false;
+  onExit: (() => void) | undefined;
+  readonly #cell: Cell;
+  readonly #launched: Launched;
+  readonly #channel: Channel;
+  readonly #lifecycle: Lifecycle;
+  #removing: Promise<void> | undefined;
+
+  private constructor(cell: Cell, launched: Launched, channel: Channel, lifecycle: Lifecycle) {
+    this.#cell = cell;
+    this.#launched = launched;
+    this.#channel = channel;
+    this.#lifecycle = lifecycle;
+    launched.onOutput((piece) => channel.addLogs(piece));
+    channel.onClose = () => {
+      if (this.#removing === undefined) this.onExit?.();
+    };
+  }
+
+  get id(): string {
+    return this.#cell.id;
+  }
+
+  /**
+   * Starts the agent of `cell`, or for `hot` the runtime's handler, and waits until it is ready. Removes the cell when
+   * that fails.
+   * @throws FunctionError START_FAILED when a handler does not get there; PlatformError when the agent does not.
+   */
+  static async start(cell: Cell, lifecycle: Lifecycle, signal: AbortSignal): Promise<ChannelSandbox> {
+    const listener = await listenIn(cell.folder.socket);
+    const launched = startProcess(cell, lifecycle, cell.socketPath(listener.path, MAX_SOCKET_PATH));
+    const output = new Output({ maxOutput: 0, maxLogs: MAX_START_LOGS });
+    const onPiece = (piece: Buffer): void => output.addLogs(piece);
+    launched.onOutput(onPiece);
+    try {
+      const deadline = AbortSignal.timeout(READY_MS);
+      const socket = await connected(listener, launched, AbortSignal.any([signal, deadline]));
+      const channel = new Channel(socket, { explain: () => explain(cell, lifecycle, launched) });
+      await channel.ready(READY_MS, signal);
+      for (const stream of [launched.child.stdout, launched.child.stderr]) stream?.off('data', onPiece);
+      return new ChannelSandbox(cell, launched, channel, lifecycle);
+    } catch (cause) {
+      launched.kill();
+      const exit = await launched.exit.catch(() => undefined);
+      await launched.drained(EXIT_MS);
+      const oom = await cell.outOfMemory();
+      await cell.remove();
+      signal.throwIfAborted();
+      throw startError(lifecycle, oom, exit, output.logs, cause);
+    } finally {
+      await listener.close();
+    }
+  }
+
+  async run(request: RunRequest): Promise<RunResult> {
+    const { spec } = this.#cell.function;
+    const argv = this.#lifecycle === 'hot' ? [] : callCommand(spec, request);
+    const result = await this.#channel.run(request, spec, argv);
+    // The call is over only when nothing of it runs any more.
+    if (!result.reusable) await this.#kill();
+    return this.#lifecycle === 'fresh' ? { ...result, reusable: false } : result;
+  }
+
+  remove(): Promise<void> {
+    this.#removing ??= (async () => {
+      this.#channel.destroy();
+      await this.#kill();
+      await this.#cell.remove();
+    })();
+    return this.#removing;
+  }
+
+  async #kill(): Promise<void> {
+    this.#launched.kill();
+    await this.#launched.exit.catch(() => undefined);
+  }
+}
+
+function startProcess(cell: Cell, lifecycle: Lifecycle, socket: string): Launched {
+  const env = { FAAS_SOCKET: socket };
+  if (lifecycle === 'hot') {
+    const { handler = 'exit 127' } = cell.function.spec.runtime;
+    return cell.start({ argv: ['/bin/sh', '-c', handler], env, stdin: 'ignore' });
+  }
+  const agent = cell.agentPath;
+  if (agent === undefined) throw new TypeError('a cell without an agent');
+  return cell.start({ argv: [agent], env, init: true, stdin: 'ignore' });
+}
+
+/** The process's connection; fails when the process ends before, or `stop` is aborted. */
+async function connected(listener: Listener, launched: Launched, stop: AbortSignal): Promise<Socket> {
+  const over = new AbortController();
+  try {
+    return await Promise.race([
+      listener.connection,
+      launched.exit.then(() => Promise.reject(new Error('ended before it connected'))),
+      stop.aborted
+        ? Promise.reject(new Error('aborted'))
+        : once(stop, 'abort', { signal: over.signal }).then(() =>
+            Promise.reject(new Error('did not connect in time')),
+          ),
+    ]);
+  } finally {
+    over.abort();
+  }
+}
+
+/** Why a call's process was killed; and what became of a handler that went away during a call. */
+async function explain(cell: Cell, lifecycle: Lifecycle, launched: Launched): Promise<CallError | undefined> {
+  const oom = await cell.outOfMemory();
+  if (oom !== undefined || lifecycle !== 'hot') return oom;
+  const exit = await exitWithin(launched, EXIT_MS);
+  if (exit === undefined) return undefined;
+  return exit.signalled
+    ? { code: 'FUNCTION_KILLED', message: `killed by signal ${exit.code - 128}` }
+    : { code: 'FUNCTION_FAILED', message: `the function's process exited with code ${exit.code}` };
+}
+
+async function exitWithin(launched: Launched, ms: number): Promise<Exit | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, ms, undefined);
+  });
+  const exit = await Promise.race([launched.exit, late]);
+  clearTimeout(timer);
+  return exit;
+}
+
+function startError(
+  lifecycle: Lifecycle,
+  oom: CallError | undefined,
+  exit: Exit | undefined,
+  logs: Uint8Array,
+  cause: unknown,
+): Error {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  if (lifecycle !== 'hot') {
+    const said = Buffer.from(logs).toString().trim();
+    return new PlatformError('SANDBOX_FAILED', `the agent did not start: ${why} ${said}`.trim(), { cause });
+  }
+  if (oom !== undefined) return new FunctionError(oom.code, oom.message, logs, exit?.code);
+  return new FunctionError('START_FAILED', `the handler did not start: ${why}`, logs, exit?.code);
+}

@@ -1,0 +1,88 @@
+import type { Lifecycle } from '@panal/protocol';
+import { ActiveCall } from '../protocol/active-call.js';
+import { exited, failed, killed, neverRun, stopped, type Verdict } from '../protocol/verdict.js';
+import { PlatformError, type RunRequest, type RunResult, type Sandbox } from '../sandbox.js';
+import type { Cell } from './cell.js';
+import { callCommand } from './command.js';
+import type { Exit, Launched } from './launched.js';
+
+/** How long the output of a call may stay open once its process is gone and everything of it killed. */
+const DRAIN_MS = 500;
+const SIGKILLED = 128 + 9;
+
+/** A sandbox without an agent: a folder, in which the worker starts a process of its own for each call. */
+export class DirectSandbox implements Sandbox {
+  preloaded = false;
+  /** Never called: while idle there is no process that could die. */
+  onExit: (() => void) | undefined;
+  readonly #cell: Cell;
+  readonly #lifecycle: Lifecycle;
+  #running: Launched | undefined;
+  #removing: Promise<void> | undefined;
+
+  constructor(cell: Cell, lifecycle: Lifecycle) {
+    this.#cell = cell;
+    this.#lifecycle = lifecycle;
+  }
+
+  get id(): string {
+    return this.#cell.id;
+  }
+
+  async run(request: RunRequest): Promise<RunResult> {
+    if (this.#removing !== undefined) throw new PlatformError('SANDBOX_FAILED', 'the sandbox was removed');
+    if (request.signal.aborted) return neverRun(request);
+    const reusable = this.#lifecycle === 'warm';
+    return await new Promise((resolve, reject) => {
+      const argv = callCommand(this.#cell.function.spec, request);
+      const launched = this.#cell.start({ argv, env: request.env, stdin: 'pipe' });
+      this.#running = launched;
+      const call = new ActiveCall(request, resolve, () => launched.kill());
+      feed(launched, call);
+      this.#end(launched)
+        .then((verdict) => call.settle(verdict, reusable && this.#removing === undefined))
+        .catch((error: unknown) => {
+          call.settle(stopped('cancel', request), false);
+          reject(
+            new PlatformError('SANDBOX_FAILED', 'the process of the call did not start', { cause: error }),
+          );
+        });
+    });
+  }
+
+  /** Waits for the end of the call's process, and leaves nothing of it. */
+  async #end(launched: Launched): Promise<Verdict> {
+    const exit = await launched.exit;
+    launched.kill();
+    await this.#cell.cgroup?.kill();
+    await launched.drained(DRAIN_MS);
+    this.#running = undefined;
+    return await this.#verdict(exit);
+  }
+
+  async #verdict({ code, signalled }: Exit): Promise<Verdict> {
+    const oom = code === SIGKILLED ? await this.#cell.outOfMemory() : undefined;
+    if (oom !== undefined) return failed(oom, code);
+    return signalled ? killed(code) : exited(code);
+  }
+
+  remove(): Promise<void> {
+    this.#removing ??= (async () => {
+      const running = this.#running;
+      if (running !== undefined) {
+        running.kill();
+        await running.exit.catch(() => undefined);
+      }
+      await this.#cell.remove();
+    })();
+    return this.#removing;
+  }
+}
+
+function feed({ child }: Launched, call: ActiveCall): void {
+  // A process may end, or close its stdin, without reading all of it.
+  child.stdin?.on('error', () => undefined);
+  child.stdin?.end(call.request.body);
+  child.stdout?.on('data', (piece: Buffer) => call.addResult(piece));
+  child.stderr?.on('data', (piece: Buffer) => call.output.addLogs(piece));
+}

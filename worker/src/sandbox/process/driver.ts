@@ -1,0 +1,191 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PanalError, type FunctionSpec, type Lifecycle } from '@panal/protocol';
+import type { Logger } from 'pino';
+import {
+  FunctionError,
+  PlatformError,
+  type DriverInfo,
+  type Prepared,
+  type Sandbox,
+  type SandboxDriver,
+} from '../sandbox.js';
+import { ISOLATION, NEEDED } from './bubblewrap.js';
+import { Cell } from './cell.js';
+import { Cgroups } from './cgroups.js';
+import { ChannelSandbox } from './channel-sandbox.js';
+import { DirectSandbox } from './direct-sandbox.js';
+import { FunctionFolder, FunctionFolders, runtimeFolder, type BundleSource } from './function-folder.js';
+import type { Machine } from './launcher.js';
+import { findPrograms, works } from './programs.js';
+import { makeSandboxFolder, removeLeftovers } from './sandbox-folder.js';
+
+export interface ProcessDriverOptions {
+  /** A folder of this worker's alone. */
+  dataDir: string;
+  bundles: Pick<BundleSource, 'get'>;
+  /** Unpacks a bundle into a folder that is made where it is missing. */
+  unpack: BundleSource['unpack'];
+  /** Path of the agent; without it the worker starts the process of each call itself. */
+  agent: string | undefined;
+  /** Folder of the bundled runtimes, each with its `runtime.json` and handler loop. */
+  runtimesDir: string;
+  /** Longest run of `dependencies`, in ms. */
+  prepareTimeoutMs: number;
+  log: Pick<Logger, 'debug'>;
+}
+
+/** What `open` finds out. */
+interface Opened {
+  machine: Machine;
+  cgroups: Cgroups | undefined;
+  folders: FunctionFolders;
+}
+
+/**
+ * Runs functions as plain processes, on machines without a container engine. Runtime functions only: an image needs an
+ * engine. A runtime's image is not used; its commands find the machine's own interpreters.
+ *
+ * What holds depends on the machine, and `open` warns of what does not:
+ * - Always: an environment with nothing of the worker's; an own copy of the code, home and temporary folder for each
+ *   sandbox; time limit, output limit, and an end to the process group of a call.
+ * - With bubblewrap: no other file than the system's programs and libraries, the function's own, and the interpreters;
+ *   no other process; no capability, no new privileges; no network under `none`. Whatever a call started ends with it.
+ *   `bridge` shares the machine's network, its loopback with it. System calls are not filtered.
+ * - With control groups (mostly: as root): memory, processes and processor share as set, over the whole sandbox.
+ * - Without them, with `prlimit`: each process may fill its `memoryMb` and 64 MiB (`RLIMIT_DATA`); `pids` and `cpus`
+ *   are not enforced, for the kernel counts processes by user, and not those of root.
+ * - `dependencies` run with the machine's network and without limits but time.
+ *
+ * Without bubblewrap nothing keeps a function from what the worker can read and write.
+ */
+export class ProcessDriver implements SandboxDriver {
+  readonly #options: ProcessDriverOptions;
+  readonly #sandboxesDir: string;
+  readonly #sandboxes = new Map<string, Sandbox | undefined>();
+  #opened: Opened | undefined;
+
+  constructor(options: ProcessDriverOptions) {
+    this.#options = options;
+    this.#sandboxesDir = join(options.dataDir, 'sandboxes');
+  }
+
+  async open(): Promise<DriverInfo> {
+    const { dataDir, agent, bundles, unpack, prepareTimeoutMs } = this.#options;
+    await mkdir(this.#sandboxesDir, { recursive: true, mode: 0o700 });
+    const [programs, bubblewrap, prlimit, cgroups] = await Promise.all([
+      findPrograms(),
+      works('bwrap', ...ISOLATION, ...NEEDED, '/bin/sh', '-c', ':'),
+      works('prlimit', '--core=0', '--', 'true'),
+      Cgroups.find(dataDir),
+    ]);
+    const machine: Machine = { programs, bubblewrap, prlimit };
+    const source = { get: bundles.get.bind(bundles), unpack };
+    const folders = new FunctionFolders(join(dataDir, 'functions'), machine, source, prepareTimeoutMs);
+    this.#opened = { machine, cgroups, folders };
+    await Promise.all([folders.open(), this.reclaim()]);
+    return {
+      sandbox: 'process',
+      path: agent === undefined ? 'direct' : 'agent',
+      warnings: warningsOf(this.#opened),
+    };
+  }
+
+  async close(): Promise<void> {
+    const started = [...this.#sandboxes.values()].filter((sandbox) => sandbox !== undefined);
+    await Promise.all(started.map((sandbox) => sandbox.remove()));
+    await this.#opened?.cgroups?.close();
+  }
+
+  /** @throws FunctionError NO_CONTAINER_ENGINE for an image function; DEPENDENCIES_FAILED with the command's output. */
+  async prepare(spec: FunctionSpec, signal: AbortSignal): Promise<Prepared> {
+    if (spec.kind === 'image') {
+      throw new FunctionError(
+        'NO_CONTAINER_ENGINE',
+        'this worker has no container engine for image functions',
+      );
+    }
+    try {
+      return await this.#open.folders.prepare(spec, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw asSandboxError(error);
+    }
+  }
+
+  async start(prepared: Prepared, lifecycle: Lifecycle, signal: AbortSignal): Promise<Sandbox> {
+    if (!(prepared instanceof FunctionFolder)) throw new TypeError('prepared by another driver');
+    if (lifecycle === 'hot' && prepared.spec.runtime.handler === undefined) {
+      throw new FunctionError('START_FAILED', `the runtime ${prepared.spec.runtime.name} has no handler`);
+    }
+    const id = randomBytes(6).toString('hex');
+    // Known from the first moment, so that `reclaim` leaves its folder alone.
+    this.#sandboxes.set(id, undefined);
+    try {
+      const sandbox = await this.#start(id, prepared, lifecycle, signal);
+      this.#sandboxes.set(id, sandbox);
+      this.#options.log.debug({ sandbox: id, lifecycle, function: prepared.spec.name }, 'sandbox started');
+      return sandbox;
+    } catch (error) {
+      await rm(join(this.#sandboxesDir, id), { recursive: true, force: true });
+      this.#sandboxes.delete(id);
+      signal.throwIfAborted();
+      throw asSandboxError(error);
+    }
+  }
+
+  async reclaim(): Promise<void> {
+    await removeLeftovers(this.#sandboxesDir, new Set(this.#sandboxes.keys()));
+  }
+
+  get #open(): Opened {
+    if (this.#opened === undefined) throw new TypeError('the driver is not open');
+    return this.#opened;
+  }
+
+  async #start(
+    id: string,
+    from: FunctionFolder,
+    lifecycle: Lifecycle,
+    signal: AbortSignal,
+  ): Promise<Sandbox> {
+    const { agent, runtimesDir } = this.#options;
+    const { machine, cgroups } = this.#open;
+    const { settings, runtime } = from.spec;
+    const folder = await makeSandboxFolder(join(this.#sandboxesDir, id), from, machine);
+    const cgroup = await cgroups?.create(id, settings);
+    const runtimeDir = await runtimeFolder(runtimesDir, runtime.image);
+    const onRemoved = (): void => void this.#sandboxes.delete(id);
+    const cell = new Cell(id, folder, from, machine, { cgroup, runtimeDir, agent, onRemoved });
+    if (lifecycle === 'hot' || agent !== undefined)
+      return await ChannelSandbox.start(cell, lifecycle, signal);
+    return new DirectSandbox(cell, lifecycle);
+  }
+}
+
+/** What is no fault of the function's may be tried again. */
+function asSandboxError(error: unknown): Error {
+  if (error instanceof FunctionError || error instanceof PlatformError) return error;
+  if (error instanceof PanalError) return new FunctionError(error.code, error.message);
+  const why = error instanceof Error ? error.message : String(error);
+  return new PlatformError('SANDBOX_FAILED', why, { cause: error });
+}
+
+function warningsOf({ machine, cgroups }: Opened): string[] {
+  const warnings: string[] = [];
+  if (!machine.bubblewrap) {
+    warnings.push(
+      'bubblewrap (bwrap) is not installed or does not work here: functions run as plain processes, can read and ' +
+        'write what this worker can, and reach the network. Run only functions that you trust, or install bubblewrap.',
+    );
+  }
+  if (cgroups === undefined) {
+    warnings.push(
+      machine.prlimit
+        ? 'control groups cannot be made here: memory is limited for each process alone, pids and cpus are not.'
+        : 'neither control groups nor prlimit can be used here: memory, pids and cpus are not limited.',
+    );
+  }
+  return warnings;
+}

@@ -1,0 +1,162 @@
+import { createHash } from 'node:crypto';
+import { access, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { BundleFormat, BundleRef, FunctionSpec } from '@panal/protocol';
+import { Output } from '../protocol/output.js';
+import { FunctionError, PlatformError, type Prepared } from '../sandbox.js';
+import { buildEnvironment, certificatePaths } from './environment.js';
+import { launch, placesOf, type Machine } from './launcher.js';
+
+export type RuntimeFunction = Extract<FunctionSpec, { kind: 'runtime' }>;
+
+/** Bytes kept of what `dependencies` print. */
+const MAX_LOGS = 64 * 1024;
+const DRAIN_MS = 1000;
+
+/** Where bundles come from, and how they are unpacked. */
+export interface BundleSource {
+  /** Path of the packed bundle on this machine. @throws PlatformError BUNDLE_UNAVAILABLE */
+  get(bundle: BundleRef, signal: AbortSignal): Promise<string>;
+  /** Unpacks `path` into the new or empty folder `target`. */
+  unpack(path: string, format: BundleFormat, target: string): Promise<void>;
+}
+
+/** A function's kept folder: its unpacked bundle with its dependencies. Never changed once it is made. */
+export class FunctionFolder implements Prepared {
+  readonly spec: RuntimeFunction;
+  readonly code: string;
+  readonly home: string;
+  /** What `dependencies` left in their home. */
+  readonly homeEntries: readonly string[];
+
+  constructor(spec: RuntimeFunction, folder: string, homeEntries: readonly string[]) {
+    this.spec = spec;
+    this.code = join(folder, 'code');
+    this.home = join(folder, 'home');
+    this.homeEntries = homeEntries;
+  }
+}
+
+/** Makes and keeps the folders of functions, under `root`. */
+export class FunctionFolders {
+  readonly #root: string;
+  readonly #machine: Machine;
+  readonly #bundles: BundleSource;
+  readonly #timeoutMs: number;
+
+  constructor(root: string, machine: Machine, bundles: BundleSource, timeoutMs: number) {
+    this.#root = root;
+    this.#machine = machine;
+    this.#bundles = bundles;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Removes what an earlier run did not finish. */
+  async open(): Promise<void> {
+    await mkdir(this.#root, { recursive: true, mode: 0o700 });
+    const unfinished = (await readdir(this.#root)).filter((name) => name.startsWith('making-'));
+    await Promise.all(unfinished.map((name) => rm(join(this.#root, name), { recursive: true, force: true })));
+  }
+
+  /** The folder of `spec`; made where it is missing, and put in its place only when it is whole. */
+  async prepare(spec: RuntimeFunction, signal: AbortSignal): Promise<FunctionFolder> {
+    const folder = join(this.#root, keyOf(spec));
+    if (!(await exists(folder))) {
+      const unfinished = await mkdtemp(join(this.#root, 'making-'));
+      try {
+        await this.#make(spec, unfinished, signal);
+        await rename(unfinished, folder).catch((error: unknown) => {
+          // Another function of the owner, with the same bundle, was first: its folder is as good.
+          if (!(error instanceof Error && 'code' in error && error.code === 'ENOTEMPTY')) throw error;
+        });
+      } finally {
+        await rm(unfinished, { recursive: true, force: true });
+      }
+    }
+    return new FunctionFolder(spec, folder, await readdir(join(folder, 'home')));
+  }
+
+  async #make(spec: RuntimeFunction, folder: string, signal: AbortSignal): Promise<void> {
+    const { bundle, runtime } = spec;
+    const packed = await this.#bundles.get(bundle, signal);
+    await mkdir(join(folder, 'home'));
+    await this.#bundles.unpack(packed, bundle.format, join(folder, 'code'));
+    signal.throwIfAborted();
+    if (runtime.dependencies === undefined) return;
+    const tmp = join(folder, 'tmp');
+    await mkdir(tmp);
+    await this.#install(spec, runtime.dependencies, folder, signal);
+    await rm(tmp, { recursive: true, force: true });
+  }
+
+  async #install(
+    spec: RuntimeFunction,
+    dependencies: string,
+    folder: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const folders = { code: join(folder, 'code'), home: join(folder, 'home'), tmp: join(folder, 'tmp') };
+    const places = placesOf(this.#machine, folders, spec.runtime.path);
+    const launched = launch(this.#machine, {
+      argv: ['/bin/sh', '-c', dependencies],
+      env: buildEnvironment(process.env, places),
+      folders,
+      codePath: spec.runtime.path,
+      binds: [
+        { from: folders.home, to: places.home, writable: true },
+        { from: folders.tmp, to: places.tmp, writable: true },
+        ...certificatePaths(process.env).map((path) => ({ from: path, to: path })),
+      ],
+      network: true,
+      init: false,
+      settings: undefined,
+      cgroup: undefined,
+      stdin: 'ignore',
+    });
+    const output = new Output({ maxOutput: 0, maxLogs: MAX_LOGS });
+    launched.onOutput((piece) => output.addLogs(piece));
+    const deadline = AbortSignal.timeout(this.#timeoutMs);
+    const stop = AbortSignal.any([signal, deadline]);
+    const onStop = (): void => launched.kill();
+    stop.addEventListener('abort', onStop);
+    if (stop.aborted) onStop();
+    const exit = await launched.exit.catch((cause: unknown) => {
+      throw new PlatformError('SANDBOX_FAILED', 'the dependencies command did not start', { cause });
+    });
+    launched.kill();
+    await launched.drained(DRAIN_MS);
+    stop.removeEventListener('abort', onStop);
+    signal.throwIfAborted();
+    if (exit.code === 0 && !deadline.aborted) return;
+    const how = deadline.aborted
+      ? `did not end within ${this.#timeoutMs} ms`
+      : `exited with code ${exit.code}`;
+    throw new FunctionError('DEPENDENCIES_FAILED', `dependencies ${how}`, output.logs, exit.code);
+  }
+}
+
+/** Functions share a folder when all that made it is the same, and their owner is. */
+function keyOf({ owner, bundle, runtime }: RuntimeFunction): string {
+  const parts = [owner, bundle.sha256, runtime.path, runtime.dependencies ?? '', runtime.image];
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** The folder under `runtimesDir` of the bundled runtime whose image is `image`; undefined for any other runtime. */
+export async function runtimeFolder(runtimesDir: string, image: string): Promise<string | undefined> {
+  for (const name of await readdir(runtimesDir).catch(() => [])) {
+    const folder = join(runtimesDir, name);
+    const text = await readFile(join(folder, 'runtime.json'), 'utf8').catch(() => 'null');
+    const runtime: unknown = JSON.parse(text);
+    if (typeof runtime === 'object' && runtime !== null && 'image' in runtime && runtime.image === image) {
+      return folder;
+    }
+  }
+  return undefined;
+}

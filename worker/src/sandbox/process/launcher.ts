@@ -1,0 +1,100 @@
+import type { SandboxSettings } from '@panal/protocol';
+import { bubblewrapOptions, type Bind } from './bubblewrap.js';
+import type { Cgroup } from './cgroups.js';
+import { baseEnvironment, type Places } from './environment.js';
+import { Launched, type Command } from './launched.js';
+import type { Programs } from './programs.js';
+
+const MiB = 1024 * 1024;
+/** What a process fills besides its heap: stacks of threads, mostly. */
+const DATA_OVERHEAD_MB = 64;
+/** Enters control groups, given up to `--`, then becomes the command after it. */
+const ENTER = 'while [ "$1" != -- ]; do echo 0 >"$1" || exit 125; shift; done; shift; exec "$@"';
+
+/** What this machine has to start sandboxes with. */
+export interface Machine {
+  programs: Programs;
+  /** Whether bubblewrap works here. */
+  bubblewrap: boolean;
+  /** Whether `prlimit` (util-linux) is here. */
+  prlimit: boolean;
+}
+
+/** Folders of the machine that make up a sandbox. */
+export interface Folders {
+  code: string;
+  home: string;
+  tmp: string;
+}
+
+/** One process to start in a sandbox. */
+export interface Launch {
+  argv: readonly string[];
+  env: Readonly<Record<string, string>>;
+  folders: Folders;
+  /** Where the code is seen, under bubblewrap. */
+  codePath: string;
+  /** What else is seen under bubblewrap. */
+  binds: readonly Bind[];
+  network: boolean;
+  /** Whether `argv` reaps, and may be PID 1. */
+  init: boolean;
+  /** Undefined: without limits. */
+  settings: SandboxSettings | undefined;
+  cgroup: Cgroup | undefined;
+  stdin: 'pipe' | 'ignore';
+}
+
+/** Home of the function under bubblewrap: the same when dependencies are installed and when it runs. */
+const HOME = '/home/function';
+
+/** Where a process finds its folders: under bubblewrap at fixed places, else where they are. */
+export function placesOf(machine: Machine, folders: Folders, codePath: string): Places {
+  return machine.bubblewrap ? { code: codePath, home: HOME, tmp: '/tmp' } : { ...folders };
+}
+
+/** Starts a process with what `machine` has: in its control group, with its limits, under bubblewrap. */
+export function launch(machine: Machine, what: Launch): Launched {
+  return Launched.start(commandOf(machine, what), what.stdin);
+}
+
+function commandOf(machine: Machine, what: Launch): Command {
+  const places = placesOf(machine, what.folders, what.codePath);
+  const env = { ...baseEnvironment(machine.programs.path, places), ...what.env };
+  const argv = [...entering(what.cgroup), ...limiting(machine, what)];
+  if (!machine.bubblewrap) return command([...argv, ...what.argv], env, what.folders.code);
+  const options = bubblewrapOptions({
+    binds: [
+      ...machine.programs.prefixes.map((prefix) => ({ from: prefix, to: prefix })),
+      ...what.binds,
+      { from: what.folders.code, to: places.code, writable: true },
+    ],
+    tmpfs: ['/tmp', HOME],
+    tmpfsBytes: (what.settings?.memoryMb ?? 4096) * MiB,
+    network: what.network,
+    init: what.init,
+    env,
+    cwd: places.code,
+  });
+  return {
+    ...command([...argv, 'bwrap', '--args', '3', '--', ...what.argv], { PATH: machine.programs.path }, '/'),
+    options: options.map((option) => `${option}\0`).join(''),
+    wrapped: true,
+  };
+}
+
+function command(argv: readonly string[], env: Readonly<Record<string, string>>, cwd: string): Command {
+  const [program, ...args] = argv;
+  if (program === undefined) throw new TypeError('a launch without a command');
+  return { argv: [program, ...args], env, cwd, wrapped: false };
+}
+
+function entering(cgroup: Cgroup | undefined): string[] {
+  return cgroup === undefined ? [] : ['/bin/sh', '-c', ENTER, 'sh', ...cgroup.entrances, '--'];
+}
+
+function limiting(machine: Machine, { settings, cgroup }: Launch): string[] {
+  if (settings === undefined || !machine.prlimit) return [];
+  const data = (settings.memoryMb + DATA_OVERHEAD_MB) * MiB;
+  return ['prlimit', '--core=0', ...(cgroup === undefined ? [`--data=${data}`] : []), '--'];
+}

@@ -1,0 +1,72 @@
+import { constants } from 'node:fs';
+import { cp, mkdir, readdir, readlink, rm } from 'node:fs/promises';
+import { join, sep } from 'node:path';
+import type { FunctionFolder } from './function-folder.js';
+import type { Folders, Machine } from './launcher.js';
+
+/** The folder of one sandbox, removed with it. */
+export interface SandboxFolder extends Folders {
+  root: string;
+  /** For the socket of the runtime protocol. */
+  socket: string;
+}
+
+/**
+ * Makes `root` with a copy of the function's own: what one sandbox writes no other sees. Under bubblewrap the installed
+ * home is not copied but shared, read-only, in a home that is otherwise the sandbox's own.
+ */
+export async function makeSandboxFolder(
+  root: string,
+  from: FunctionFolder,
+  machine: Machine,
+): Promise<SandboxFolder> {
+  const folder = {
+    root,
+    code: join(root, 'code'),
+    home: join(root, 'home'),
+    tmp: join(root, 'tmp'),
+    socket: join(root, 'socket'),
+  };
+  await mkdir(root, { recursive: true, mode: 0o700 });
+  await Promise.all([
+    mkdir(folder.tmp),
+    mkdir(folder.socket),
+    copy(from.code, folder.code),
+    machine.bubblewrap ? mkdir(folder.home) : copy(from.home, folder.home),
+  ]);
+  return folder;
+}
+
+/** Copies without copying blocks, where the file system can; links stay what they are. */
+async function copy(from: string, to: string): Promise<void> {
+  await cp(from, to, {
+    recursive: true,
+    verbatimSymlinks: true,
+    preserveTimestamps: true,
+    mode: constants.COPYFILE_FICLONE,
+  });
+}
+
+/**
+ * Removes the folders of sandboxes under `root`, but those to `keep`, and kills processes that still work in them: a
+ * worker that was killed could not.
+ */
+export async function removeLeftovers(root: string, keep: ReadonlySet<string>): Promise<void> {
+  const left = (await readdir(root)).filter((name) => !keep.has(name)).map((name) => join(root, name));
+  if (left.length === 0) return;
+  await killWorkingIn(left);
+  await Promise.all(left.map((folder) => rm(folder, { recursive: true, force: true })));
+}
+
+async function killWorkingIn(folders: readonly string[]): Promise<void> {
+  const pids = (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name));
+  for (const pid of pids) {
+    const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => '');
+    if (!folders.some((folder) => cwd.startsWith(folder + sep))) continue;
+    try {
+      process.kill(Number(pid), 'SIGKILL');
+    } catch {
+      // It is gone already.
+    }
+  }
+}

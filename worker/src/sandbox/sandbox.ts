@@ -1,0 +1,135 @@
+import type { CallError, FunctionSpec, Lifecycle } from '@panal/protocol';
+
+/** What one call brings to a sandbox. */
+export interface RunRequest {
+  callNum: number;
+  attempt: number;
+  /** What the function gets on stdin, or a handler as params. */
+  body: Uint8Array;
+  /** The parameter as last argument, where it can be one. */
+  argument: string | undefined;
+  /** Added to the environment of the call's process (`FAAS_PARAMS`). */
+  env: Readonly<Record<string, string>>;
+  timeoutMs: number;
+  /** Result bytes after which the call is stopped with `OUTPUT_TOO_LARGE`. */
+  maxOutput: number;
+  /** Log bytes kept; what comes after is read and dropped, and a marker says so. */
+  maxLogs: number;
+  /** Aborted when the call is cancelled. */
+  signal: AbortSignal;
+  /** Is handed each piece of logs as it comes. */
+  onLog?: (piece: Uint8Array) => void;
+}
+
+/** How a run ended; the process of the call, and what it started, is gone by then. */
+export interface RunResult {
+  status: 'DONE' | 'FAILED' | 'TIMEOUT' | 'CANCELLED';
+  result: Uint8Array;
+  logs: Uint8Array;
+  exitCode?: number;
+  error?: CallError;
+  runMs: number;
+  /** Whether the sandbox may serve another call (of its function, and of a lifecycle that keeps it). */
+  reusable: boolean;
+}
+
+/** One running sandbox, bound to one function version. One call at a time. */
+export interface Sandbox {
+  readonly id: string;
+  /** Whether it was started before the call that took it was known. */
+  preloaded: boolean;
+  /** Called at most once, when the sandbox dies by itself while idle. */
+  onExit: (() => void) | undefined;
+  /**
+   * Runs one call. Resolves with the function's outcome, also a bad one.
+   * @throws PlatformError where the platform, not the function, failed.
+   */
+  run(request: RunRequest): Promise<RunResult>;
+  /** Kills and removes it with all that it left. May be called twice, and while a call runs. */
+  remove(): Promise<void>;
+}
+
+/** What a function needs before its sandboxes can start: its image, or its folder. Made once, and kept. */
+export interface Prepared {
+  readonly spec: FunctionSpec;
+  /** Kind of the blanks that can become its sandboxes; `undefined`: none can. */
+  readonly blanks?: string | undefined;
+}
+
+/** A sandbox that was started ahead of any function: of a runtime, ready for code, and with none in it. */
+export interface Blank {
+  readonly id: string;
+  /** Called at most once, when it dies by itself. */
+  onExit: (() => void) | undefined;
+  /**
+   * Makes it a sandbox of a function whose `blanks` is its kind, with the function's code, limits and environment.
+   * `undefined` where that failed: it is removed then.
+   */
+  bind(prepared: Prepared): Promise<Sandbox | undefined>;
+  /** As that of a sandbox. */
+  remove(): Promise<void>;
+}
+
+/** What a driver found when it opened. */
+export interface DriverInfo {
+  sandbox: 'docker' | 'process';
+  /** How calls reach their process; `GET /workers` shows it. */
+  path: 'agent' | 'engine' | 'direct';
+  /** Things an operator should know, such as missing isolation. */
+  warnings: string[];
+}
+
+/**
+ * What makes sandboxes. Errors of the function's own making (its image is unknown, its dependencies do not install,
+ * its handler does not start) are `FunctionError`; all else that goes wrong is `PlatformError`, and may be tried again.
+ */
+export interface SandboxDriver {
+  /** Checks what it needs and removes what an earlier run of this worker left. */
+  open(): Promise<DriverInfo>;
+  /** Removes every sandbox of this worker. */
+  close(): Promise<void>;
+  /**
+   * Makes what the sandboxes of `spec` start from: pulls or builds the image, unpacks the bundle, installs its
+   * dependencies. Callers see to it that it runs once for a function at a time.
+   */
+  prepare(spec: FunctionSpec, signal: AbortSignal): Promise<Prepared>;
+  /** Starts a sandbox of the function's lifecycle, ready for its first call. */
+  start(prepared: Prepared, lifecycle: Lifecycle, signal: AbortSignal): Promise<Sandbox>;
+  /**
+   * Starts a blank of the kind that `like` can use, with its limits; where there are no blanks, no function's `blanks`
+   * names a kind.
+   */
+  preload?(like: Prepared, signal: AbortSignal): Promise<Blank>;
+  /** Removes what no living sandbox of this worker accounts for. */
+  reclaim(): Promise<void>;
+}
+
+/** The platform failed: the call may be tried again. */
+export class PlatformError extends Error {
+  readonly error: CallError;
+  constructor(code: CallError['code'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'PlatformError';
+    this.error = { code, message };
+  }
+}
+
+/** The function cannot run as it was registered: final. */
+export class FunctionError extends Error {
+  readonly error: CallError;
+  /** What the owner should read: the output of the failed command. */
+  readonly logs: Uint8Array;
+  readonly exitCode: number | undefined;
+  constructor(
+    code: CallError['code'],
+    message: string,
+    logs: Uint8Array = new Uint8Array(0),
+    exitCode?: number,
+  ) {
+    super(message);
+    this.name = 'FunctionError';
+    this.error = { code, message };
+    this.logs = logs;
+    this.exitCode = exitCode;
+  }
+}

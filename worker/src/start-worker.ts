@@ -1,0 +1,145 @@
+import { availableParallelism, totalmem } from 'node:os';
+import type { Config, Welcome } from '@panal/protocol';
+import type { Logger } from 'pino';
+import { Dealer } from 'zeromq';
+import { BundleCache } from './bundles/bundle-cache.js';
+import { BundleClient } from './bundles/bundle-client.js';
+import { chooseDriver } from './choose-driver.js';
+import { curveKeys } from './curve.js';
+import { HistogramPolicy } from './histogram-policy.js';
+import { claimIdentity, type Identity } from './identity.js';
+import { DemandPolicy, NoPreload, type PreloadPolicy } from './preload.js';
+import type { SandboxDriver } from './sandbox/sandbox.js';
+import { Worker, type WorkerOptions } from './worker.js';
+
+/** A worker that was started. */
+export interface RunningWorker {
+  readonly id: string;
+  /** Drains: what runs may end for `FAAS_GRACE_MS`, the rest is handed back. May be called twice. */
+  stop(): Promise<void>;
+  /** Resolves once it has stopped; rejects, after it stopped, where it could not go on. */
+  readonly stopped: Promise<void>;
+}
+
+/**
+ * Starts a worker and lets it look for its broker.
+ * @throws ConfigError where settings do not go together.
+ * @throws FolderInUse where another worker has the data folder.
+ */
+export async function startWorker(config: Config, log: Logger): Promise<RunningWorker> {
+  const keys = curveKeys(config);
+  const identity = await claimIdentity(config.FAAS_DATA_DIR);
+  const fetcher = new BundleClient({ createDealer: () => new Dealer({ ...keys }), log });
+  try {
+    const bundles = new BundleCache({ dir: config.FAAS_DATA_DIR, fetcher });
+    const driver = await chooseDriver(config, { workerId: identity.id, bundles, log });
+    return await run(config, log, { identity, fetcher, driver, keys });
+  } catch (error) {
+    fetcher.close();
+    await identity.release();
+    throw error;
+  }
+}
+
+type SettingNames = 'slots' | 'policy' | 'budget' | 'parallelStarts' | 'maxOutput' | 'maxLogs';
+
+interface Parts {
+  identity: Identity;
+  fetcher: BundleClient;
+  driver: SandboxDriver;
+  keys: ReturnType<typeof curveKeys>;
+}
+
+async function run(config: Config, log: Logger, parts: Parts): Promise<RunningWorker> {
+  const { identity, fetcher, driver, keys } = parts;
+  const info = await driver.open();
+  for (const warning of info.warnings) log.warn(warning);
+
+  let end: (failure?: Error) => void = () => undefined;
+  const stopped = new Promise<void>((resolve, reject) => {
+    end = (failure) => (failure === undefined ? resolve() : reject(failure));
+  });
+  // Who does not look at `stopped` has the log.
+  stopped.catch(() => undefined);
+  let stopping: Promise<void> | undefined;
+  const stop = async (graceMs: number): Promise<void> => await (stopping ??= leave(graceMs));
+  const leave = async (graceMs: number): Promise<void> => {
+    await worker.stop(graceMs);
+    fetcher.close();
+    try {
+      await driver.close();
+    } finally {
+      await identity.release();
+    }
+  };
+
+  const worker = new Worker({
+    id: identity.id,
+    ...settingsFor(config),
+    driver,
+    info,
+    link: {
+      address: config.ZMQ_CONN_ADDRESS,
+      keys,
+      heartbeatMs: config.FAAS_HEARTBEAT_MS,
+      leaseMs: config.FAAS_LEASE_MS,
+    },
+    onWelcome: (welcome, bundleAddress) => {
+      if (info.sandbox === 'process') refuseExposed(welcome, config);
+      fetcher.connect(bundleAddress);
+    },
+    onFailure: (error) => {
+      const fail = (): void => end(error);
+      stop(0).then(fail, fail);
+    },
+    log,
+  });
+  worker.start();
+  log.info(
+    { worker: identity.id, slots: config.FAAS_SLOTS, sandbox: info.sandbox, path: info.path },
+    'worker started',
+  );
+  return {
+    id: identity.id,
+    stop: async () => {
+      await stop(config.FAAS_GRACE_MS);
+      end();
+    },
+    stopped,
+  };
+}
+
+/** Plain processes are no place for strangers' functions, unless the operator says so. */
+function refuseExposed({ exposed }: Welcome, { FAAS_SANDBOX }: Config): void {
+  if (!exposed || FAAS_SANDBOX === 'process') return;
+  throw new Error(
+    'the broker can be reached from other machines, and no container engine answers here: ' +
+      'start one, or set FAAS_SANDBOX=process to run functions as processes all the same',
+  );
+}
+
+function settingsFor(config: Config): Pick<WorkerOptions, SettingNames> {
+  const slots = config.FAAS_SLOTS;
+  return {
+    slots,
+    policy: policyFor(config),
+    budget: {
+      sandboxes: config.FAAS_SANDBOXES ?? 2 * slots,
+      memoryMb: config.FAAS_SANDBOX_MEMORY_MB ?? Math.floor(totalmem() / 1024 ** 2 / 2),
+    },
+    parallelStarts: Math.max(2, availableParallelism()),
+    maxOutput: config.FAAS_MAX_OUTPUT,
+    maxLogs: config.FAAS_MAX_LOGS,
+  };
+}
+
+function policyFor({ FAAS_PRELOAD, FAAS_SLOTS }: Config): PreloadPolicy {
+  switch (FAAS_PRELOAD) {
+    case 'none':
+      return new NoPreload();
+    case 'runtime':
+      return new DemandPolicy(FAAS_SLOTS);
+    case 'function':
+      return new HistogramPolicy({ most: FAAS_SLOTS });
+  }
+}
