@@ -1,0 +1,242 @@
+/**
+ * Keeps a Node.js handler loaded and serves calls to it, one at a time.
+ *
+ * Runs in the folder of a bundle that holds handler.mjs with a default export
+ * `(params, context) => value`, plain or async. Speaks the runtime protocol, version 1
+ * (docs/runtime-protocol.md), over the unix socket named by FAAS_SOCKET, or over stdin and
+ * stdout where that is not set.
+ *
+ * A small call costs one read and one write: its frames arrive together, and its result
+ * and the end of the call leave together. Needs Node.js 20 and nothing but its library.
+ */
+import { isUtf8 } from 'node:buffer';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { Writable } from 'node:stream';
+import { pathToFileURL } from 'node:url';
+import { inspect } from 'node:util';
+import {
+  CALL,
+  END_INPUT,
+  ERR,
+  FrameReader,
+  INPUT,
+  OUT,
+  READY,
+  SHUTDOWN,
+  doneFrame,
+  frames,
+} from './frames.mjs';
+
+const RETURNED = 0;
+const RAISED = 1;
+const MAX_TEXT = 1000; // characters of the one-line message of an exception
+const READ_SIZE = 64 << 10;
+const NOTHING = Buffer.alloc(0);
+
+/** Stands in for stdout and stderr: what is written to it goes to `log`, at once. */
+class Logs extends Writable {
+  fd = 2; // for libraries that insist; only the real stderr has a descriptor
+  #log;
+
+  constructor(log) {
+    super({ decodeStrings: true });
+    this.#log = log;
+  }
+
+  _write(chunk, _encoding, done) {
+    this.#log(chunk);
+    done();
+  }
+}
+
+/** Serves the calls that arrive as frames, once it is `ready`; `send` takes the frames that go back. */
+class Calls {
+  #handler;
+  #send;
+  #header = '';
+  #pieces = [];
+  #inCall = false;
+
+  ready(handler, send) {
+    this.#handler = handler;
+    this.#send = send;
+    this.#send(frames(READY, Buffer.from('{"protocol":1,"kind":"handler"}')));
+  }
+
+  /** Sends logs of the call, or where none runs, writes them to the real stderr. */
+  log(data) {
+    if (this.#inCall) this.#send(frames(ERR, data));
+    else writeStderr(data);
+  }
+
+  /** Logs what is about to end the process, and which no promise of a call will tell of. */
+  logUncaught(error) {
+    // Node.js writes it to the real stderr by itself.
+    if (this.#inCall) this.log(Buffer.from(`${inspect(error)}\n`));
+  }
+
+  onFrame(type, payload) {
+    if (type === CALL) {
+      this.#header = payload.toString();
+      this.#pieces = [];
+    } else if (type === INPUT) {
+      this.#pieces.push(Buffer.from(payload));
+    } else if (type === END_INPUT) {
+      const pieces = this.#pieces;
+      this.#pieces = [];
+      void this.#call(pieces.length === 1 ? pieces[0] : Buffer.concat(pieces));
+    } else if (type === SHUTDOWN) {
+      process.exit(0);
+    }
+  }
+
+  /** Never rejects: whatever the handler does ends in a DONE frame. */
+  async #call(body) {
+    this.#inCall = true;
+    let result = NOTHING;
+    let code = RETURNED;
+    let text = '';
+    try {
+      const handler = this.#handler; // called as a function, not as a method of this object
+      let value = handler(paramsOf(body), contextOf(this.#header));
+      if (typeof value?.then === 'function') value = await value;
+      result = bytesOf(value);
+    } catch (error) {
+      code = RAISED;
+      text = this.#report(error);
+    }
+    this.#inCall = false;
+    this.#send(Buffer.concat([frames(OUT, result), doneFrame(code, text)]));
+  }
+
+  /** Logs the error with its stack and gives its message in one line. */
+  #report(error) {
+    try {
+      this.log(Buffer.from(`${inspect(error)}\n`));
+      return String(error).split('\n', 1)[0].slice(0, MAX_TEXT);
+    } catch {
+      return 'an error that cannot be printed'; // its own toString, or such, throws
+    }
+  }
+}
+
+function writeStderr(data) {
+  try {
+    fs.writeSync(2, data);
+  } catch {
+    // Full, or closed by its reader. Nobody is left to be told of a line that nobody reads.
+  }
+}
+
+function paramsOf(body) {
+  if (body.length === 0) return {};
+  if (!isUtf8(body)) return body;
+  const text = body.toString();
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function contextOf(header) {
+  const fields = new Map();
+  for (const field of header.split('\0')) {
+    const equals = field.indexOf('=');
+    if (equals > 0) fields.set(field.slice(0, equals), field.slice(equals + 1));
+  }
+  return {
+    callNum: Number(fields.get('callNum') ?? 0),
+    functionName: fields.get('functionName') ?? '',
+    version: Number(fields.get('version') ?? 0),
+    deadline: Number(fields.get('deadline') ?? 0),
+    attempt: Number(fields.get('attempt') ?? 1),
+  };
+}
+
+function bytesOf(value) {
+  if (typeof value === 'string') return Buffer.from(value);
+  if (value instanceof Uint8Array) return value;
+  const text = value === undefined ? 'null' : JSON.stringify(value);
+  if (text === undefined) throw new TypeError(`a ${typeof value} has no JSON text`);
+  return Buffer.from(text);
+}
+
+/**
+ * Gives frames a descriptor of their own in place of stdin or stdout, so that a stray
+ * print, also of a program that the handler starts, goes elsewhere and not among them.
+ * Node.js has no dup(); Linux opens a pipe again by its name in /proc, but not a socket
+ * and not always another user's pipe: there only what goes through process.stdout is kept out.
+ */
+function setAside(fd, flags, replacement) {
+  let own;
+  try {
+    own = fs.openSync(`/proc/self/fd/${fd}`, flags | fs.constants.O_NONBLOCK);
+  } catch {
+    return fd;
+  }
+  // The next file to be opened takes the lowest free descriptor: the one just closed.
+  fs.closeSync(fd);
+  try {
+    fs.openSync(replacement, flags);
+  } catch {
+    fs.openSync('/dev/null', flags);
+  }
+  return own;
+}
+
+/** Where frames come from and go to, out of reach of the handler and of what it starts. */
+function openStreams(onread) {
+  const { FAAS_SOCKET } = process.env;
+  if (FAAS_SOCKET) {
+    delete process.env.FAAS_SOCKET;
+    const socket = net.connect({ path: FAAS_SOCKET, onread });
+    return { input: socket, output: socket };
+  }
+  const from = setAside(0, fs.constants.O_RDONLY, '/dev/null');
+  const to = setAside(1, fs.constants.O_WRONLY, '/proc/self/fd/2');
+  const input = new net.Socket({ fd: from, readable: true, writable: false, onread });
+  return { input, output: new net.Socket({ fd: to, readable: false, writable: true }) };
+}
+
+/** The bundle's handler; ends the process with 1 where it cannot be loaded. */
+async function load() {
+  try {
+    const module = await import(pathToFileURL(path.resolve('handler.mjs')).href);
+    if (typeof module.default !== 'function') {
+      throw new TypeError('handler.mjs must export default (params, context) => value');
+    }
+    return module.default;
+  } catch (error) {
+    writeStderr(`${inspect(error)}\n`);
+    process.exit(1);
+  }
+}
+
+const calls = new Calls();
+const logs = new Logs((data) => calls.log(data));
+for (const name of ['stdout', 'stderr']) {
+  Object.defineProperty(process, name, { value: logs, configurable: true, enumerable: true });
+}
+process.on('uncaughtExceptionMonitor', (error) => calls.logUncaught(error));
+
+const reader = new FrameReader((type, payload) => calls.onFrame(type, payload));
+const { input, output } = openStreams({
+  buffer: Buffer.allocUnsafe(READ_SIZE),
+  callback: (size, buffer) => {
+    reader.push(buffer.subarray(0, size));
+    return true;
+  },
+});
+for (const stream of [input, output]) {
+  stream.on('close', () => process.exit(0));
+  stream.on('error', (error) => {
+    // The worker has gone: nobody is left to serve, or to tell.
+    if (error.code === 'EPIPE' || error.code === 'ECONNRESET') process.exit(0);
+    writeStderr(`${inspect(error)}\n`);
+    process.exit(1);
+  });
+}
+calls.ready(await load(), (data) => output.write(data));
