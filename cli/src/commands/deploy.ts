@@ -1,0 +1,77 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { functionSchema, type FunctionView } from '../api.js';
+import { misuse } from '../failure.js';
+import { changeSettings, checkName, readProject } from '../project.js';
+import type { AddVerbs } from '../program.js';
+import type { Session } from '../session.js';
+import { deployFolder, type Deployment } from '../upload.js';
+
+export interface DeployOptions {
+  name?: string;
+  runtime?: string;
+  set?: string[];
+}
+
+/** Adds the options that say as what a folder is deployed. */
+export function addDeployOptions(command: Command): Command {
+  return command
+    .option('--name <name>', 'name of the function; else as panal.json says')
+    .option('--runtime <runtime>', 'runtime of the function; else as panal.json says')
+    .option(
+      '--set <key=value>',
+      'a setting, such as timeoutMs=5000 or env.MODE=fast; may be given again',
+      (change: string, before: string[] | undefined) => [...(before ?? []), change],
+    );
+}
+
+export const addDeployVerb: AddVerbs = (program, act) => {
+  const command = program
+    .command('deploy')
+    .description('deploy a folder, or an image, as the next version of a function')
+    .argument('[dir]', 'the folder; what its .panalignore names is left out');
+  addDeployOptions(command)
+    .option('--image <image>', 'deploy this image, not a folder')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ panal deploy hello --set memoryMb=128\n' +
+        '  $ panal deploy --image example/reverse-string --name reverse',
+    )
+    .action(act(deploy));
+};
+
+async function deploy(
+  session: Session,
+  folder: string | undefined,
+  { image, ...options }: DeployOptions & { image?: string },
+): Promise<undefined> {
+  if ((folder === undefined) === (image === undefined))
+    throw misuse('give a folder, or an image with --image');
+  const view =
+    folder === undefined
+      ? await deployImage(session, image ?? '', options)
+      : await deployFolder(session, await deploymentOf(folder, options));
+  session.output.show(view, () => `${view.functionName} version ${view.version}`);
+}
+
+/** What `panal.json` and the options say together. @throws Failure */
+export async function deploymentOf(folder: string, options: DeployOptions): Promise<Deployment> {
+  const project = await readProject(folder);
+  const { name = project.name, runtime = project.runtime, set = [] } = options;
+  if (name === undefined) throw misuse('the function has no name', 'give it in panal.json, or with --name');
+  if (runtime === undefined)
+    throw misuse('the function has no runtime', 'give it in panal.json, or with --runtime');
+  const settings = changeSettings(project.settings ?? {}, set);
+  return { folder: resolve(folder), name: checkName(name), runtime, settings };
+}
+
+async function deployImage(
+  { client }: Session,
+  image: string,
+  { name, runtime, set = [] }: DeployOptions,
+): Promise<FunctionView> {
+  if (runtime !== undefined) throw misuse('an image has no runtime: leave out --runtime');
+  if (name === undefined) throw misuse('the function has no name', 'give it with --name');
+  const body = { functionName: checkName(name), image, ...changeSettings({}, set) };
+  return await client.send(functionSchema, 'POST', '/registerFunction', body);
+}

@@ -1,0 +1,133 @@
+import { functionPath, functionSchema, namesSchema, type FunctionView } from '../api.js';
+import { wholeNumber } from '../arguments.js';
+import type { Client } from '../client.js';
+import { Failure, misuse } from '../failure.js';
+import { ago, bytes, duration } from '../output.js';
+import type { AddVerbs } from '../program.js';
+import { confirm } from '../prompt.js';
+import type { Session } from '../session.js';
+
+/** Functions asked for at once. */
+const AT_ONCE = 8;
+
+export const addFunctionVerbs: AddVerbs = (program, act) => {
+  program
+    .command('functions')
+    .description('list your functions')
+    .option('-l, --long', 'with version, runtime or image, and lifecycle')
+    .addHelpText('after', '\nExample:\n  $ panal functions --long')
+    .action(act(list));
+  program
+    .command('function')
+    .description('show a function: its versions and settings')
+    .argument('<name>')
+    .addHelpText('after', '\nExample:\n  $ panal function dice')
+    .action(act(show));
+  program
+    .command('rollback')
+    .description('make an earlier version of a function the active one')
+    .argument('<name>')
+    .argument('[version]', 'default: the one before the active', wholeNumber(1))
+    .addHelpText('after', '\nExample:\n  $ panal rollback dice\n  $ panal rollback dice 3')
+    .action(act(rollBack));
+  program
+    .command('rm')
+    .description('delete a function with all its versions')
+    .argument('<name>')
+    .option('-y, --yes', 'do not ask')
+    .addHelpText('after', '\nExample:\n  $ panal rm dice --yes')
+    .action(act(remove));
+};
+
+async function list({ client, output }: Session, { long = false }: { long?: boolean }): Promise<undefined> {
+  const names = await allNames(client);
+  if (!long) {
+    output.show(names, () => names.join('\n'));
+    return;
+  }
+  const views: FunctionView[] = [];
+  for (let at = 0; at < names.length; at += AT_ONCE) {
+    const some = names.slice(at, at + AT_ONCE);
+    views.push(
+      ...(await Promise.all(some.map((name) => client.ask(functionSchema, 'GET', functionPath(name))))),
+    );
+  }
+  output.show(views, () =>
+    output.table(
+      ['NAME', '>VERSION', 'RUNS ON', 'LIFECYCLE', 'CHANGED'],
+      views.map((view) => [
+        view.functionName,
+        String(view.version),
+        view.runtimeName ?? view.image ?? '',
+        view.lifecycle,
+        ago(view.updatedAt),
+      ]),
+    ),
+  );
+}
+
+async function allNames(client: Client): Promise<string[]> {
+  const names: string[] = [];
+  for (let path: string | undefined = '/functions'; path !== undefined;) {
+    const page: { value: string[]; next: string | undefined } = await client.askPage(
+      namesSchema,
+      'GET',
+      path,
+    );
+    names.push(...page.value);
+    path = page.next;
+  }
+  return names;
+}
+
+async function show({ client, output }: Session, name: string): Promise<undefined> {
+  const view = await client.ask(functionSchema, 'GET', functionPath(name));
+  output.show(view, () =>
+    output.fields({
+      name: view.functionName,
+      version: String(view.version),
+      versions: view.versions.join(' '),
+      runtime: view.runtimeName,
+      image: view.image,
+      bundle: view.size === undefined ? undefined : `${bytes(view.size)}, sha256 ${view.sha256 ?? ''}`,
+      lifecycle: view.lifecycle,
+      timeout: duration(view.timeoutMs),
+      memory: `${view.memoryMb} MiB`,
+      network: view.network,
+      created: view.createdAt,
+      changed: view.updatedAt,
+    }),
+  );
+}
+
+async function rollBack(
+  { client, output }: Session,
+  name: string,
+  version: number | undefined,
+): Promise<undefined> {
+  const path = functionPath(name);
+  const before = await client.ask(functionSchema, 'GET', path);
+  const wanted = version ?? before.versions.filter((each) => each < before.version).at(-1);
+  if (wanted === undefined) {
+    throw new Failure(`${name} has no version before ${before.version}`, { hint: `panal function ${name}` });
+  }
+  const after = await client.send(functionSchema, 'PUT', path, { activeVersion: wanted });
+  output.show(after, () => `${name} version ${after.version} (was ${before.version})`);
+}
+
+async function remove(
+  { client, output, shell }: Session,
+  name: string,
+  { yes = false }: { yes?: boolean },
+): Promise<number> {
+  if (!yes) {
+    if (shell.stdin.isTTY !== true) throw misuse(`rm would ask first`, 'give --yes where nobody can answer');
+    if (!(await confirm(shell, `Delete ${name} with all its versions?`))) {
+      output.note('not deleted');
+      return 1;
+    }
+  }
+  await client.request('DELETE', functionPath(name));
+  output.show({ functionName: name, deleted: true }, () => `${name} deleted`);
+  return 0;
+}

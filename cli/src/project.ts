@@ -1,0 +1,82 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { functionSettingsSchema, NAME_PATTERN, type FunctionSettings } from '@panal/protocol';
+import { z } from 'zod';
+import { Failure, messageOf, misuse } from './failure.js';
+import { PROJECT_FILE } from './ignore.js';
+
+const projectSchema = z.strictObject({
+  name: z.string().optional(),
+  runtime: z.string().optional(),
+  settings: functionSettingsSchema.optional(),
+});
+
+/** How a folder is deployed, as its `panal.json` says it. */
+export type Project = z.infer<typeof projectSchema>;
+
+/** @throws Failure for a `panal.json` that is ill-formed, naming the field; one that is missing says nothing. */
+export async function readProject(folder: string): Promise<Project> {
+  const path = join(folder, PROJECT_FILE);
+  try {
+    return projectSchema.parse(JSON.parse(await readFile(path, 'utf8')));
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && ['ENOENT', 'ENOTDIR'].includes(String(error.code)))
+      return {};
+    throw new Failure(`${path}: ${error instanceof z.ZodError ? issues(error) : messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** @throws Failure for what is no name of a function */
+export function checkName(name: string): string {
+  if (!NAME_PATTERN.test(name)) {
+    throw misuse(
+      `${JSON.stringify(name)} is no name of a function`,
+      'use letters, digits, dots, dashes and _',
+    );
+  }
+  return name;
+}
+
+/** Settings whose value is text as it is; of all others it is JSON. */
+const TEXT_SETTINGS: readonly string[] = ['lifecycle', 'network'];
+
+/**
+ * Settings with changes of the form `key=value`, such as `timeoutMs=5000`, `env.MODE=fast` or `retry.attempts=3`.
+ * @throws Failure for one that is ill-formed
+ */
+export function changeSettings(settings: FunctionSettings, changes: readonly string[]): FunctionSettings {
+  const changed: Record<string, unknown> = { ...settings };
+  for (const change of changes) {
+    const [, key = '', value = ''] = /^([A-Za-z_][\w.]*)=(.*)$/s.exec(change) ?? [];
+    if (key === '') throw misuse(`--set ${change} is not of the form key=value`);
+    const [outer = '', inner] = key.split(/\.(.*)/s);
+    if (inner === undefined) changed[outer] = TEXT_SETTINGS.includes(outer) ? value : jsonOrText(value);
+    else changed[outer] = { ...fields(changed[outer]), [inner]: outer === 'env' ? value : jsonOrText(value) };
+  }
+  const parsed = functionSettingsSchema.safeParse(changed);
+  if (!parsed.success) throw misuse(`--set: ${issues(parsed.error)}`);
+  return parsed.data;
+}
+
+/** Settings as the fields of a form. */
+export function formFields(settings: FunctionSettings): [name: string, value: string][] {
+  return Object.entries(settings).map(([name, value]) => [
+    name,
+    typeof value === 'string' ? value : JSON.stringify(value),
+  ]);
+}
+
+const fields = (value: unknown): object => (typeof value === 'object' && value !== null ? value : {});
+
+function jsonOrText(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+const issues = ({ issues: all }: z.ZodError): string =>
+  all.map(({ path, message }) => [...path, message].join(': ')).join('; ');
