@@ -1,0 +1,74 @@
+import { Cluster, residentMiB, startKoa } from '../lib/cluster.js';
+import { load, type LoadResult } from '../lib/load.js';
+import { compare, figure, type Figure } from '../lib/report.js';
+import { median } from '../lib/stats.js';
+
+const ANSWER = '{"sum":[1,2,3]}';
+const BODY = '{"numbers":[1,2,3]}';
+const HANDLER = 'def handler(params, context):\n    return {"sum": params["numbers"]}\n';
+
+const check = (status: number, body: string): void => {
+  if (status !== 200 || body !== ANSWER) throw new Error(`wrong answer: ${status} ${body}`);
+};
+
+/** Hot calls beside a bare Koa route, at several loads, and the memory and phases that go with them. */
+export async function hotFigures(rounds: number, roundMs: number): Promise<Figure[]> {
+  const koa = await startKoa(200, ANSWER);
+  const cluster = await Cluster.start();
+  const figures: Figure[] = [];
+  try {
+    const [worker] = cluster.workers;
+    if (worker === undefined) throw new Error('a worker was asked for');
+    const atRest = [await residentMiB(cluster.broker), await residentMiB(worker)];
+    await cluster.registerBundle('hot', 'pythonruntime', { 'handler.py': HANDLER }, { lifecycle: 'hot' });
+    const target = { path: '/run/hot', body: BODY, check };
+    const measure = (port: number, connections: number): Promise<LoadResult> =>
+      load({ ...target, port, connections, durationMs: roundMs });
+    // Sandboxes are started, and code is compiled, before anything counts.
+    await measure(cluster.port, 64);
+    await measure(koa.port, 64);
+    for (const connections of [1, 16, 64]) {
+      const ours: LoadResult[] = [];
+      const theirs: LoadResult[] = [];
+      for (let round = 0; round < rounds; round++) {
+        ours.push(await measure(cluster.port, connections));
+        theirs.push(await measure(koa.port, connections));
+      }
+      for (const [what, unit, of] of [
+        ['calls/s', '/s', (result: LoadResult) => result.perSecond],
+        ['p50', 'ms', (result: LoadResult) => result.p50],
+        ['p99', 'ms', (result: LoadResult) => result.p99],
+      ] as const) {
+        const name = `hot ${what}, ${connections} connection${connections === 1 ? '' : 's'}`;
+        figures.push(compare(name, unit, ours.map(of), { name: 'bare Koa', values: theirs.map(of) }));
+      }
+    }
+    const underLoad = [await residentMiB(cluster.broker), await residentMiB(worker)];
+    figures.push(...memory('at rest', atRest), ...memory('after load', underLoad));
+    figures.push(...(await phases(cluster)));
+  } finally {
+    await cluster.stop();
+    koa.stop();
+  }
+  return figures;
+}
+
+function memory(when: string, [broker = NaN, worker = NaN]: number[]): Figure[] {
+  return [
+    figure(`memory of the broker ${when}`, 'MiB', [broker]),
+    figure(`memory of the worker ${when}`, 'MiB', [worker]),
+  ];
+}
+
+/** Where the time of the last calls went, by their own `timings`. */
+async function phases(cluster: Cluster): Promise<Figure[]> {
+  await load({ port: cluster.port, path: '/run/hot', body: BODY, connections: 1, durationMs: 500, check });
+  const calls = Object.values(
+    (await cluster.get('/calls?limit=200')) as Record<string, { timings: Record<string, number> }>,
+  );
+  return ['queued', 'prepare', 'run', 'total'].map((phase) =>
+    figure(`phase of a hot call: ${phase}`, 'ms', [
+      median(calls.map(({ timings }) => timings[phase] ?? NaN)),
+    ]),
+  );
+}
