@@ -151,10 +151,9 @@ describe('a worker', () => {
     broker.invoke(1, 0, dice, '1');
     await broker.ready(3);
     driver.sandboxes[0]?.die();
-    await eventually('the broker hears of it', () => {
-      const last = broker.heard.at(-1);
-      return last?.type === 'holds' && last.idle === 0;
-    });
+    await eventually('the broker hears of it', () =>
+      broker.heard.some((message) => message.type === 'holds' && message.idle === 0),
+    );
     broker.invoke(2, 0, dice, '2', true);
     await broker.outcomeOf(2);
     expect(driver.counts.start).to.equal(2);
@@ -186,6 +185,40 @@ describe('a worker', () => {
     broker.invoke(2, 0, dice, '2');
     await broker.outcomeOf(2);
     expect(driver.counts).to.deep.include({ prepare: 2, start: 2 });
+  });
+
+  it('tells of the logs of a followed call: what there was, then each piece, and again when asked', async () => {
+    const { broker, driver } = await start();
+    const [more, end] = [new Gate(), new Gate()];
+    driver.onRun = async (request) => {
+      for (const text of ['a', 'b']) request.onLog?.(Buffer.from(text));
+      await more.pass();
+      request.onLog?.(Buffer.from('c'));
+      await end.pass();
+      return echo(request);
+    };
+    const heard = () => broker.logs.map(({ callNum, offset, text }) => [callNum, offset, text]);
+    const follow = (on: boolean): void => broker.say({ type: 'follow', lease: 'lease 1', on });
+    await broker.ready(2);
+    broker.invoke(1, 0, dice, '1');
+    await eventually('it runs', () => more.arrivals === 1);
+    expect(heard()).to.deep.equal([]);
+    follow(true);
+    await eventually('what there was comes', () => heard().length === 1);
+    more.open();
+    await eventually('the next piece comes', () => heard().length === 2);
+    follow(true);
+    await eventually('all comes again', () => heard().length === 3);
+    expect(heard()).to.deep.equal([
+      [1, 0, 'ab'],
+      [1, 2, 'c'],
+      [1, 0, 'abc'],
+    ]);
+    follow(false);
+    broker.say({ type: 'follow', lease: 'lease 9', on: true });
+    end.open();
+    expect((await broker.outcomeOf(1)).status).to.equal('DONE');
+    expect(heard()).to.have.length(3);
   });
 
   it('hands back a call of a function that it was not told of', async () => {
