@@ -9,6 +9,7 @@ const HEARTBEAT_MS = 15_000;
 /** A stream of server-sent events (HTML Living Standard, 9.2), as the body of an answer. */
 export class EventStream extends Readable {
   readonly #heartbeat: NodeJS.Timeout;
+  #ended = false;
 
   constructor({ heartbeatMs = HEARTBEAT_MS } = {}) {
     super();
@@ -25,7 +26,8 @@ export class EventStream extends Readable {
   /** Nothing comes after this. */
   end(): void {
     clearInterval(this.#heartbeat);
-    if (!this.destroyed) this.push(null);
+    if (!this.destroyed && !this.#ended) this.push(null);
+    this.#ended = true;
   }
 
   override _read(): void {
@@ -38,7 +40,7 @@ export class EventStream extends Readable {
   }
 
   #write(text: string): void {
-    if (this.destroyed || this.readableEnded) return;
+    if (this.destroyed || this.#ended) return;
     if (this.readableLength > MAX_WAITING) this.destroy();
     else this.push(text);
   }
