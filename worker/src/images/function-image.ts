@@ -61,8 +61,11 @@ export async function makeFunctionImage(
   signal: AbortSignal,
 ): Promise<void> {
   const bundle = await tools.bundle(spec.bundle, signal);
-  const container = await createBuildContainer(tools, runtime, spec, signal);
+  signal.throwIfAborted();
+  // Not cut off by `signal`: a container whose name never came back could not be removed.
+  const container = await createBuildContainer(tools, runtime, spec);
   try {
+    signal.throwIfAborted();
     await putCode(tools, container, bundle, spec);
     if (spec.runtime.dependencies !== undefined) await install(tools, container, signal);
     signal.throwIfAborted();
@@ -76,7 +79,6 @@ async function createBuildContainer(
   { docker, workerId, cores }: FunctionImageTools,
   runtime: Image,
   { id, name, owner, runtime: { path, dependencies } }: RuntimeFunctionSpec,
-  signal: AbortSignal,
 ): Promise<Container> {
   return await docker.createContainer({
     name: `panal-build-${name}-${randomBytes(6).toString('hex')}`,
@@ -93,7 +95,6 @@ async function createBuildContainer(
       [LABEL.owner]: owner,
     },
     HostConfig: { ...hardened(INSTALLATION, cores), CapAdd: INSTALLATION_CAPABILITIES, Init: true },
-    abortSignal: signal,
   });
 }
 
