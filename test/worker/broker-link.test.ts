@@ -27,7 +27,8 @@ describe("a worker's link to its broker", () => {
     broker.invoke(1, 0, dice, '1');
     await broker.outcomeOf(1);
     await broker.ready(3);
-    expect(broker.readySlots).to.deep.equal([0, 1, 0]);
+    // The third offer comes with an outcome, on a channel of its own: it may overtake the second.
+    expect([...broker.readySlots].sort()).to.deep.equal([0, 0, 1]);
   });
 
   it('beats as often as the broker asks', async () => {
