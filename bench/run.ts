@@ -12,6 +12,7 @@ import { hotFigures } from './figures/hot.js';
 import { warmFigures } from './figures/warm.js';
 import { figure, table, type Figure } from './lib/report.js';
 import { measureScheduler } from './scheduler.js';
+import { waitingFigures } from './waiting-clients.js';
 
 const RESULTS = new URL('results.json', import.meta.url);
 
@@ -31,6 +32,7 @@ const GROUPS: Record<string, (extent: Extent) => Promise<Figure[]>> = {
   containers: ({ rounds, roundMs }) => containerFigures(2 * rounds, roundMs),
   scheduler: () =>
     Promise.resolve([figure('one decision, 1,000 workers × 16 mini-workers', 'µs', measureScheduler())]),
+  clients: ({ rounds }) => waitingFigures(rounds),
   store: ({ rounds, roundMs, store }) => fullStoreFigures(rounds, roundMs, store),
 };
 

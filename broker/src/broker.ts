@@ -18,8 +18,13 @@ import { ZmqLink } from './dispatch/zmq-link.js';
 import { Functions } from './functions/functions.js';
 import { Runtimes } from './functions/runtimes.js';
 import { createApp } from './http/app.js';
+import { clientAddress } from './http/client-address.js';
 import { listen } from './http/listen.js';
 import { ownerLimits } from './owner-limits.js';
+import { estateOf } from './user-estate.js';
+import { jwtSecret } from './users/jwt-secret.js';
+import { Tokens } from './users/tokens.js';
+import { Users } from './users/users.js';
 
 /** A broker that serves. */
 export interface RunningBroker {
@@ -50,8 +55,6 @@ export async function startBroker(config: Config, log: Logger): Promise<RunningB
 
 async function start(config: Config, log: Logger, closers: Closers): Promise<RunningBroker> {
   // Better no broker than an open one that was meant to be closed.
-  if (config.FAAS_AUTH === 'required')
-    throw new ConfigError('FAAS_AUTH cannot be required yet: there are no users');
   const { store, bundles } = await openState(config, closers);
   const dispatcher = makeDispatcher(config, log);
   const limits = ownerLimits(config);
@@ -69,22 +72,27 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
   const dispatchPort = await openChannels(config, log, closers, { bundles, dispatcher, calls });
 
   const runtimes = new Runtimes({ store, bundled: await readBundledRuntimes(RUNTIMES_DIR) });
+  const functions = new Functions({
+    store,
+    runtimes,
+    bundles,
+    calls,
+    hosts: dispatcher,
+    limitsOf: limits.stored,
+    defaults: config,
+  });
   const app = createApp({
-    functions: new Functions({
-      store,
-      runtimes,
-      bundles,
-      calls,
-      hosts: dispatcher,
-      limitsOf: limits.stored,
-      defaults: config,
-    }),
+    users: await openUsers(config, { store, calls, functions }),
+    auth: config.FAAS_AUTH,
+    clientAddress: clientAddress(config.FAAS_TRUSTED_PROXIES),
+    functions,
     runtimes,
     calls,
     cluster: dispatcher,
     readiness: { problems: () => (dispatcher.hasEngine() === undefined ? ['no worker is connected'] : []) },
     uploadFolder: bundles.uploadFolder,
     limits: { body: config.FAAS_MAX_BODY, bundle: config.FAAS_MAX_BUNDLE },
+    gateway: { waitMs: config.FAAS_ACTIVATE_TIMEOUT_MS, concurrency: limits.running },
     log,
   });
   const http = await listening(`PORT ${config.PORT}`, () => listen(app, config.HOST, config.PORT));
@@ -110,6 +118,18 @@ async function openState(
   });
   await bundles.open();
   return { store, bundles };
+}
+
+async function openUsers(
+  config: Config,
+  { store, calls, functions }: { store: LevelStore; calls: Calls; functions: Functions },
+): Promise<Users> {
+  const secret = await jwtSecret(config.FAAS_DATA_DIR, config.FAAS_JWT_SECRET);
+  return new Users({
+    store,
+    tokens: new Tokens({ secret, ttl: config.FAAS_TOKEN_TTL_S, now: Date.now }),
+    estate: estateOf(calls, functions),
+  });
 }
 
 function makeDispatcher(config: Config, log: Logger): Dispatcher {

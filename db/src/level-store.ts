@@ -17,7 +17,7 @@ import {
   versionRecordSchema,
 } from './schemas.js';
 import type { CallQuery, NameQuery, Store, Usage } from './store.js';
-import { LEAVING_USERS, rangesOfOwner, writesOfLeaving } from './user-index.js';
+import { LEAVING_USERS, noteOfLeaving, rangesOfOwner, writesOfLeaving } from './user-index.js';
 
 export interface LevelStoreOptions {
   /** Whether a write is on disk (fsync) when its promise resolves, or with the operating system. */
@@ -68,6 +68,8 @@ export class LevelStore implements Store {
   async addUser(user: UserRecord): Promise<boolean> {
     return await this.#lock.run(keyOf('user', user.name), async () => {
       if ((await this.getUser(user.name)) !== undefined) return false;
+      // What a deletion that failed has left.
+      if (await this.#medium.has(noteOfLeaving(user.name))) await this.#removeOwned(user.name);
       await this.putUser(user);
       return true;
     });

@@ -74,6 +74,10 @@ export class Medium {
     return await this.get(key, jsonDecoder(schema));
   }
 
+  async has(key: string): Promise<boolean> {
+    return await this.read((database) => database.has(key));
+  }
+
   async keys(range: Range | { gt: string; lt: string }, limit = -1): Promise<string[]> {
     return await this.read((database) => database.keys({ ...range, limit }).all());
   }

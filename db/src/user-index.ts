@@ -7,9 +7,11 @@ const NOTHING = Buffer.alloc(0);
 /** The notes of users who are gone, but not yet all that they owned. */
 export const LEAVING_USERS = under(keyOf('leaving-user'));
 
+export const noteOfLeaving = (name: string): string => keyOf('leaving-user', name);
+
 /** What takes a user away, and notes that what it owned is to be removed; with `gone`, that this is done. */
 export function writesOfLeaving(name: string, { gone = false } = {}): Write[] {
-  const note = keyOf('leaving-user', name);
+  const note = noteOfLeaving(name);
   if (gone) return [[note, undefined]];
   return [
     [keyOf('user', name), undefined],

@@ -1,8 +1,19 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
-import { BadValue, ConfigError, integer, oneOf, optional, setting, text, type Setting } from './setting.js';
+import {
+  BadValue,
+  ConfigError,
+  integer,
+  networkRange,
+  oneOf,
+  optional,
+  setting,
+  text,
+  type NetworkRange,
+  type Setting,
+} from './setting.js';
 
-export { ConfigError, type Reader, type Setting } from './setting.js';
+export { ConfigError, type NetworkRange, type Reader, type Setting } from './setting.js';
 
 const MiB = 1024 * 1024;
 const zmqAddress = /^tcp:\/\/(\*|\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+):\d{1,5}$/;
@@ -48,9 +59,27 @@ export const SETTINGS = {
     'auto',
   ),
   FAAS_AUTH: oneOf(
-    ['broker', '`open`: everybody acts as `public`; `required` is refused until there are users'],
+    ['broker', '`open`: without credentials one acts as `public`; `required`: 401 without them'],
     ['open', 'required'],
     'open',
+  ),
+  FAAS_JWT_SECRET: optional(
+    ['broker', 'signs tokens; without it one is made at the first start, and kept in `FAAS_DATA_DIR`'],
+    /^[^\0]{32,}$/,
+    'at least 32 characters',
+  ),
+  FAAS_TOKEN_TTL_S: integer(['broker', 'how long a token is valid, in seconds'], 86_400, 1, 31_536_000),
+  FAAS_TRUSTED_PROXIES: setting<readonly NetworkRange[]>(
+    ['broker', 'addresses and networks (`10.0.0.0/8`), apart by commas, whose `X-Forwarded-For` is believed'],
+    '',
+    () => [],
+    (value) => value.split(',').map((part) => networkRange(part.trim())),
+  ),
+  FAAS_ACTIVATE_TIMEOUT_MS: integer(
+    ['broker', 'how long `POST /functions/activate` waits for its call'],
+    40_000,
+    1,
+    3_600_000,
   ),
   FAAS_DURABILITY: oneOf(
     [

@@ -1,3 +1,5 @@
+import { isIP } from 'node:net';
+
 /** Which process reads a setting. `test` ones are read by the test run and ignored by the others. */
 export type Reader = 'broker' | 'worker' | 'both' | 'up' | 'test';
 
@@ -97,4 +99,23 @@ export function optional(about: Describe, pattern: RegExp, form: string): Settin
       return value;
     },
   );
+}
+
+/** The addresses whose first `prefix` bits are those of `address`. */
+export interface NetworkRange {
+  address: string;
+  prefix: number;
+  family: 'ipv4' | 'ipv6';
+}
+
+/** Reads `10.0.0.1` or `10.0.0.0/8`, of IPv4 or IPv6. */
+export function networkRange(text: string): NetworkRange {
+  const [address = '', prefix, ...rest] = text.split('/');
+  const version = isIP(address);
+  const bits = version === 6 ? 128 : 32;
+  const length = prefix === undefined ? bits : Number(prefix);
+  if (version === 0 || rest.length > 0 || !/^\d+$/.test(prefix ?? '0') || length > bits) {
+    throw new BadValue('must be addresses or networks, such as 10.0.0.1 or 10.0.0.0/8, apart by commas');
+  }
+  return { address, prefix: length, family: version === 6 ? 'ipv6' : 'ipv4' };
 }

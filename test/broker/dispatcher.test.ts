@@ -145,7 +145,7 @@ describe('Dispatcher over ZeroMQ', () => {
     dispatcher.submit(job(1));
     await silent.nextInvoke();
     await eventually('the call is lost', () => ledger.losses[0]?.code === 'WORKER_LOST');
-    expect(dispatcher.workers()).to.deep.equal([]);
+    expect(dispatcher.workers('ana')).to.deep.equal([]);
   });
 
   it('keeps a worker that sends heartbeats, and sends it heartbeats', async () => {
@@ -157,7 +157,7 @@ describe('Dispatcher over ZeroMQ', () => {
       w1.say({ type: 'heartbeat' });
       await eventually('the broker beats', () => beats() >= beat);
     }
-    expect(dispatcher.workers()).to.have.length(1);
+    expect(dispatcher.workers('ana')).to.have.length(1);
   });
 
   it('asks a worker that it does not know who it is', async () => {
@@ -172,7 +172,7 @@ describe('Dispatcher over ZeroMQ', () => {
     const w1 = worker('w1');
     w1.hello({ protocol: 99 });
     expect((await w1.hears('refuse')).message).to.contain('99');
-    expect(dispatcher.workers()).to.deep.equal([]);
+    expect(dispatcher.workers('ana')).to.deep.equal([]);
   });
 
   it('lets a worker that connects anew go on with what it has, and takes for lost what it has not', async () => {
@@ -220,12 +220,12 @@ describe('Dispatcher over ZeroMQ', () => {
     await w1.join();
     await w2.join();
     w1.say({ type: 'ready', slot: 0 }, { type: 'drain' });
-    await eventually('it drains', () => dispatcher.workers().some(({ state }) => state === 'draining'));
+    await eventually('it drains', () => dispatcher.workers('ana').some(({ state }) => state === 'draining'));
     dispatcher.submit(job(1));
     w2.say({ type: 'ready', slot: 0 });
     expect((await w2.nextInvoke()).callNum).to.equal(1);
     w1.say({ type: 'bye' });
-    await eventually('it is gone', () => dispatcher.workers().length === 1);
+    await eventually('it is gone', () => dispatcher.workers('ana').length === 1);
   });
 
   it('tells the worker that runs a call to stop it', async () => {
@@ -302,7 +302,7 @@ describe('Dispatcher over ZeroMQ', () => {
     right.say({ type: 'ready', slot: 0 });
     dispatcher.submit(job(1));
     expect((await right.nextInvoke()).callNum).to.equal(1);
-    expect(dispatcher.workers().map(({ id }) => id)).to.deep.equal(['right']);
+    expect(dispatcher.workers('ana').map(({ id }) => id)).to.deep.equal(['right']);
     expect([...intruder.heard, ...plain.heard]).to.deep.equal([]);
   });
 });

@@ -7,7 +7,7 @@ import { expect } from 'chai';
 import { levelDatabase, openDatabase, type Database } from '../../db/src/database.js';
 import { keyOf } from '../../db/src/keys.js';
 import { temporaryFolder } from '../support/folder.js';
-import { aCall, aRuntime, settled } from './samples.js';
+import { aCall, aRuntime, aUser, settled } from './samples.js';
 import { codeOf, describeStore } from './store-conformance.js';
 
 describe('LevelStore', () => {
@@ -59,6 +59,47 @@ describe('LevelStore', () => {
     expect(error).to.be.instanceOf(PanalError).with.property('code', 'STORE_UNAVAILABLE');
     expect(String(error)).to.include(location());
     expect(await codeOf(store.lastCallNum())).to.equal('STORE_UNAVAILABLE');
+  });
+
+  it('ends a deletion that a crash cut short, when it is opened next', async () => {
+    const store = await openStore();
+    await store.acceptCall(aCall(1));
+    await store.putRuntime(aRuntime('python'));
+    await store.close();
+    const database = levelDatabase(location());
+    await openDatabase(database);
+    await database.put(keyOf('leaving-user', 'ada'), Buffer.alloc(0));
+    await database.close();
+    await store.open();
+    expect(await store.getCall('ada', 1)).to.equal(undefined);
+    expect(await store.listRuntimes('ada')).to.deep.equal([]);
+    await store.putRuntime(aRuntime('python'));
+    await store.close();
+    await store.open();
+    expect(await store.listRuntimes('ada')).to.deep.equal(['python']);
+    await store.close();
+  });
+
+  it('removes what a deletion that failed has left, before the name is taken anew', async () => {
+    let broken = false;
+    const store = await openStore((path) => {
+      const database = levelDatabase(path);
+      const keys = database.keys.bind(database);
+      database.keys = ((...args: Parameters<typeof keys>) => {
+        if (broken) throw Object.assign(new Error('unreadable'), { code: 'LEVEL_IO_ERROR' });
+        return keys(...args);
+      }) as typeof database.keys;
+      return database;
+    });
+    await store.addUser(aUser('ada'));
+    await store.acceptCall(aCall(1));
+    broken = true;
+    expect(await codeOf(store.deleteUser('ada'))).to.equal('STORE_UNAVAILABLE');
+    broken = false;
+    expect(await store.getUser('ada')).to.equal(undefined);
+    expect(await store.addUser(aUser('ada', { id: 'second' }))).to.equal(true);
+    expect(await store.listCalls({ owner: 'ada', limit: 9 })).to.deep.equal([]);
+    await store.close();
   });
 
   it('names the key of a damaged record in the cause, not in the message', async () => {

@@ -1,9 +1,14 @@
-import type { CallRecord, FunctionRecord, RuntimeRecord, VersionRecord } from '@panal/db';
+import type { CallRecord, FunctionRecord, RuntimeRecord, UserRecord, VersionRecord } from '@panal/db';
 
 /** Any bytes, text or not. */
 export const EVERY_BYTE = Uint8Array.from({ length: 256 }, (_, byte) => byte);
 
 export const SHA256 = 'ab'.repeat(32);
+
+export function aUser(name: string, change: Partial<UserRecord> = {}): UserRecord {
+  const password = { N: 2, r: 1, p: 1, salt: 'c2FsdA==', hash: 'aGFzaA==' };
+  return { name, id: `id of ${name}`, password, createdAt: 1, ...change };
+}
 
 export function aRuntime(name: string, change: Partial<RuntimeRecord> = {}): RuntimeRecord {
   return {

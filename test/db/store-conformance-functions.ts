@@ -76,6 +76,48 @@ export function describeFunctions(subject: Subject): void {
     expect(await store.getCall('ada', 1)).not.to.equal(undefined);
   });
 
+  it('deletes one version, and leaves the others', async () => {
+    const { store } = subject;
+    await store.putFunction(aFunction('dice'), aVersion('dice', 1));
+    await store.putFunction(aFunction('dice', { latestVersion: 2 }), anImageVersion('dice', 2));
+    await store.deleteVersion('ada', 'dice', 1);
+    await store.deleteVersion('ada', 'dice', 9);
+    expect(await store.listVersions('ada', 'dice')).to.deep.equal([2]);
+    expect(await store.isRuntimeUsed('ada', '*', 'python')).to.equal(false);
+    expect(await store.isBundleUsed(SHA256)).to.equal(false);
+    expect(await store.getFunction('ada', 'dice')).not.to.equal(undefined);
+  });
+
+  it('keeps a version by its id, with its bundle, until it is forgotten', async () => {
+    await subject.store.keepVersion(aVersion('dice', 1));
+    await subject.store.keepVersion(anImageVersion('dice', 2));
+    await subject.reopen();
+    const { store } = subject;
+    expect(await store.listKeptVersions()).to.have.members(['dice-1', 'dice-2']);
+    expect(await store.getKeptVersion('dice-1')).to.deep.equal(aVersion('dice', 1));
+    expect(await store.getVersion('ada', 'dice', 1)).to.equal(undefined);
+    expect(await store.isBundleUsed(SHA256)).to.equal(true);
+    expect(await store.isBundleUsed(SHA256, 'ada')).to.equal(false);
+    for (const id of ['dice-1', 'dice-2', 'other']) await store.forgetKeptVersion(id);
+    expect(await store.listKeptVersions()).to.deep.equal([]);
+    expect(await store.isBundleUsed(SHA256)).to.equal(false);
+  });
+
+  it('counts what an owner has stored, each bundle once', async () => {
+    const { store } = subject;
+    expect(await store.usageOf('ada')).to.deep.equal({ functions: 0, bytes: 0 });
+    await store.putFunction(aFunction('dice'), aVersion('dice', 1));
+    await store.putFunction(aFunction('dice', { latestVersion: 2 }), aVersion('dice', 2));
+    await store.putFunction(aFunction('coin'), aVersion('coin', 1));
+    await store.putFunction(aFunction('image'), anImageVersion('image', 1));
+    expect(await store.usageOf('ada')).to.deep.equal({ functions: 3, bytes: 3 });
+    expect(await store.usageOf('ad')).to.deep.equal({ functions: 0, bytes: 0 });
+    expect(await store.isBundleUsed(SHA256, 'ada')).to.equal(true);
+    expect(await store.isBundleUsed(SHA256, 'eve')).to.equal(false);
+    await store.deleteFunction('ada', 'coin');
+    expect(await store.usageOf('ada')).to.deep.equal({ functions: 2, bytes: 3 });
+  });
+
   it('leaves nothing half done when a function is deleted and written at once', async () => {
     const { store } = subject;
     await store.putFunction(aFunction('dice'), aVersion('dice', 1));

@@ -3,6 +3,7 @@ import type { Store } from '@panal/db';
 import { expect } from 'chai';
 import { describeCallListing } from './store-conformance-listing.js';
 import { describeFunctions } from './store-conformance-functions.js';
+import { describeUsers } from './store-conformance-users.js';
 import { aCall, aRuntime, EVERY_BYTE, plain, settled } from './samples.js';
 
 /** The store of the running test, open; and the same after a close and an open, as after a restart. */
@@ -36,6 +37,7 @@ export function describeStore(name: string, makeStore: () => Store): void {
     afterEach(() => store.close());
 
     describeOpening(subject);
+    describeUsers(subject);
     describeRuntimes(subject);
     describeFunctions(subject);
     describeCalls(subject);

@@ -10,8 +10,12 @@ import type { Job } from '../../broker/src/dispatch/job.js';
 import { Functions } from '../../broker/src/functions/functions.js';
 import { Runtimes } from '../../broker/src/functions/runtimes.js';
 import { createApp } from '../../broker/src/http/app.js';
+import { clientAddress } from '../../broker/src/http/client-address.js';
 import { listen, type Listener } from '../../broker/src/http/listen.js';
 import type { Cluster, Services } from '../../broker/src/http/services.js';
+import { estateOf } from '../../broker/src/user-estate.js';
+import { Tokens } from '../../broker/src/users/tokens.js';
+import { Users } from '../../broker/src/users/users.js';
 import { temporaryFolder } from '../support/folder.js';
 import { pythonRuntime } from '../support/specs.js';
 import { eventually } from '../support/wait.js';
@@ -73,6 +77,16 @@ export interface Reply {
   json: unknown;
 }
 
+/** Signs the tokens of the API under test. */
+export const TOKEN_SECRET = 'a secret of the test that is long enough';
+
+export interface ApiOptions {
+  auth?: Services['auth'];
+  proxies?: Parameters<typeof clientAddress>[0];
+  /** How long `/functions/activate` waits. */
+  activateMs?: number;
+}
+
 /** The broker's HTTP side on a free port, with a real store, real bundles and real calls; its cluster is scripted. */
 export class Api {
   readonly folder: string;
@@ -81,6 +95,9 @@ export class Api {
   readonly functions: Functions;
   readonly runtimes: Runtimes;
   readonly calls: Calls;
+  readonly users: Users;
+  /** What the users' clock shows, in epoch ms. */
+  now = Date.now();
   readonly cluster = new ScriptedCluster();
   readonly problems: string[] = [];
   readonly services: Services;
@@ -88,7 +105,7 @@ export class Api {
   readonly logged: string[] = [];
   #listener: Listener | undefined;
 
-  constructor(folder: string) {
+  constructor(folder: string, { auth = 'open', proxies = [], activateMs = 40_000 }: ApiOptions = {}) {
     this.folder = folder;
     this.store = new LevelStore(join(folder, 'store'), { sync: false });
     this.bundles = new BundleStore(folder, { maxUnpacked: 1024 * 1024, maxEntries: 100 });
@@ -106,7 +123,17 @@ export class Api {
     this.calls = new Calls({ store, dispatch: cluster, policy, maxQueue: 200, recoveryMs: 0, log });
     const { calls, runtimes } = this;
     this.functions = new Functions({ store, bundles, calls, hosts: cluster, runtimes, defaults });
+    this.users = new Users({
+      store,
+      tokens: new Tokens({ secret: TOKEN_SECRET, ttl: 3600, now: () => this.now }),
+      estate: estateOf(calls, this.functions),
+      now: () => this.now,
+    });
     this.services = {
+      users: this.users,
+      auth,
+      clientAddress: clientAddress(proxies),
+      gateway: { waitMs: activateMs, concurrency: () => 2 },
       functions: this.functions,
       runtimes: this.runtimes,
       calls: this.calls,
@@ -218,11 +245,11 @@ export class Api {
 }
 
 /** A started `Api` for each test of the group it is called in. */
-export function startedApi(): () => Api {
+export function startedApi(options: ApiOptions = {}): () => Api {
   const folder = temporaryFolder();
   let api: Api | undefined;
   beforeEach(async () => {
-    api = new Api(folder());
+    api = new Api(folder(), options);
     await api.start();
   });
   afterEach(async () => {

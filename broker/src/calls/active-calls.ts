@@ -77,6 +77,10 @@ export class ActiveCalls {
     if (status === 'RUNNING') this.#running.add(owner, -1);
   }
 
+  allOf(owner: string): ActiveCall[] {
+    return [...this.#calls.values()].filter(({ record }) => record.owner === owner);
+  }
+
   /** Newest first. */
   list({ owner, status, funcName, before, limit }: CallQuery): CallRecord[] {
     return [...this.#calls.values()]

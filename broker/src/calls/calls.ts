@@ -187,6 +187,12 @@ export class Calls implements AttemptEvents {
     return call.record;
   }
 
+  /** Stops every call of an owner who is being deleted: as if there had been none. Nothing of them is stored any more. */
+  forgetOwner(owner: string): void {
+    const gone = new PanalError('CANCELLED', 'the user was deleted');
+    for (const call of this.#active.allOf(owner)) this.#forget(call, gone);
+  }
+
   /**
    * Tells `follower` of the call's logs: what is stored so far, then what comes, until the call ends.
    * @returns what stops that

@@ -118,8 +118,10 @@ export class Dispatcher {
     return this.#options.scheduler.waiting;
   }
 
-  workers(): WorkerView[] {
-    return [...this.#workers.values()].map((each) => viewOf(each, this.#options.scheduler.holdings(each.id)));
+  /** The connected workers, as `owner` may see them. */
+  workers(owner: string): WorkerView[] {
+    const { scheduler } = this.#options;
+    return [...this.#workers.values()].map((each) => viewOf(each, scheduler.holdings(each.id), owner));
   }
 
   /** Whether any worker has a container engine; `undefined` while no worker is connected. */

@@ -41,7 +41,12 @@ export interface WorkerView {
   holds: Record<string, number>;
 }
 
-export function viewOf(worker: ConnectedWorker, holds: ReadonlyMap<string, number>): WorkerView {
+/** @param owner whose calls are named; those of others are not. */
+export function viewOf(
+  worker: ConnectedWorker,
+  holds: ReadonlyMap<string, number>,
+  owner: string,
+): WorkerView {
   const { slots, host, sandbox, path } = worker.hello;
   const miniWorkers = Array.from({ length: slots }, (_, id): WorkerView['miniWorkers'][number] => ({
     id,
@@ -49,7 +54,8 @@ export function viewOf(worker: ConnectedWorker, holds: ReadonlyMap<string, numbe
   }));
   for (const { slot, job } of worker.attempts.values()) {
     if (slot === undefined) continue;
-    miniWorkers[slot] = { id: slot, state: 'busy', functionName: job.spec.name, callNum: job.callNum };
+    const call = job.spec.owner === owner ? { functionName: job.spec.name, callNum: job.callNum } : {};
+    miniWorkers[slot] = { id: slot, state: 'busy', ...call };
   }
   return {
     id: worker.id,

@@ -1,17 +1,11 @@
 import { KeyedLock, type FunctionRecord, type NameQuery, type Store, type VersionRecord } from '@panal/db';
-import { PanalError, type BundleRef, type FunctionSettings } from '@panal/protocol';
+import { PanalError, type FunctionSettings } from '@panal/protocol';
+import { Adoptions, type Bundles } from './adoptions.js';
 import { LruCache } from './lru-cache.js';
 import { Quota, type QuotaLimits } from './quota.js';
 import type { Runtimes } from './runtimes.js';
 import { completeSettings, type SettingDefaults } from './settings.js';
 import { makeVersion, type VersionSource } from './versions.js';
-
-/** Where uploaded code is kept. */
-export interface Bundles {
-  /** Takes in an uploaded file, which is gone afterwards; throws `PanalError` unless it is a sound archive. */
-  adopt(file: string): Promise<BundleRef>;
-  remove(sha256: string): Promise<void>;
-}
 
 /** What runs functions, as far as their registry must know it. */
 export interface FunctionHosts {
@@ -50,6 +44,9 @@ export interface FunctionDetail {
 /** Active versions held in memory, so that an invocation reads nothing from the store. */
 const CACHED_VERSIONS = 10_000;
 
+/** Functions deleted side by side with their owner. */
+const DELETED_AT_ONCE = 50;
+
 /**
  * The functions of every owner. Each registration and each change of settings makes a version, immutable and whole.
  * Changes of one function are made one after the other, so that two never claim the same version number.
@@ -59,13 +56,13 @@ export class Functions {
   readonly #lock = new KeyedLock();
   readonly #active = new LruCache<VersionRecord>(CACHED_VERSIONS);
   readonly #quota: Quota;
-  /** Registrations that may be about to use a bundle which no version uses yet. */
-  #adopting = 0;
+  readonly #adoptions: Adoptions;
 
   constructor(options: FunctionsOptions) {
     this.#options = options;
-    const { store, limitsOf = () => undefined } = options;
+    const { store, bundles, limitsOf = () => undefined } = options;
     this.#quota = new Quota({ store, limitsOf });
+    this.#adoptions = new Adoptions(store, bundles);
   }
 
   /**
@@ -103,16 +100,20 @@ export class Functions {
     });
   }
 
-  /** @throws PanalError NO_CONTAINER_ENGINE, INVALID_REQUEST, QUOTA_EXCEEDED */
+  /** @throws PanalError NO_CONTAINER_ENGINE, INVALID_REQUEST, QUOTA_EXCEEDED; with `onlyNew` ALREADY_EXISTS */
   async registerImage(
     owner: string,
     name: string,
     image: string,
     settings: FunctionSettings,
+    { onlyNew = false } = {},
   ): Promise<FunctionDetail> {
-    return await this.#exclusive(owner, name, () =>
-      this.#publish(owner, name, { code: { image }, settings }),
-    );
+    return await this.#exclusive(owner, name, async () => {
+      if (onlyNew && (await this.#find(owner, name)) !== undefined) {
+        throw new PanalError('ALREADY_EXISTS', `there is a function ${name} already`);
+      }
+      return await this.#publish(owner, name, { code: { image }, settings });
+    });
   }
 
   /**
@@ -126,24 +127,17 @@ export class Functions {
     file: string,
     settings: FunctionSettings,
   ): Promise<FunctionDetail> {
-    const { runtimes, bundles, defaults } = this.#options;
+    const { runtimes, defaults } = this.#options;
     // Refused before the archive is read through, where it can be.
     completeSettings(settings, (await runtimes.get(owner, runtimeName)).spec, defaults);
-    this.#adopting += 1;
-    try {
-      const bundle = await bundles.adopt(file);
-      try {
-        return await runtimes.hold(owner, runtimeName, async (runtime) => {
+    return await this.#adoptions.adopt(
+      file,
+      async (bundle) =>
+        await runtimes.hold(owner, runtimeName, async (runtime) => {
           const code = { runtime: runtime.spec, runtimeOwner: runtime.owner, bundle };
           return await this.#exclusive(owner, name, () => this.#publish(owner, name, { code, settings }));
-        });
-      } catch (error) {
-        await this.#discard(bundle);
-        throw error;
-      }
-    } finally {
-      this.#adopting -= 1;
-    }
+        }),
+    );
   }
 
   /**
@@ -187,15 +181,16 @@ export class Functions {
 
   /** @throws PanalError FUNCTION_NOT_FOUND */
   async delete(owner: string, name: string): Promise<void> {
-    const { store, hosts, calls } = this.#options;
-    await this.#exclusive(owner, name, async () => {
-      await this.#read(owner, name);
-      const versions = await this.#allVersions(owner, name);
-      await calls.keepVersions(versions);
-      await this.#quota.remove(owner, { versions, functions: 1 }, () => store.deleteFunction(owner, name));
-      this.#active.delete(keyOf(owner, name));
-      hosts.retire(versions.map(({ spec }) => spec.id));
-    });
+    await this.#remove(owner, name);
+  }
+
+  /** Deletes all functions of an owner who is being deleted, and code of theirs that nobody else uses. */
+  async deleteAll(owner: string): Promise<void> {
+    for (let names; (names = await this.list({ owner, limit: DELETED_AT_ONCE })).length > 0;) {
+      const versions = await Promise.all(names.map((name) => this.#remove(owner, name)));
+      const bundles = versions.flat().flatMap(({ spec }) => (spec.kind === 'runtime' ? [spec.bundle] : []));
+      for (const { sha256 } of bundles) await this.#adoptions.discard(sha256);
+    }
   }
 
   /**
@@ -215,6 +210,20 @@ export class Functions {
         store.deleteVersion(owner, name, number),
       );
       hosts.retire([version.spec.id]);
+    });
+  }
+
+  /** Deletes a function, and gives the versions that it had. */
+  async #remove(owner: string, name: string): Promise<VersionRecord[]> {
+    const { store, hosts, calls } = this.#options;
+    return await this.#exclusive(owner, name, async () => {
+      await this.#read(owner, name);
+      const versions = await this.#allVersions(owner, name);
+      await calls.keepVersions(versions);
+      await this.#quota.remove(owner, { versions, functions: 1 }, () => store.deleteFunction(owner, name));
+      this.#active.delete(keyOf(owner, name));
+      hosts.retire(versions.map(({ spec }) => spec.id));
+      return versions;
     });
   }
 
@@ -277,16 +286,6 @@ export class Functions {
   #replace(active: VersionRecord, before: VersionRecord | undefined): void {
     this.#active.set(keyOf(active.spec.owner, active.spec.name), active);
     if (before !== undefined) this.#options.hosts.replace(before.spec.id, active.spec.id);
-  }
-
-  /** Removes a bundle that no version came to use, unless another registration could be about to use it. */
-  async #discard({ sha256 }: BundleRef): Promise<void> {
-    const { store, bundles } = this.#options;
-    try {
-      if (!(await store.isBundleUsed(sha256)) && this.#adopting === 1) await bundles.remove(sha256);
-    } catch {
-      // The registration has failed already, and says why; a bundle that stays is found by its disuse.
-    }
   }
 }
 

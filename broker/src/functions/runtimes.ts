@@ -54,6 +54,13 @@ export class Runtimes {
     return [...new Set([...own, ...this.#bundled.keys()])].sort();
   }
 
+  /** Images of the owner's runtimes and the bundled ones. */
+  async images(owner: string): Promise<Set<string>> {
+    const names = await this.list(owner);
+    const found = await Promise.all(names.map((name) => this.get(owner, name).catch(() => undefined)));
+    return new Set(found.flatMap((runtime) => (runtime === undefined ? [] : [runtime.spec.image])));
+  }
+
   /** Runs `work` with the runtime, which cannot be replaced or deleted meanwhile. */
   async hold<T>(owner: string, name: string, work: (runtime: FoundRuntime) => Promise<T>): Promise<T> {
     return await this.#exclusive(owner, name, async () => work(await this.get(owner, name)));

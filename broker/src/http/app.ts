@@ -7,13 +7,15 @@ import { callRoutes } from './calls.js';
 import type { Context, RequestState } from './context.js';
 import { errorBoundary } from './errors.js';
 import { functionRoutes } from './functions.js';
-import { identify } from './identify.js';
+import { gatewayRoutes } from './gateway.js';
+import { identification } from './identify.js';
 import { invocationRoutes } from './invocations.js';
 import { openApiRoute } from './openapi.js';
 import { operatingRoutes } from './operating.js';
 import type { Route } from './route.js';
 import { runtimeRoutes } from './runtimes.js';
 import type { Services } from './services.js';
+import { userRoutes } from './users.js';
 import { versionRoutes } from './versions.js';
 import { workerRoutes } from './workers.js';
 
@@ -26,6 +28,8 @@ export function allRoutes(services: Services): Route[] {
     ...functionRoutes(services),
     ...versionRoutes(services),
     ...runtimeRoutes(services),
+    ...userRoutes(services),
+    ...gatewayRoutes(services),
     ...workerRoutes(services),
     ...operatingRoutes(services),
   ];
@@ -37,12 +41,15 @@ export function allRoutes(services: Services): Route[] {
 export function createApp(services: Services): Koa<RequestState> {
   const json = new JsonReader(services.limits.body);
   const router = new Router<RequestState>({ sensitive: true });
-  for (const { method, path, serve } of allRoutes(services)) {
-    router.register(path, [method], (ctx: Context) => serve(ctx, json));
+  const identify = identification(services);
+  for (const { method, path, access = 'owner', errorShape, serve } of allRoutes(services)) {
+    router.register(path, [method], (ctx: Context) => {
+      if (errorShape !== undefined) ctx.state.errorShape = errorShape;
+      return identify(ctx, access, () => serve(ctx, json));
+    });
   }
   const app = new Koa<RequestState>();
   app.use(errorBoundary(services.log));
-  app.use(identify);
   app.use(router.routes());
   app.use(refuseUnrouted);
   // Past the error boundary, only writing the answer can fail: the client is gone.

@@ -23,14 +23,21 @@ export async function endOfCall(
   onDisconnect: z.infer<typeof onDisconnectSchema>,
 ): Promise<CallRecord | undefined> {
   const gone = disconnection(ctx);
-  if (onDisconnect === 'keep') return await calls.settled(call, waitMs, gone);
-  const cancel = (): void => {
-    calls.cancel(call.owner, call.callNum).catch((error: unknown) => {
-      // An expected failure says that there is nothing to cancel.
-      if (!(error instanceof PanalError)) log.error({ err: error }, 'a call was not cancelled');
-    });
-  };
-  if (gone.aborted) cancel();
-  else gone.addEventListener('abort', cancel, { once: true });
-  return await calls.settled(call, waitMs);
+  const cancel = (): void => abandon({ calls, log }, call);
+  if (onDisconnect !== 'keep') {
+    if (gone.aborted) cancel();
+    else gone.addEventListener('abort', cancel, { once: true });
+  }
+  return await calls.settled(call, waitMs, gone);
+}
+
+/** Cancels a call whose result is for nobody any more. Nobody waits for that either. */
+export function abandon(
+  { calls, log }: Pick<Services, 'calls' | 'log'>,
+  { owner, callNum }: CallRecord,
+): void {
+  calls.cancel(owner, callNum).catch((error: unknown) => {
+    // An expected failure says that there is nothing to cancel.
+    if (!(error instanceof PanalError)) log.error({ err: error }, 'a call was not cancelled');
+  });
 }

@@ -1,12 +1,31 @@
 import type { RouterContext } from '@koa/router';
+import type { UserRecord } from '@panal/db';
+import type { ErrorShape } from './errors.js';
 
-/** What the middleware before a route found out about the request. */
+/** The user on whose behalf a request acts. */
+export interface ActingUser {
+  record: UserRecord;
+  /** Says that it acts as that user no longer. */
+  leave: () => void;
+}
+
+/** What is found out about a request before its route answers it. */
 export interface RequestState {
   /** On whose behalf it acts. */
   owner: string;
+  /** The same, where that is a user. */
+  user?: ActingUser;
+  /** How errors are told on its route. */
+  errorShape?: ErrorShape;
 }
 
 export type Context = RouterContext<RequestState>;
+
+/** The user on whose behalf the request acts; on routes for users there always is one. */
+export function actingUser({ state: { user } }: Context): ActingUser {
+  if (user === undefined) throw new TypeError('a route for users is not declared as one');
+  return user;
+}
 
 /** A signal that aborts when the client goes away before its answer is written. */
 export function disconnection(ctx: Context): AbortSignal {

@@ -1,18 +1,33 @@
 import { PanalError } from '@panal/protocol';
-import type { Middleware } from 'koa';
+import type { Context, Middleware } from 'koa';
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import type { RequestState } from './context.js';
 
-/** The body of every error. */
+/** How errors are told. */
+export interface ErrorShape {
+  /** Of its schema in the API's description. */
+  name: string;
+  schema: z.ZodType;
+  body: (error: PanalError) => unknown;
+}
+
+/** The body of every error, but on routes that have a shape of their own. */
 export const errorSchema = z.strictObject({
   error: z.strictObject({ code: z.string(), message: z.string() }),
 });
+
+export const PANAL_ERRORS: ErrorShape = {
+  name: 'Error',
+  schema: errorSchema,
+  body: ({ code, message }) => ({ error: { code, message } }),
+};
 
 /**
  * The one place where a failure becomes an answer: an expected one is shown, any other is logged with its stack and
  * hidden as `INTERNAL`.
  */
-export function errorBoundary(log: Logger): Middleware {
+export function errorBoundary(log: Logger): Middleware<RequestState> {
   return async (ctx, next) => {
     try {
       await next();
@@ -21,10 +36,17 @@ export function errorBoundary(log: Logger): Middleware {
       if (shown.code === 'INTERNAL')
         log.error({ err: error, method: ctx.method, path: ctx.path }, 'request failed');
       if (shown.retryAfter !== undefined) ctx.set('Retry-After', String(shown.retryAfter));
+      if (shown.code === 'UNAUTHORIZED') ctx.set('WWW-Authenticate', challenges(ctx));
       ctx.status = shown.status;
-      ctx.body = { error: { code: shown.code, message: shown.message } };
+      ctx.body = (ctx.state.errorShape ?? PANAL_ERRORS).body(shown);
     }
   };
+}
+
+/** How one may say who one is (RFC 9110, 11.6.1); for whoever showed a token, what was wrong (RFC 6750, 3.1). */
+function challenges(ctx: Context): string[] {
+  const bearer = /^bearer /i.test(ctx.get('Authorization')) ? ', error="invalid_token"' : '';
+  return ['Basic realm="panal", charset="UTF-8"', `Bearer realm="panal"${bearer}`];
 }
 
 const hidden = (cause: unknown): PanalError =>

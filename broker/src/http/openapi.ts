@@ -1,6 +1,7 @@
 import { ERROR_STATUS, type ErrorCode } from '@panal/protocol';
 import { z } from 'zod';
-import { errorSchema } from './errors.js';
+import { PANAL_ERRORS } from './errors.js';
+import type { Access } from './identify.js';
 import { route, type Answer, type Route, type RouteDescription } from './route.js';
 
 /** `GET /openapi.json`: describes `routes`, which may come to hold this very route. */
@@ -10,6 +11,7 @@ export function openApiRoute(routes: readonly RouteDescription[]): Route {
     method: 'GET',
     path: '/openapi.json',
     summary: 'This description',
+    access: 'anyone',
     answers: { 200: { description: 'OpenAPI 3.1', json: z.looseObject({ openapi: z.string() }) } },
     handle(ctx) {
       text ??= JSON.stringify(describeApi(routes));
@@ -26,13 +28,30 @@ export function describeApi(routes: readonly RouteDescription[]): object {
     const path = each.path.replace(/:(\w+)/g, '{$1}');
     (paths[path] ??= {})[each.method.toLowerCase()] = operation(each);
   }
+  const shapes = new Set(routes.map(({ errorShape = PANAL_ERRORS }) => errorShape));
   return {
     openapi: '3.1.0',
     info: { title: 'Panal', version: '1', description: 'Functions as a service.' },
     paths,
-    components: { schemas: { Error: jsonSchema(errorSchema, 'output') } },
+    components: {
+      schemas: Object.fromEntries(
+        Array.from(shapes, ({ name, schema }) => [name, jsonSchema(schema, 'output')]),
+      ),
+      securitySchemes: {
+        basic: { type: 'http', scheme: 'basic' },
+        bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+      },
+    },
   };
 }
+
+const CREDENTIALS = [{ basic: [] }, { bearer: [] }];
+/** What a route needs of credentials, by who may use it; the empty choice is none. */
+const SECURITY: Readonly<Record<Access, object[]>> = {
+  anyone: [],
+  owner: [{}, ...CREDENTIALS],
+  user: CREDENTIALS,
+};
 
 function operation(each: RouteDescription): object {
   const body = each.rawBody ?? (each.body && { type: 'application/json', schema: each.body });
@@ -40,6 +59,7 @@ function operation(each: RouteDescription): object {
     operationId:
       each.method.toLowerCase() + each.path.replace(/\W+(\w)?/g, (_, next: string) => next.toUpperCase()),
     summary: each.summary,
+    security: SECURITY[each.access ?? 'owner'],
     parameters: [
       ...parameters('path', each.params),
       ...parameters('query', each.query),
@@ -92,10 +112,7 @@ function errorResponses(each: RouteDescription): Record<string, object> {
         description: codes.join(', '),
         content: {
           'application/json': {
-            schema: {
-              allOf: [{ $ref: '#/components/schemas/Error' }],
-              properties: { error: { properties: { code: { enum: codes } } } },
-            },
+            schema: errorResponse(each, codes),
           },
         },
       },
@@ -103,11 +120,19 @@ function errorResponses(each: RouteDescription): Record<string, object> {
   );
 }
 
+/** What an error looks like, and which codes it may have where the shape shows them. */
+function errorResponse({ errorShape = PANAL_ERRORS }: RouteDescription, codes: readonly ErrorCode[]): object {
+  const shape = { $ref: `#/components/schemas/${errorShape.name}` };
+  if (errorShape !== PANAL_ERRORS) return shape;
+  return { allOf: [shape], properties: { error: { properties: { code: { enum: codes } } } } };
+}
+
 /** Every code that a route may answer with: its own, and what its parameters and body can be refused with. */
-export function errorCodes({ params, body, errors = [] }: RouteDescription): ErrorCode[] {
+export function errorCodes({ params, body, access, errors = [] }: RouteDescription): ErrorCode[] {
   // Any query can hold a parameter that does not exist.
   const codes = new Set<ErrorCode>(['INVALID_REQUEST', 'INTERNAL', ...errors]);
   if (params) codes.add('INVALID_NAME');
+  if (access !== 'anyone') codes.add('UNAUTHORIZED').add('TOO_MANY_ATTEMPTS');
   if (body) {
     for (const code of [
       'INVALID_NAME',

@@ -10,6 +10,7 @@ export const operatingRoutes = ({ readiness }: Services): Route[] => [
   route({
     method: 'GET',
     path: '/healthz',
+    access: 'anyone',
     summary: 'Whether the broker is alive',
     answers: { 200: { description: 'It is', json: health } },
     handle(ctx) {
@@ -19,6 +20,7 @@ export const operatingRoutes = ({ readiness }: Services): Route[] => [
   route({
     method: 'GET',
     path: '/readyz',
+    access: 'anyone',
     summary: 'Whether calls can be served',
     answers: {
       200: { description: 'They can', json: ready },

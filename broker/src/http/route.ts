@@ -2,6 +2,8 @@ import type { ErrorCode } from '@panal/protocol';
 import { z } from 'zod';
 import type { JsonReader } from './body.js';
 import type { Context } from './context.js';
+import type { ErrorShape } from './errors.js';
+import type { Access } from './identify.js';
 import { parse } from './parse.js';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -22,6 +24,8 @@ export interface RouteDescription {
   /** With parameters as `:name`. */
   path: string;
   summary: string;
+  /** Who may use it; `owner` by default. */
+  access?: Access;
   params?: z.ZodObject;
   query?: z.ZodObject;
   /** Headers that it heeds, with what they do. */
@@ -33,6 +37,8 @@ export interface RouteDescription {
   answers: Readonly<Record<number, Answer>>;
   /** Beyond those that its parameters and body bring with them. */
   errors?: readonly ErrorCode[];
+  /** How errors are told, where that is not as everywhere. */
+  errorShape?: ErrorShape;
 }
 
 /** A route: the router and the API's description are both made from it. */

@@ -1,9 +1,11 @@
 import type { CallQuery, CallRecord, VersionRecord } from '@panal/db';
-import type { InputKind } from '@panal/protocol';
+import type { Config, InputKind } from '@panal/protocol';
 import type { Logger } from 'pino';
 import type { LogFollower } from '../calls/log-followers.js';
 import type { FunctionHosts, Functions } from '../functions/functions.js';
 import type { Runtimes } from '../functions/runtimes.js';
+import type { Users } from '../users/users.js';
+import type { ClientAddress } from './client-address.js';
 import type { WorkerView } from './workers.js';
 
 /** The parameter of a call, as it is stored and as its function gets it. */
@@ -44,7 +46,8 @@ export interface CallService {
 
 /** The connected workers. */
 export interface Cluster extends FunctionHosts {
-  workers(): WorkerView[];
+  /** Of the calls that they run, only those of `owner` are named. */
+  workers(owner: string): WorkerView[];
 }
 
 export interface Readiness {
@@ -54,6 +57,10 @@ export interface Readiness {
 
 /** All that requests are answered with. */
 export interface Services {
+  users: Users;
+  /** Whether one can act without credentials. */
+  auth: Config['FAAS_AUTH'];
+  clientAddress: ClientAddress;
   functions: Functions;
   runtimes: Runtimes;
   calls: CallService;
@@ -63,5 +70,7 @@ export interface Services {
   uploadFolder: string;
   /** Largest request body, and largest packed bundle, in bytes. */
   limits: { body: number; bundle: number };
+  /** How long `/functions/activate` waits, in ms, and how many calls of a user's it lets run at once. */
+  gateway: { waitMs: number; concurrency: (owner: string) => number };
   log: Logger;
 }

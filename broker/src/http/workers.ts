@@ -26,14 +26,23 @@ const worker = z.strictObject({
 /** A connected worker. */
 export type WorkerView = z.infer<typeof worker>;
 
-export const workerRoutes = ({ cluster }: Services): Route[] => [
+export const workerRoutes = ({ cluster, runtimes }: Services): Route[] => [
   route({
     method: 'GET',
     path: '/workers',
-    summary: 'The connected workers',
+    summary: 'The connected workers; what they do for others is not named',
     answers: { 200: { description: 'Workers', json: z.array(worker) } },
-    handle(ctx) {
-      ctx.body = cluster.workers();
+    async handle(ctx) {
+      const { owner } = ctx.state;
+      const images = await runtimes.images(owner);
+      const isShown = (held: string): boolean => {
+        const image = /^runtime:(.*)$/s.exec(held)?.[1];
+        return image === undefined || images.has(image);
+      };
+      ctx.body = cluster.workers(owner).map((view) => ({
+        ...view,
+        holds: Object.fromEntries(Object.entries(view.holds).filter(([held]) => isShown(held))),
+      }));
     },
   }),
 ];

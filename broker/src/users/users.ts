@@ -1,0 +1,216 @@
+import { KeyedLock, type Store, type UserRecord } from '@panal/db';
+import { PanalError, PUBLIC_OWNER, SYSTEM_OWNER } from '@panal/protocol';
+import { v7 as uuid } from 'uuid';
+import { LruCache } from '../functions/lru-cache.js';
+import { Attempts } from './attempts.js';
+import type { Estate } from './estate.js';
+import { Lanes } from './lanes.js';
+import { asPassword, asUserName, NAME_RULE, PASSWORD_RULE } from './names.js';
+import { Passwords } from './passwords.js';
+import { Presence } from './presence.js';
+import type { Tokens } from './tokens.js';
+import { VerifiedCredentials, type Verified } from './verified.js';
+
+export interface UsersOptions {
+  store: Pick<Store, 'getUser' | 'addUser' | 'putUser' | 'deleteUser'>;
+  estate: Estate;
+  tokens: Tokens;
+  /** Epoch ms. */
+  now?: () => number;
+}
+
+/** A token, and until when it is valid, in epoch ms. */
+export interface IssuedToken {
+  token: string;
+  expiresAt: number;
+}
+
+/** Users held in memory, so that a request with credentials reads nothing from the store. */
+const CACHED_USERS = 10_000;
+
+/** Passwords that are hashed at once: half of the threads that the store and the file system need too. */
+const HASHES = { width: 2, length: 100 };
+
+/**
+ * The users: who they are, how they prove it, and how they go.
+ *
+ * A name is one user's at a time. While a user is being deleted nobody can act as it, and nobody can take its name
+ * before all that it owned is gone.
+ */
+export class Users {
+  readonly #options: UsersOptions;
+  readonly #now: () => number;
+  readonly #passwords = new Passwords();
+  readonly #hashing = new Lanes(HASHES);
+  readonly #attempts = new Attempts();
+  readonly #presence = new Presence();
+  readonly #verified: VerifiedCredentials;
+  readonly #records = new LruCache<UserRecord>(CACHED_USERS);
+  /** By name: whatever reads the store for `#records`, or writes, goes one after the other. */
+  readonly #lock = new KeyedLock();
+  /** Deletions under way, by name. */
+  readonly #leaving = new Map<string, Promise<void>>();
+
+  constructor(options: UsersOptions) {
+    this.#options = options;
+    this.#now = options.now ?? Date.now;
+    this.#verified = new VerifiedCredentials(this.#now);
+  }
+
+  /** @throws PanalError INVALID_REQUEST, ALREADY_EXISTS, TOO_MANY_ATTEMPTS, STORE_UNAVAILABLE */
+  async register(nameText: string, passwordText: string): Promise<UserRecord> {
+    const name = asUserName(nameText);
+    if (name === undefined) throw new PanalError('INVALID_REQUEST', NAME_RULE);
+    const password = asPassword(passwordText);
+    if (password === undefined) throw new PanalError('INVALID_REQUEST', PASSWORD_RULE);
+    if (name === PUBLIC_OWNER || name === SYSTEM_OWNER || (await this.#find(name)) !== undefined) {
+      throw taken();
+    }
+    const hashed = await this.#hashing.run(() => this.#passwords.hash(password));
+    return await this.#lock.run(name, async () => {
+      const user = { name, id: uuid(), password: hashed, createdAt: this.#now() };
+      if (!(await this.#options.store.addUser(user))) throw taken();
+      this.#records.set(name, user);
+      return user;
+    });
+  }
+
+  /**
+   * The user who has this name and password.
+   * @param address from which they came: those who guess are held back by it.
+   * @throws PanalError UNAUTHORIZED, the same whether the name or the password is wrong; TOO_MANY_ATTEMPTS
+   */
+  async byPassword(nameText: string, passwordText: string, address: string): Promise<UserRecord> {
+    const name = asUserName(nameText);
+    const password = asPassword(passwordText);
+    if (name === undefined || password === undefined) {
+      const attempt = { user: name, address };
+      this.#attempts.check(attempt);
+      this.#attempts.failed(attempt);
+      throw wrong();
+    }
+    const credentials = ['password', name, password];
+    const check = async (): Promise<{ verified: UserRecord }> => ({
+      verified: await this.#check(name, password, address),
+    });
+    const user = await this.#current(await this.#verified.whose(credentials, check));
+    if (user !== undefined) return user;
+    // They were right for a user who is gone; they may be for the one who has the name now.
+    this.#verified.forget(credentials);
+    return (await check()).verified;
+  }
+
+  /** @throws PanalError UNAUTHORIZED for a token that was forged, has expired, or whose user is gone. */
+  async byToken(token: string): Promise<UserRecord> {
+    const user = await this.#current(
+      await this.#verified.whose(['token', token], async () => {
+        const claims = await this.#options.tokens.verify(token);
+        const issuedTo = claims && (await this.#find(claims.user));
+        // Only the last token of a user is valid, and that of a user of the same name before never was this user's.
+        if (issuedTo === undefined || issuedTo.token?.id !== claims?.id) throw badToken();
+        return { verified: issuedTo, until: 1000 * (claims?.expiresAt ?? 0) };
+      }),
+    );
+    if (user === undefined) throw badToken();
+    return user;
+  }
+
+  /**
+   * The user's token: the same one while it is valid.
+   * @throws PanalError UNAUTHORIZED, TOO_MANY_ATTEMPTS, STORE_UNAVAILABLE
+   */
+  async issueToken(nameText: string, passwordText: string, address: string): Promise<IssuedToken> {
+    const { store, tokens } = this.#options;
+    const { name, id } = await this.byPassword(nameText, passwordText, address);
+    return await this.#lock.run(name, async () => {
+      const user = await this.#read(name);
+      if (user?.id !== id) throw wrong();
+      let { token } = user;
+      if (token === undefined || !tokens.isValid(token)) {
+        token = tokens.next();
+        await store.putUser({ ...user, token });
+        this.#records.set(name, { ...user, token });
+      }
+      return { token: await tokens.sign(name, token), expiresAt: 1000 * token.expiresAt };
+    });
+  }
+
+  /**
+   * Somebody begins to act as this user, whom one of the methods above just gave.
+   * @param end stops that at once: the user is being deleted.
+   * @returns to be called when it is over.
+   * @throws PanalError UNAUTHORIZED when the user is being deleted.
+   */
+  enter({ name }: UserRecord, end: () => void): () => void {
+    if (this.#leaving.has(name)) throw wrong();
+    return this.#presence.enter(name, end);
+  }
+
+  /**
+   * Deletes a user with all that it owns. Whoever acts as the user is stopped first and waited for; who calls this on
+   * the user's behalf must have left.
+   * @throws PanalError STORE_UNAVAILABLE; the user is still there then, and can be deleted again.
+   */
+  async delete({ name }: UserRecord): Promise<void> {
+    let leaving = this.#leaving.get(name);
+    if (leaving === undefined) {
+      leaving = this.#remove(name);
+      this.#leaving.set(name, leaving);
+    }
+    await leaving;
+  }
+
+  async #remove(name: string): Promise<void> {
+    this.#records.delete(name);
+    await this.#presence.clear(name);
+    await this.#lock.run(name, async () => {
+      try {
+        await this.#options.estate.remove(name);
+        await this.#options.store.deleteUser(name);
+      } finally {
+        this.#leaving.delete(name);
+      }
+    });
+  }
+
+  async #check(name: string, password: string, address: string): Promise<UserRecord> {
+    const attempt = { user: name, address };
+    this.#attempts.check(attempt);
+    return await this.#hashing.run(async () => {
+      // Others may have failed while this one waited.
+      this.#attempts.check(attempt);
+      const user = await this.#find(name);
+      const right = await this.#passwords.isRight(password, user?.password);
+      const current = user && (await this.#current(user));
+      if (right && current !== undefined) return current;
+      this.#attempts.failed(attempt);
+      throw wrong();
+    });
+  }
+
+  /** The user who had this name then, as it is now; `undefined` when it is gone. */
+  async #current({ name, id }: Verified): Promise<UserRecord | undefined> {
+    const user = await this.#find(name);
+    return user?.id === id ? user : undefined;
+  }
+
+  async #find(name: string): Promise<UserRecord | undefined> {
+    if (this.#leaving.has(name)) return undefined;
+    return this.#records.get(name) ?? (await this.#lock.run(name, () => this.#read(name)));
+  }
+
+  /** To be called under the lock. */
+  async #read(name: string): Promise<UserRecord | undefined> {
+    if (this.#leaving.has(name)) return undefined;
+    const known = this.#records.get(name);
+    if (known !== undefined) return known;
+    const user = await this.#options.store.getUser(name);
+    if (user !== undefined && !this.#leaving.has(name)) this.#records.set(name, user);
+    return user;
+  }
+}
+
+const taken = (): PanalError => new PanalError('ALREADY_EXISTS', 'there is a user of this name already');
+const wrong = (): PanalError => new PanalError('UNAUTHORIZED', 'wrong user or password');
+const badToken = (): PanalError =>
+  new PanalError('UNAUTHORIZED', 'the token is not valid, or has expired; get another');

@@ -1,0 +1,69 @@
+import { expect } from 'chai';
+import { zip } from '../support/archives.js';
+import { liveBroker } from '../support/live-broker.js';
+import { eventually } from '../support/wait.js';
+
+describe('the limits of users, over HTTP and ZeroMQ', () => {
+  const broker = liveBroker({
+    FAAS_USER_CONCURRENCY: '2',
+    FAAS_USER_QUEUE: '4',
+    FAAS_USER_FUNCTIONS: '1',
+    FAAS_USER_BYTES: '400',
+  });
+
+  async function send(
+    user: string,
+    method: string,
+    path: string,
+    body?: object | FormData,
+  ): Promise<Response> {
+    const authorization = `Basic ${Buffer.from(`${user}:a fine password`).toString('base64')}`;
+    const text = body === undefined || body instanceof FormData ? (body ?? null) : JSON.stringify(body);
+    return await fetch(broker().url + path, { method, headers: { authorization }, body: text });
+  }
+
+  async function upload(user: string, name: string, bytes: number): Promise<Response> {
+    const form = new FormData();
+    const archive = zip([{ name: 'test.py', content: 'x'.repeat(bytes) }], { stored: true });
+    form.set('module', new Blob([new Uint8Array(archive)]), 'module.zip');
+    return await send(user, 'POST', `/registerFunction/pythonruntime/${name}`, form);
+  }
+
+  const codeOf = async (answer: Response): Promise<unknown> =>
+    ((await answer.json()) as { error?: { code?: unknown } }).error?.code;
+
+  beforeEach(async () => {
+    for (const user of ['ada', 'eve']) expect((await send(user, 'POST', '/register')).status).to.equal(200);
+  });
+
+  it('refuse calls past the share of the queue, with a time to try again; others go on', async () => {
+    const worker = await broker().scripted(4);
+    for (const user of ['ada', 'eve']) expect((await upload(user, 'dice', 1)).status).to.equal(201);
+    const invoke = (user: string) => send(user, 'POST', '/invokeFunction', { funcName: 'dice' });
+    for (let call = 0; call < 4; call++) expect((await invoke('ada')).status).to.equal(202);
+    const refused = await invoke('ada');
+    expect([refused.status, await codeOf(refused)]).to.deep.equal([429, 'QUEUE_FULL']);
+    expect(Number(refused.headers.get('retry-after'))).to.be.at.least(1);
+    await eventually('two of the calls run', () => worker.invokes.length === 2);
+    expect((await invoke('eve')).status).to.equal(202);
+    const [first, , eves] = await eventually('the other user is served', () =>
+      worker.invokes.length === 3 ? worker.invokes : undefined,
+    );
+    expect(eves?.callNum).to.equal(5);
+    if (first !== undefined) await worker.reply(first, { free: first.slot });
+    await eventually('the next one runs', () => worker.invokes.length === 4);
+    expect((await invoke('ada')).status).to.equal(202);
+  });
+
+  it('refuse functions and bytes past what a user may store', async () => {
+    expect((await upload('ada', 'dice', 1)).status).to.equal(201);
+    const second = await upload('ada', 'other', 1);
+    expect([second.status, await codeOf(second)]).to.deep.equal([429, 'QUOTA_EXCEEDED']);
+    expect(Number(second.headers.get('retry-after'))).to.be.at.least(1);
+    const large = await upload('ada', 'dice', 2000);
+    expect([large.status, await codeOf(large)]).to.deep.equal([429, 'QUOTA_EXCEEDED']);
+    expect((await upload('eve', 'other', 1)).status).to.equal(201);
+    expect((await send('ada', 'DELETE', '/functions/dice')).status).to.equal(204);
+    expect((await upload('ada', 'other', 1)).status).to.equal(201);
+  });
+});

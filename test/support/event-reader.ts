@@ -1,0 +1,27 @@
+import { readEvents } from '../../cli/src/server-events.js';
+
+/** A client that follows server-sent events, and notes them as `NAME DATA`. */
+export class EventReader {
+  readonly events: string[] = [];
+  readonly #abort = new AbortController();
+  /** Resolves when the stream has ended, or was left. */
+  readonly ended: Promise<void>;
+
+  constructor(url: string) {
+    this.ended = this.#read(url).catch((error: unknown) => {
+      if (!this.#abort.signal.aborted) throw error;
+    });
+  }
+
+  /** Goes away. */
+  leave(): void {
+    this.#abort.abort();
+  }
+
+  async #read(url: string): Promise<void> {
+    const headers = { Accept: 'text/event-stream' };
+    const response = await fetch(url, { headers, signal: this.#abort.signal });
+    if (response.body === null || !response.ok) throw new Error(`${url}: ${response.status}`);
+    for await (const { event, data } of readEvents(response.body)) this.events.push(`${event} ${data}`);
+  }
+}

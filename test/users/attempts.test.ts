@@ -1,0 +1,85 @@
+import { expect } from 'chai';
+import { PanalError } from '@panal/protocol';
+import { Attempts, type Attempt } from '../../broker/src/users/attempts.js';
+import { networkOf } from '../../broker/src/users/network-of.js';
+
+describe('Attempts', () => {
+  let now = 0;
+  let attempts: Attempts;
+  beforeEach(() => {
+    now = 1000;
+    attempts = new Attempts(() => now);
+  });
+  const attempt = (user: string | undefined, address = '10.0.0.1'): Attempt => ({ user, address });
+  const fail = (times: number, each: Attempt): void => {
+    for (let n = 0; n < times; n++) {
+      attempts.check(each);
+      attempts.failed(each);
+    }
+  };
+  /** Seconds after which a refused one may try again; `undefined` where it is not refused. */
+  const refused = (each: Attempt): number | undefined => {
+    try {
+      attempts.check(each);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof PanalError)) throw error;
+      expect(error.code).to.equal('TOO_MANY_ATTEMPTS');
+      return error.retryAfter;
+    }
+  };
+
+  it('hold a user back after ten failures, wherever they come from', () => {
+    for (let n = 0; n < 10; n++) fail(1, attempt('ana', `10.0.0.${n}`));
+    expect(refused(attempt('ana', '10.0.0.99'))).to.equal(6);
+    expect(refused(attempt('ben', '10.0.0.99'))).to.equal(undefined);
+  });
+
+  it('hold an address back after ten failures, whomever they name', () => {
+    for (let n = 0; n < 9; n++) fail(1, attempt(`user ${n}`));
+    fail(1, attempt(undefined));
+    expect(refused(attempt('ana'))).to.equal(6);
+    expect(refused(attempt(undefined))).to.equal(6);
+    expect(refused(attempt('ana', '10.0.0.2'))).to.equal(undefined);
+  });
+
+  it('let one more through every six seconds, and ten after a minute', () => {
+    fail(10, attempt('ana'));
+    now += 5999;
+    expect(refused(attempt('ana'))).to.equal(1);
+    now += 1;
+    fail(1, attempt('ana'));
+    expect(refused(attempt('ana'))).to.equal(6);
+    now += 3_600_000;
+    fail(10, attempt('ana'));
+    expect(refused(attempt('ana'))).to.equal(6);
+  });
+
+  it('take all addresses of an IPv6 network for one', () => {
+    for (let n = 0; n < 10; n++) fail(1, attempt(`user ${n}`, `2001:db8:0:1::${n.toString(16)}`));
+    expect(refused(attempt('ana', '2001:db8:0:1:ffff::1'))).to.equal(6);
+    expect(refused(attempt('ana', '2001:db8:0:2::1'))).to.equal(undefined);
+  });
+
+  it('remember no more than they must', () => {
+    for (let n = 0; n < 30_000; n++) attempts.failed(attempt(`user ${n}`, `10.${n >> 8}.0.${n & 255}`));
+    expect(refused(attempt('ana'))).to.equal(undefined);
+  });
+});
+
+describe('networkOf', () => {
+  it('is the address for IPv4, and the first half for IPv6', () => {
+    for (const [address, network] of [
+      ['192.0.2.7', '192.0.2.7'],
+      ['::1', '0:0:0:0'],
+      ['::', '0:0:0:0'],
+      ['2001:db8::1', '2001:db8:0:0'],
+      ['2001:0DB8:0:1:2:3:4:5', '2001:db8:0:1'],
+      ['fe80::1:2:3:4', 'fe80:0:0:0'],
+      ['1:2:3:4:5:6:7::', '1:2:3:4'],
+      ['', ''],
+    ] as const) {
+      expect(networkOf(address)).to.equal(network);
+    }
+  });
+});
