@@ -66,7 +66,9 @@ describe('panal up', () => {
     start({ FAAS_WORKERS: '2' });
     await eventually(
       'every log',
-      () => /worker-2 .* connecting/.test(output) && output.includes('listening'),
+      () =>
+        ['worker-1', 'worker-2'].every((name) => output.includes(`${name}  info  connecting`)) &&
+        output.includes('listening'),
     );
     expect(output).to.match(/^[\d:.]{12} broker {4}info {2}listening/m);
     expect(output).to.match(/^[\d:.]{12} worker-1 {2}info {2}connecting/m);
