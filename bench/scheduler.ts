@@ -30,6 +30,7 @@ export function measureScheduler(): number[] {
     scheduler.enqueue({
       callNum: ++callNum,
       attempt: 1,
+      acceptedAt: 0,
       spec,
       maxConcurrency: Infinity,
       input: 'none',
@@ -47,7 +48,7 @@ export function measureScheduler(): number[] {
       const last = running.pop();
       if (ended === undefined || last === undefined) break;
       if (at < running.length) running[at] = last;
-      scheduler.ended(ended.job, 100);
+      scheduler.ended(ended.job, { workerId: ended.workerId, runMs: 100 });
       scheduler.offer(ended.workerId, ended.slot);
       scheduler.setHolding(ended.workerId, ended.job.spec.id, 1);
       place();

@@ -3,13 +3,15 @@ import { join } from 'node:path';
 import { v7 as uuid } from 'uuid';
 import { Router } from 'zeromq';
 import type { Logger } from 'pino';
-import { LevelStore } from '@panal/db';
+import { damageIn, LevelStore } from '@panal/db';
 import { ConfigError, type Config } from '@panal/protocol';
+import { Backups } from './backup/backups.js';
 import { isExposed, urlOf, withPortOffset } from './addresses.js';
 import { BundleServer } from './bundles/bundle-server.js';
 import { BundleStore } from './bundles/bundle-store.js';
 import { readBundledRuntimes, RUNTIMES_DIR } from './bundled-runtimes.js';
 import { Calls } from './calls/calls.js';
+import { KeyedCalls } from './calls/keyed-calls.js';
 import { Closers } from './closers.js';
 import { curveKeys, serverOptions } from './dispatch/curve.js';
 import { Dispatcher } from './dispatch/dispatcher.js';
@@ -20,9 +22,11 @@ import { Runtimes } from './functions/runtimes.js';
 import { createApp } from './http/app.js';
 import { clientAddress } from './http/client-address.js';
 import { listen } from './http/listen.js';
+import { BrokerMetrics } from './metrics/broker-metrics.js';
 import { ownerLimits } from './owner-limits.js';
 import { estateOf } from './user-estate.js';
 import { jwtSecret } from './users/jwt-secret.js';
+import { Registrations } from './users/registrations.js';
 import { Tokens } from './users/tokens.js';
 import { Users } from './users/users.js';
 
@@ -55,7 +59,8 @@ export async function startBroker(config: Config, log: Logger): Promise<RunningB
 
 async function start(config: Config, log: Logger, closers: Closers): Promise<RunningBroker> {
   // Better no broker than an open one that was meant to be closed.
-  const { store, bundles } = await openState(config, closers);
+  const metrics = new BrokerMetrics();
+  const { store, bundles } = await openState(config, log, closers, metrics);
   const dispatcher = makeDispatcher(config, log);
   const limits = ownerLimits(config);
   const calls = new Calls({
@@ -65,10 +70,13 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
     maxQueue: config.FAAS_MAX_QUEUE,
     ownerQueue: limits.unsettled,
     recoveryMs: RECOVERY_HEARTBEATS * config.FAAS_HEARTBEAT_MS,
+    observer: metrics.calls,
     log,
   });
   await calls.recover();
   closers.add(async () => calls.stop());
+  const unwatch = metrics.watch({ calls, dispatcher });
+  closers.add(async () => unwatch());
   const dispatchPort = await openChannels(config, log, closers, { bundles, dispatcher, calls });
 
   const runtimes = new Runtimes({ store, bundled: await readBundledRuntimes(RUNTIMES_DIR) });
@@ -88,15 +96,24 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
     functions,
     runtimes,
     calls,
+    keyedCalls: openKeyedCalls(store, calls, log, closers),
     cluster: dispatcher,
     readiness: { problems: () => (dispatcher.hasEngine() === undefined ? ['no worker is connected'] : []) },
+    metrics: metrics.set,
+    errors: metrics.errors,
+    registrations: new Registrations(config.FAAS_REGISTRATIONS),
+    backups: await openBackups(config, { store, bundles, log }),
+    operatorToken: config.FAAS_OPERATOR_TOKEN,
     uploadFolder: bundles.uploadFolder,
     limits: { body: config.FAAS_MAX_BODY, bundle: config.FAAS_MAX_BUNDLE },
     gateway: { waitMs: config.FAAS_ACTIVATE_TIMEOUT_MS, concurrency: limits.running },
     log,
   });
   const http = await listening(`PORT ${config.PORT}`, () => listen(app, config.HOST, config.PORT));
-  closers.add(() => http.close(config.FAAS_GRACE_MS));
+  closers.add(async () => {
+    calls.announceStop();
+    await http.close(config.FAAS_GRACE_MS);
+  });
   const url = urlOf(config.HOST, http.port);
   log.info({ url, dispatchPort }, 'broker listening');
   return { url, dispatchPort, stop: () => closers.close() };
@@ -104,13 +121,20 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
 
 async function openState(
   config: Config,
+  log: Logger,
   closers: Closers,
+  metrics: BrokerMetrics,
 ): Promise<{ store: LevelStore; bundles: BundleStore }> {
   await mkdir(config.FAAS_DATA_DIR, { recursive: true });
-  const store = new LevelStore(join(config.FAAS_DATA_DIR, 'store'), {
+  const folder = join(config.FAAS_DATA_DIR, 'store');
+  const store = new LevelStore(folder, {
     sync: config.FAAS_DURABILITY === 'fsync',
+    observer: metrics.store,
   });
   await store.open();
+  for (const what of await damageIn(folder)) {
+    log.error({ what }, 'the store was damaged: what could not be read is lost, unless it is in a backup');
+  }
   closers.add(() => store.close());
   const bundles = new BundleStore(config.FAAS_DATA_DIR, {
     maxUnpacked: config.FAAS_MAX_BUNDLE_UNPACKED,
@@ -118,6 +142,22 @@ async function openState(
   });
   await bundles.open();
   return { store, bundles };
+}
+
+async function openBackups(
+  { FAAS_DATA_DIR: dataDir }: Config,
+  parts: { store: LevelStore; bundles: BundleStore; log: Logger },
+): Promise<Backups> {
+  const backups = new Backups({ ...parts, dataDir });
+  await backups.open();
+  return backups;
+}
+
+function openKeyedCalls(store: LevelStore, calls: Calls, log: Logger, closers: Closers): KeyedCalls {
+  const keyed = new KeyedCalls({ store, getCall: (owner, callNum) => calls.get(owner, callNum), log });
+  keyed.start();
+  closers.add(async () => keyed.stop());
+  return keyed;
 }
 
 async function openUsers(

@@ -38,6 +38,7 @@ const HINTS: Readonly<Record<string, string>> = {
   UNAUTHORIZED: 'log in with: panal login',
   FUNCTION_NOT_FOUND: 'see which there are with: panal functions',
   RUNTIME_NOT_FOUND: 'see which there are with: panal runtimes',
+  VERSION_IN_USE: 'make another version the active one first, with: panal rollback NAME',
   VERSION_NOT_FOUND: 'see which there are with: panal function NAME',
   CALL_NOT_FOUND: 'see which there are with: panal calls',
   BUNDLE_TOO_LARGE: 'leave out what the function does not need, with a .panalignore file',
@@ -112,6 +113,27 @@ export class Client {
       throw this.#broken(error, options.signal);
     });
     return { status: response.statusCode ?? 0, headers: response.headers, bytes };
+  }
+
+  /** The bytes of an answer, as they come. @throws Failure for every answer but a good one. */
+  async download(path: string, options: RequestOptions = {}): Promise<AsyncIterable<Uint8Array>> {
+    const response = await this.#open('GET', path, options);
+    if (response.statusCode === 200) return this.#pieces(response, options.signal);
+    const bytes = await buffer(response);
+    throw failureOf(this.url, { status: response.statusCode ?? 0, headers: response.headers, bytes });
+  }
+
+  async *#pieces(
+    response: IncomingMessage,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    try {
+      yield* response as AsyncIterable<Uint8Array>;
+    } catch (error) {
+      throw this.#broken(error, signal);
+    } finally {
+      response.destroy();
+    }
   }
 
   /** Server-sent events, as they come. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addAccountVerbs } from './commands/account.js';
+import { addBackupVerbs } from './commands/backup.js';
 import { addBenchVerb } from './commands/bench.js';
 import { addCallVerbs } from './commands/calls.js';
 import { addClusterVerbs } from './commands/cluster.js';
@@ -35,6 +36,7 @@ const FAMILIES: readonly AddVerbs[] = [
   addFunctionVerbs,
   addClusterVerbs,
   addBenchVerb,
+  addBackupVerbs,
   addCompletionVerb,
 ];
 

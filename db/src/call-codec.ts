@@ -10,8 +10,9 @@ const ABSENT = 0xffff_ffff;
 
 /** A call as bytes: prefix, head (JSON), then params, result and logs as they are. */
 export function encodeCall(call: CallRecord): Buffer {
-  const { params, result, logs, ...rest } = call;
-  const head = JSON.stringify(rest);
+  const { params, result, logs } = call;
+  // Not `...rest`: to leave fields out of a copy takes several times as long as to make one.
+  const head = JSON.stringify({ ...call, params: undefined, result: undefined, logs: undefined });
   const headBytes = Buffer.byteLength(head);
   const parts = [params, result, logs];
   const total = parts.reduce((sum, part) => sum + (part?.byteLength ?? 0), PREFIX_BYTES + headBytes);

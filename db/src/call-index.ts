@@ -24,14 +24,20 @@ export function writesOfUnsettled(call: CallRecord): Write[] {
   return [[callKey(call), encodeCall(stored)], ...entries(call, UNSETTLED, NOTHING)];
 }
 
-/** What a call that ended writes, whether or not it was stored before. */
-export function writesOfSettled(call: CallRecord): Write[] {
+/**
+ * What a call that ended writes.
+ * @param unwritten nothing of it was ever stored: there are no entries to remove
+ */
+export function writesOfSettled(call: CallRecord, { unwritten = false } = {}): Write[] {
   if (!isSettled(call.status)) throw new TypeError(`a settled call cannot be ${call.status}`);
-  return [
-    [callKey(call), encodeCall(call)],
-    ...entries(call, call.status, NOTHING),
-    ...entries(call, UNSETTLED, undefined),
-  ];
+  const writes: Write[] = [[callKey(call), encodeCall(call)], ...entries(call, call.status, NOTHING)];
+  if (!unwritten) writes.push(...entries(call, UNSETTLED, undefined));
+  return writes;
+}
+
+/** What a call that was `DEAD` and was put back writes. */
+export function writesOfPutBack(call: CallRecord): Write[] {
+  return [...writesOfUnsettled(call), ...entries(call, 'DEAD', undefined)];
 }
 
 /** The part of the index that answers a query by status, function or both: keys that end in call numbers. */

@@ -53,11 +53,17 @@ export function batchWriter(database: Database): WriteBatch {
   };
 }
 
+const READ_FAILURES: Readonly<Record<string, string>> = {
+  LEVEL_CORRUPTION: 'it is damaged',
+  LEVEL_IO_ERROR: 'it is damaged, or its disk fails',
+};
+
 /** What a client hears where LevelDB failed; any other error as it is. */
 export function readFailure(error: unknown): unknown {
-  return codeOf(error).startsWith('LEVEL_')
-    ? new PanalError('STORE_UNAVAILABLE', 'the store cannot be read', { cause: error })
-    : error;
+  const code = codeOf(error);
+  if (!code.startsWith('LEVEL_')) return error;
+  const why = READ_FAILURES[code] ?? 'it is not open';
+  return new PanalError('STORE_UNAVAILABLE', `the store cannot be read: ${why}`, { cause: error });
 }
 
 function explain(error: unknown): string {

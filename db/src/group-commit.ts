@@ -10,14 +10,8 @@ export type WriteBatch = (
   sync: boolean,
 ) => Promise<void>;
 
-/**
- * When a write has to be stored: `sync` on disk, `os` with the operating system, `lazy` with the operating system too,
- * but it waits a moment for other writes to go with, for nobody waits for it.
- */
-export type Urgency = 'sync' | 'os' | 'lazy';
-
-/** How long a lazy write waits for company, in ms. */
-const LAZY_MS = 5;
+/** Where a write has to be before it counts as stored: `sync` on disk, `os` with the operating system. */
+export type Urgency = 'sync' | 'os';
 
 /** A batch takes no further writer once it has so many writes, or bytes: it bounds how long others wait for it. */
 const MAX_WRITES = 1024;
@@ -61,7 +55,6 @@ export class GroupCommit {
   /** Oldest first; only the last one collects. */
   readonly #waiting: Batch[] = [];
   #running: Promise<void> | undefined;
-  #lazy: NodeJS.Timeout | undefined;
 
   constructor(write: WriteBatch) {
     this.#write = write;
@@ -79,22 +72,13 @@ export class GroupCommit {
       this.#waiting.push(batch);
     }
     batch.add(writes, urgency === 'sync');
-    if (urgency === 'lazy' && !batch.full) this.#lazy ??= setTimeout(() => this.#start(), LAZY_MS);
-    else this.#start();
+    this.#running ??= this.#run();
     await batch.done;
   }
 
   /** Resolves when nothing is waiting or being written. */
   async idle(): Promise<void> {
-    this.#start();
     await this.#running;
-  }
-
-  #start(): void {
-    clearTimeout(this.#lazy);
-    this.#lazy = undefined;
-    // Another batch may have taken the lazy ones along.
-    if (this.#waiting.length > 0) this.#running ??= this.#run();
   }
 
   async #run(): Promise<void> {

@@ -18,6 +18,8 @@ import { PanalError } from '@panal/protocol';
  * | `call` owner, number | the call (`call-codec.ts`) |
  * | `call-by-status` status, owner, number | |
  * | `call-by-function` owner, function, status, number | |
+ * | `call-key` owner, key, time | the call that was accepted with this `Idempotency-Key` at that time, JSON |
+ * | `call-key-by-time` time, owner, key | its key in the store |
  *
  * LevelDB compares keys byte by byte, and UTF-8 keeps the order of code points. Numbers have a fixed width, so their
  * order is that of the digits. NUL within a part is escaped in a way that keeps the order too (NUL → U+0001 U+0001,
@@ -35,7 +37,9 @@ export type Kind =
   | 'last-call'
   | 'call'
   | 'call-by-status'
-  | 'call-by-function';
+  | 'call-by-function'
+  | 'call-key'
+  | 'call-key-by-time';
 
 const SEPARATOR = '\0';
 /** The least text that sorts after every key which goes on with a separator. */

@@ -1,6 +1,16 @@
 import { isSettled } from '@panal/protocol';
 import { decodeCall } from './call-codec.js';
-import { callKeyOf, rangesOf, UNSETTLED_ENTRIES, writesOfSettled, writesOfUnsettled } from './call-index.js';
+import {
+  callKeyOf,
+  rangesOf,
+  UNSETTLED_ENTRIES,
+  writesOfPutBack,
+  writesOfSettled,
+  writesOfUnsettled,
+} from './call-index.js';
+import { expireKeys, keyedCall, writesOfKey } from './call-keys.js';
+import type { CommitObserver } from './commit-observer.js';
+import { DeferredCalls } from './deferred-calls.js';
 import { levelDatabase, type Database, type Snapshot } from './database.js';
 import { writesOfFunction, writesOfKept, writesOfRemoval, writesOfVersionRemoval } from './function-index.js';
 import type { Write, Urgency } from './group-commit.js';
@@ -8,7 +18,15 @@ import { KeyedLock } from './keyed-lock.js';
 import { keyOf, nameOf, numberOf, under } from './keys.js';
 import { Medium } from './medium.js';
 import { decodeValue, encodeJson, jsonDecoder } from './record-codec.js';
-import type { CallRecord, FunctionRecord, RuntimeRecord, UserRecord, VersionRecord } from './records.js';
+import type {
+  CallKey,
+  CallRecord,
+  FunctionRecord,
+  KeyedCall,
+  RuntimeRecord,
+  UserRecord,
+  VersionRecord,
+} from './records.js';
 import {
   callNumberSchema,
   functionRecordSchema,
@@ -17,6 +35,7 @@ import {
   versionRecordSchema,
 } from './schemas.js';
 import type { CallQuery, NameQuery, Store, Usage } from './store.js';
+import { copyOf, writesOfPage, type Copyable, type Page, type StoreCopy } from './store-copy.js';
 import { LEAVING_USERS, noteOfLeaving, rangesOfOwner, writesOfLeaving } from './user-index.js';
 
 export interface LevelStoreOptions {
@@ -24,6 +43,8 @@ export interface LevelStoreOptions {
   sync: boolean;
   /** Makes the database of a folder: LevelDB by default. */
   database?: (location: string) => Database;
+  /** Is told of every commit. */
+  observer?: CommitObserver;
 }
 
 /** Calls read at once when a broker takes up where it left. */
@@ -39,15 +60,18 @@ const LAST_CALL = keyOf('last-call');
  * A store in one LevelDB folder, which one process at a time can open. `keys.ts` has the layout.
  * A record that cannot be understood is `PanalError` `INTERNAL`; its cause names the key.
  */
-export class LevelStore implements Store {
+export class LevelStore implements Store, Copyable {
   readonly #medium: Medium;
   readonly #lock = new KeyedLock();
+  readonly #deferred = new DeferredCalls((calls) =>
+    this.#commitCalls(calls, calls.flatMap(writesOfUnsettled), 'os'),
+  );
   /** Highest call number that came by, written with every call. */
   #lastCallNum = 0;
 
   /** @param location is made where it is missing, with the folders above it. */
-  constructor(location: string, { sync, database = levelDatabase }: LevelStoreOptions) {
-    this.#medium = new Medium({ makeDatabase: () => database(location), sync });
+  constructor(location: string, { sync, database = levelDatabase, observer }: LevelStoreOptions) {
+    this.#medium = new Medium({ makeDatabase: () => database(location), sync, observer });
   }
 
   async open(): Promise<void> {
@@ -58,7 +82,20 @@ export class LevelStore implements Store {
   }
 
   async close(): Promise<void> {
+    this.#deferred.flush();
     await this.#medium.close();
+  }
+
+  async copy(): Promise<StoreCopy> {
+    return await copyOf(this.#medium);
+  }
+
+  async putPage(page: Page): Promise<void> {
+    await this.#medium.commit(writesOfPage(page));
+  }
+
+  async isEmpty(): Promise<boolean> {
+    return (await this.#medium.keys({ gt: '', lt: '\u{10ffff}' }, 1)).length === 0;
   }
 
   async getUser(name: string): Promise<UserRecord | undefined> {
@@ -187,16 +224,38 @@ export class LevelStore implements Store {
     return (await this.#medium.getJson(LAST_CALL, callNumberSchema)) ?? 0;
   }
 
-  async acceptCall(call: CallRecord, { lazy = false }: { lazy?: boolean } = {}): Promise<void> {
-    await this.#commitCall(call, writesOfUnsettled(call), lazy ? 'lazy' : 'sync');
+  async acceptCall(
+    call: CallRecord,
+    { lazy = false, key }: { lazy?: boolean; key?: CallKey } = {},
+  ): Promise<void> {
+    if (lazy && key === undefined) {
+      await this.#deferred.add(call);
+      return;
+    }
+    const writes = writesOfUnsettled(call);
+    if (key !== undefined) writes.push(...writesOfKey(call, key));
+    await this.#commitCalls([call], writes, 'sync');
   }
 
   async updateCall(call: CallRecord): Promise<void> {
-    await this.#commitCall(call, writesOfUnsettled(call), 'sync');
+    await this.#commitCalls([call], writesOfUnsettled(call), 'sync');
   }
 
   async settleCall(call: CallRecord, { sync = true }: { sync?: boolean } = {}): Promise<void> {
-    await this.#commitCall(call, writesOfSettled(call), sync ? 'sync' : 'os');
+    const writes = writesOfSettled(call, { unwritten: this.#deferred.has(call.callNum) });
+    await this.#commitCalls([call], writes, sync ? 'sync' : 'os');
+  }
+
+  async putBackCall(call: CallRecord): Promise<void> {
+    await this.#commitCalls([call], writesOfPutBack(call), 'sync');
+  }
+
+  async getKeyedCall(owner: string, key: string): Promise<KeyedCall | undefined> {
+    return await keyedCall(this.#medium, owner, key);
+  }
+
+  async expireCallKeys(time: number): Promise<void> {
+    await expireKeys(this.#medium, time);
   }
 
   async getCall(owner: string, callNum: number): Promise<CallRecord | undefined> {
@@ -229,9 +288,16 @@ export class LevelStore implements Store {
     const entries = await this.#medium.keys(UNSETTLED_ENTRIES);
     const calls = entries.map((entry) => ({ callNum: numberOf(entry), key: callKeyOf(entry) }));
     calls.sort((a, b) => a.callNum - b.callNum);
-    for (let start = 0; start < calls.length; start += RECOVERY_PAGE) {
+    const read = async (start: number): Promise<CallRecord[]> => {
       const keys = calls.slice(start, start + RECOVERY_PAGE).map(({ key }) => key);
-      const page = await this.#medium.read((database) => readCalls(database, keys));
+      return await this.#medium.read((database) => readCalls(database, keys));
+    };
+    let next = read(0);
+    for (let start = 0; start < calls.length; start += RECOVERY_PAGE) {
+      const page = await next;
+      // The next page is read while this one is made use of.
+      next = read(start + RECOVERY_PAGE);
+      next.catch(() => undefined);
       // Some may have settled since the entries were read.
       yield* page.filter(({ status }) => !isSettled(status));
     }
@@ -250,11 +316,13 @@ export class LevelStore implements Store {
     await this.#medium.commit(writesOfLeaving(owner, { gone: true }));
   }
 
-  async #commitCall(call: CallRecord, writes: Write[], urgency: Urgency): Promise<void> {
-    this.#lastCallNum = Math.max(this.#lastCallNum, call.callNum);
+  async #commitCalls(calls: readonly CallRecord[], writes: Write[], urgency: Urgency): Promise<void> {
+    for (const { callNum } of calls) this.#lastCallNum = Math.max(this.#lastCallNum, callNum);
     // Each time, also when it is not new: the commit that should have written it may have failed.
     writes.push([LAST_CALL, encodeJson(this.#lastCallNum)]);
-    await this.#medium.commit(writes, urgency);
+    const written = this.#medium.commit(writes, urgency);
+    for (const { callNum } of calls) this.#deferred.supersede(callNum, written);
+    await written;
   }
 }
 

@@ -1,5 +1,6 @@
 import { PanalError } from '@panal/protocol';
 import type { z } from 'zod';
+import { observed, type CommitObserver } from './commit-observer.js';
 import { batchWriter, openDatabase, readFailure, type Database } from './database.js';
 import { GroupCommit, type Urgency, type Write } from './group-commit.js';
 import { KeyedLock } from './keyed-lock.js';
@@ -16,6 +17,7 @@ export interface MediumOptions {
   makeDatabase: () => Database;
   /** Whether a write is on disk (fsync) when its promise resolves, or with the operating system. */
   sync: boolean;
+  observer?: CommitObserver | undefined;
 }
 
 /** What `LevelStore` writes to and reads from: a database that is open or not, and commits that writers share. */
@@ -37,7 +39,10 @@ export class Medium {
       if (this.#connection !== undefined) return;
       const database = this.#options.makeDatabase();
       await openDatabase(database);
-      this.#connection = { database, commits: new GroupCommit(batchWriter(database)) };
+      this.#connection = {
+        database,
+        commits: new GroupCommit(observed(batchWriter(database), this.#options.observer)),
+      };
       try {
         await prepare();
       } catch (error) {

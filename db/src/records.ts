@@ -62,6 +62,10 @@ export interface CallRecord {
   attempts: number;
   /** Epoch ms. */
   acceptedAt: number;
+  /** When it was last put back after it was `DEAD` (epoch ms), and how many attempts it had had by then. */
+  putBack?: { at: number; attempts: number };
+  /** Its owner was told that it is being stopped. */
+  cancelling?: boolean;
   /** Epoch ms before which no attempt starts (back-off). */
   notBefore?: number;
   settledAt?: number;
@@ -105,4 +109,19 @@ export interface UserRecord {
   token?: TokenRecord;
   /** Epoch ms. */
   createdAt: number;
+}
+
+/** What a client named a request by (`Idempotency-Key`), so that it may send it again and get the same call. */
+export interface CallKey {
+  name: string;
+  /** Tells the request from another one that comes with the same key. */
+  fingerprint: string;
+}
+
+/** The call that a key stands for. */
+export interface KeyedCall {
+  callNum: number;
+  fingerprint: string;
+  /** When the call was accepted, epoch ms. */
+  acceptedAt: number;
 }

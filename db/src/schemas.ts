@@ -9,7 +9,14 @@ import {
   type ErrorCode,
 } from '@panal/protocol';
 import { z } from 'zod';
-import type { CallRecord, FunctionRecord, RuntimeRecord, UserRecord, VersionRecord } from './records.js';
+import type {
+  CallRecord,
+  FunctionRecord,
+  KeyedCall,
+  RuntimeRecord,
+  UserRecord,
+  VersionRecord,
+} from './records.js';
 
 /** A call without its bytes. */
 export type CallHead = Omit<CallRecord, 'params' | 'result' | 'logs'>;
@@ -53,6 +60,12 @@ export const userRecordSchema: z.ZodType<UserRecord> = z.object({
 
 export const callNumberSchema = z.int().min(0);
 
+export const keyedCallSchema: z.ZodType<KeyedCall> = z.object({
+  callNum: z.int(),
+  fingerprint: z.string(),
+  acceptedAt: z.number(),
+});
+
 export const callHeadSchema: z.ZodType<CallHead> = z.object({
   callNum: z.int(),
   owner: z.string(),
@@ -63,6 +76,8 @@ export const callHeadSchema: z.ZodType<CallHead> = z.object({
   status: z.enum(CALL_STATUSES),
   attempts: z.int(),
   acceptedAt: z.number(),
+  putBack: z.object({ at: z.number(), attempts: z.int() }).exactOptional(),
+  cancelling: z.boolean().exactOptional(),
   notBefore: z.number().exactOptional(),
   settledAt: z.number().exactOptional(),
   exitCode: z.int().exactOptional(),

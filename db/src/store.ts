@@ -1,5 +1,13 @@
 import type { CallStatus } from '@panal/protocol';
-import type { CallRecord, FunctionRecord, RuntimeRecord, UserRecord, VersionRecord } from './records.js';
+import type {
+  CallKey,
+  CallRecord,
+  FunctionRecord,
+  KeyedCall,
+  RuntimeRecord,
+  UserRecord,
+  VersionRecord,
+} from './records.js';
 
 /** Which calls of an owner to list: newest first. */
 export interface CallQuery {
@@ -84,17 +92,24 @@ export interface Store {
   /** The highest call number ever stored, 0 for none. */
   lastCallNum(): Promise<number>;
   /**
-   * Stores a new call, `PENDING`. A `lazy` one waits a few milliseconds for other writes to go with, and is not synced:
-   * for a call whose client hears of it no earlier than of its outcome.
+   * Stores a new call, `PENDING`. A `lazy` one is not synced, and is written a moment later (100 ms), unless it
+   * has ended by then: for a call whose client hears of it no earlier than of its outcome. A `key` is stored with the
+   * call, at once, or not at all.
    */
-  acceptCall(call: CallRecord, options?: { lazy?: boolean }): Promise<void>;
+  acceptCall(call: CallRecord, options?: { lazy?: boolean; key?: CallKey }): Promise<void>;
   /**
    * Stores a change of a call that is not settled: an attempt that failed, and when the next may start. A call that is
    * `RUNNING` is kept as `PENDING`: what is running is known to the broker alone, and for no longer than it lives.
    */
   updateCall(call: CallRecord): Promise<void>;
-  /** Stores a settled call. It never changes again. */
+  /** Stores a settled call. It never changes again, but that one that is `DEAD` may be put back. */
   settleCall(call: CallRecord, options?: { sync?: boolean }): Promise<void>;
+  /** Stores a call that was `DEAD` and is not settled any more. */
+  putBackCall(call: CallRecord): Promise<void>;
+  /** The call that was last accepted with this key. */
+  getKeyedCall(owner: string, key: string): Promise<KeyedCall | undefined>;
+  /** Forgets the keys of calls accepted before `time`, epoch ms. The calls stay. */
+  expireCallKeys(time: number): Promise<void>;
   getCall(owner: string, callNum: number): Promise<CallRecord | undefined>;
   /**
    * Settled and unsettled calls as they were last stored. A query by an unsettled status answers from what is stored

@@ -19,6 +19,7 @@ export const MAX_BATCH = 1024;
 
 const sizesSchema = z.array(z.int().min(0)).max(4);
 const NOTHING: readonly Uint8Array[] = [];
+const NO_BYTES = new Uint8Array(0);
 
 /**
  * Writes several messages as the two frames of one ZeroMQ message: a JSON array of them, each with the sizes of its
@@ -27,12 +28,14 @@ const NOTHING: readonly Uint8Array[] = [];
 export function encode(batch: readonly Envelope<object>[]): [string, Uint8Array] {
   const parts: Uint8Array[] = [];
   const head = batch.map(({ message, parts: own }) => {
-    if (own.length === 0) return message;
+    const text = JSON.stringify(message);
+    if (own.length === 0) return text;
     parts.push(...own);
-    return { ...message, parts: own.map((part) => part.byteLength) };
+    // Written into the text: a copy of the message with its sizes would cost as much as the text itself.
+    return `${text.slice(0, -1)},"parts":[${own.map((part) => part.byteLength).join()}]}`;
   });
   const body = parts.length === 1 ? parts[0] : Buffer.concat(parts);
-  return [JSON.stringify(head), body ?? new Uint8Array(0)];
+  return [`[${head.join()}]`, body ?? NO_BYTES];
 }
 
 /**

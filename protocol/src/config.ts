@@ -75,6 +75,22 @@ export const SETTINGS = {
     () => [],
     (value) => value.split(',').map((part) => networkRange(part.trim())),
   ),
+  FAAS_REGISTRATIONS: integer(
+    ['broker', 'users that one address may register within an hour; past it 429'],
+    100,
+    1,
+    1_000_000_000,
+  ),
+  FAAS_OPERATOR_TOKEN: optional(
+    ['broker', 'whoever shows it as `Bearer` may take backups; without it nobody may'],
+    /^[A-Za-z0-9._~+/-]{32,}=*$/,
+    'at least 32 letters, digits or any of ._~+/-',
+  ),
+  FAAS_METRICS_ADDRESS: optional(
+    ['worker', 'where a worker serves `GET /metrics`, as HOST:PORT; without it, nowhere'],
+    /^(\[[0-9A-Fa-f:]+\]|[0-9A-Za-z.-]+):\d{1,5}$/,
+    'of the form HOST:PORT',
+  ),
   FAAS_ACTIVATE_TIMEOUT_MS: integer(
     ['broker', 'how long `POST /functions/activate` waits for its call'],
     40_000,
@@ -150,6 +166,17 @@ export const SETTINGS = {
     1000,
     86_400_000,
   ),
+  FAAS_REGISTRY: optional(
+    ['worker', 'registry through which workers share the images of functions, such as `10.0.0.5:5000/panal`'],
+    // To an engine, a first part without a dot or a port is a folder of its default registry, but for `localhost`.
+    /^(localhost|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+|[A-Za-z0-9-]+(?=:))(:\d{1,5})?(\/[a-z0-9]+([._-]+[a-z0-9]+)*)*$/,
+    'of the form HOST[:PORT][/PATH], with a dot or a port',
+  ),
+  FAAS_REGISTRY_AUTH: optional(
+    ['worker', 'file with credentials of registries, as `docker login` writes it'],
+    /^[^\0]+$/,
+    'a path',
+  ),
   FAAS_SANDBOXES: setting<number | undefined>(
     ['worker', 'most sandboxes that stand idle, ready for their next call'],
     'twice the slots',
@@ -218,7 +245,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     } catch (error) {
       if (!(error instanceof BadValue)) throw error;
       // A secret that is ill-formed is a secret still.
-      const given = name.endsWith('_SECRET') ? '' : `, not ${JSON.stringify(env[name])}`;
+      const given = /_(SECRET|TOKEN)$/.test(name) ? '' : `, not ${JSON.stringify(env[name])}`;
       throw new ConfigError(`${name} ${error.message}${given}`);
     }
   });

@@ -25,6 +25,8 @@ export const ERROR_STATUS = {
   VERSION_IN_USE: 409,
   /** The call has ended and can no longer be changed. */
   CALL_SETTLED: 409,
+  /** Only a call that is `DEAD` can be put back. */
+  CALL_NOT_DEAD: 409,
   /** The name or e-mail address is taken. */
   ALREADY_EXISTS: 409,
   /** The client went away before its request was whole. */
@@ -41,6 +43,8 @@ export const ERROR_STATUS = {
   UNSAFE_ARCHIVE: 422,
   /** An image function where no worker has a container engine. */
   NO_CONTAINER_ENGINE: 422,
+  /** The `Idempotency-Key` came before, with another function or another parameter. */
+  IDEMPOTENCY_KEY_REUSED: 422,
   /** The queue is full, or the user's own share of it. */
   QUEUE_FULL: 429,
   /** The user runs as many calls as it may (`FAAS_USER_CONCURRENCY`). */
@@ -69,6 +73,8 @@ export const ERROR_STATUS = {
   CANCELLED: 502,
   /** The registry did not hand over the image; tried again. */
   IMAGE_PULL_FAILED: 503,
+  /** The registry of the cluster (`FAAS_REGISTRY`) did not answer, or not as it should; tried again. */
+  REGISTRY_UNAVAILABLE: 503,
   /** The bundle could not be fetched from the broker; tried again. */
   BUNDLE_UNAVAILABLE: 503,
   /** The sandbox could not be started; tried again. */

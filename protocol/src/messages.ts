@@ -60,11 +60,14 @@ const refuse = z.object({ type: z.literal('refuse'), message: z.string() });
 /** dispatch, broker → worker: I do not know you; say `hello`. */
 const who = z.object({ type: z.literal('who') });
 
-/** dispatch, broker → worker: run this attempt on `slot`. Parts: the input. */
+/**
+ * dispatch, broker → worker: run this attempt on the mini-worker `slot`; or, where that is busy or not said, on any that
+ * is idle, or on the next one that is. Parts: the input.
+ */
 const invoke = z.object({
   type: z.literal('invoke'),
   lease: z.string(),
-  slot: z.int().min(0),
+  slot: z.int().min(0).optional(),
   callNum: z.int().min(1),
   attempt: z.int().min(1),
   functionId: z.string(),
@@ -104,7 +107,10 @@ const outcome = z.object({
   start: lifecycleSchema.optional(),
   /** Whether a sandbox that was started ahead served it. */
   preloaded: z.boolean(),
-  /** The mini-worker that is idle again, as by `ready`: most calls need no second message. Not said when sent again. */
+  /**
+   * The mini-worker that is idle again, as by `ready`: most calls need no second message. Not said when it took another
+   * call, nor when the outcome is sent again.
+   */
   free: z.int().min(0).optional(),
   /** Whether its sandbox stands idle again, and is to be counted among what the worker holds. */
   kept: z.boolean().optional(),

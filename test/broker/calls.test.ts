@@ -191,12 +191,12 @@ describe('Calls', () => {
     const first = await nextJob();
     calls.started(first, 'w1');
     calls.lost(first, { code: 'WORKER_LOST', message: 'gone' });
-    const claimed = calls.claim(1, 1);
+    const claimed = calls.claim({ ...first, run: '' });
     expect(claimed?.attempt).to.equal(1);
-    expect(calls.claim(99, 1)).to.equal(undefined);
+    expect(calls.claim({ ...first, run: '', callNum: 99 })).to.equal(undefined);
     if (claimed === undefined) throw new Error('unreachable');
     calls.started(claimed, 'w1');
-    expect(calls.claim(1, 1), 'it runs now').to.equal(undefined);
+    expect(calls.claim({ ...first, run: '' }), 'it runs now').to.equal(undefined);
     await calls.ended(claimed, outcomeOf(claimed));
     expect(await calls.get('public', 1)).to.include({ status: 'DONE', attempts: 1 });
     expect(dispatch.jobs).to.deep.equal([]);

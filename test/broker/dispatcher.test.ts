@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { pino } from 'pino';
 import { curveKeyPair } from 'zeromq';
-import type { CallError, FunctionSpec } from '@panal/protocol';
-import type { AttemptEvents, AttemptResult } from '../../broker/src/dispatch/attempt.js';
+import { PROTOCOL_VERSION, type CallError, type FunctionSpec } from '@panal/protocol';
+import type { AttemptEvents, AttemptResult, LeasedAttempt } from '../../broker/src/dispatch/attempt.js';
 import type { CurveKeys } from '../../broker/src/dispatch/curve.js';
 import { Dispatcher } from '../../broker/src/dispatch/dispatcher.js';
 import type { Job } from '../../broker/src/dispatch/job.js';
@@ -38,7 +38,7 @@ class Ledger implements AttemptEvents {
     this.losses.push(error);
   }
 
-  claim(callNum: number): Job | undefined {
+  claim({ callNum }: LeasedAttempt): Job | undefined {
     return this.claimable?.callNum === callNum ? this.claimable : undefined;
   }
 }
@@ -72,7 +72,8 @@ describe('Dispatcher over ZeroMQ', () => {
   }
 
   function job(callNum: number, text = '', spec: FunctionSpec = runtimeSpec('dice')): Job {
-    return { callNum, attempt: 1, spec, maxConcurrency: Infinity, input: 'raw', params: Buffer.from(text) };
+    const params = Buffer.from(text);
+    return { callNum, attempt: 1, acceptedAt: 0, spec, maxConcurrency: Infinity, input: 'raw', params };
   }
 
   afterEach(async () => {
@@ -130,10 +131,9 @@ describe('Dispatcher over ZeroMQ', () => {
     await w1.reply(next);
     await eventually('both outcomes are taken', () => ledger.results.length === 2);
     await w1.reply(invoke);
-    await eventually(
-      'a late outcome is acknowledged',
-      () => w1.heard.filter((m) => m.type === 'ack').length === 3,
-    );
+    const acknowledged = (): string[] => w1.heard.flatMap((m) => (m.type === 'ack' ? m.leases : []));
+    await eventually('a late outcome is acknowledged', () => acknowledged().length === 3);
+    expect(acknowledged()).to.have.members([invoke.lease, next.lease, invoke.lease]);
     expect(ledger.results).to.have.length(2);
   });
 
@@ -175,6 +175,24 @@ describe('Dispatcher over ZeroMQ', () => {
     expect(dispatcher.workers('ana')).to.deep.equal([]);
   });
 
+  it('refuses it also where the rest of its hello is another', async () => {
+    await start();
+    const w1 = worker('w1');
+    w1.sendFrames([
+      JSON.stringify([{ type: 'hello', protocol: PROTOCOL_VERSION + 1, name: 'w1', cells: [] }]),
+      '',
+    ]);
+    expect((await w1.hears('refuse')).message).to.equal(
+      `worker protocol ${PROTOCOL_VERSION + 1} does not go with the broker's ${PROTOCOL_VERSION}`,
+    );
+    expect(dispatcher.tally.refused).to.equal(1);
+    // What is not even a hello gets no answer, and hurts nobody.
+    w1.sendFrames(['{', '']);
+    w1.sendFrames([JSON.stringify([7, { type: 'hello' }]), '']);
+    await w1.join();
+    expect(dispatcher.tally.refused).to.equal(1);
+  });
+
   it('lets a worker that connects anew go on with what it has, and takes for lost what it has not', async () => {
     await start();
     const w1 = worker('w1');
@@ -196,15 +214,15 @@ describe('Dispatcher over ZeroMQ', () => {
     await start();
     ledger.claimable = job(7);
     const w1 = worker('w1');
-    await w1.join({ slots: 2, leases: ['7.1.b0', '8.1.b0', 'nonsense'] });
+    await w1.join({ slots: 2, leases: ['7.1.0.b0', '8.1.0.b0', 'nonsense'] });
     expect(ledger.running).to.deep.equal([7]);
     await eventually('the unwanted ones are cancelled', () => {
       const cancelled = w1.heard.filter((message) => message.type === 'cancel').map(({ lease }) => lease);
-      return cancelled.length === 2 && cancelled.includes('8.1.b0');
+      return cancelled.length === 2 && cancelled.includes('8.1.0.b0');
     });
     await w1.reply({
       type: 'invoke',
-      lease: '7.1.b0',
+      lease: '7.1.0.b0',
       slot: 0,
       callNum: 7,
       attempt: 1,
@@ -274,7 +292,7 @@ describe('Dispatcher over ZeroMQ', () => {
     w1.onInvoke = (invoke) => {
       texts.set(invoke.callNum, invoke.text);
       void w1.reply(invoke, {}, 'ok');
-      w1.say({ type: 'ready', slot: invoke.slot });
+      w1.say({ type: 'ready', slot: invoke.slot ?? 0 });
     };
     for (let callNum = 1; callNum <= total; callNum++) dispatcher.submit(job(callNum, `p${callNum}`));
     w1.say(...Array.from({ length: slots }, (_, slot) => ({ type: 'ready' as const, slot })));

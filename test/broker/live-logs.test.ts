@@ -144,6 +144,41 @@ describe('live logs over ZeroMQ', () => {
     await query.text();
   });
 
+  it('so far are given as text to whoever does not stay', async () => {
+    const driver = await broker().worker();
+    const [before, after, end] = [new Gate(), new Gate(), new Gate()];
+    driver.onRun = async ({ onLog, body }) => {
+      await before.pass();
+      onLog?.(Buffer.from('half '));
+      await after.pass();
+      onLog?.(Buffer.from('whole'));
+      await end.pass();
+      return { status: 'DONE', result: body, logs: Buffer.from('half whole'), runMs: 1, reusable: true };
+    };
+    const callNum = await broker().invoke('dice');
+    const soFar = async (): Promise<string> => {
+      const began = performance.now();
+      const text = await (await fetch(`${broker().url}/call/${callNum}/logs`)).text();
+      // The worker answers: nobody waits for its silence.
+      expect(performance.now() - began).to.be.below(900);
+      return text;
+    };
+    await eventually('it runs', () => before.arrivals === 1);
+    expect(await soFar()).to.equal('');
+    before.open();
+    await eventually('it has logged', () => after.arrivals === 1);
+    expect(await soFar()).to.equal('half ');
+    // Others who follow do not matter.
+    const reader = follow(callNum);
+    await seen(reader, 'log "half "');
+    after.open();
+    await eventually('it has logged more', () => end.arrivals === 1);
+    expect(await soFar()).to.equal('half whole');
+    end.open();
+    await reader.ended;
+    expect(reader.events.slice(0, 2)).to.deep.equal(['log "half "', 'log "whole"']);
+  });
+
   it('of a call that does not exist are 404', async () => {
     for (const headers of [{}, { Accept: 'text/event-stream' }]) {
       expect((await fetch(`${broker().url}/call/99/logs`, { headers })).status).to.equal(404);

@@ -8,7 +8,8 @@ import { imageSpec, runtimeSpec } from '../support/specs.js';
 let callNum = 0;
 
 function job(spec: FunctionSpec, maxConcurrency = Infinity): Job {
-  return { callNum: ++callNum, attempt: 1, spec, maxConcurrency, input: 'none', params: new Uint8Array(0) };
+  const params = new Uint8Array(0);
+  return { callNum: ++callNum, attempt: 1, acceptedAt: 0, spec, maxConcurrency, input: 'none', params };
 }
 
 /** A worker all of whose mini-workers offered themselves. */
@@ -163,7 +164,7 @@ describe('Scheduler', () => {
     scheduler.enqueue(warmUp);
     scheduler.enqueue(running);
     placeAll(scheduler);
-    scheduler.ended(warmUp, 5);
+    scheduler.ended(warmUp, { runMs: 5 });
     scheduler.enqueue(waiting);
     expect(scheduler.next(), 'a place is idle, but holds no sandbox').to.equal(undefined);
     expect(scheduler.wakeAt()).to.equal(10);
@@ -179,7 +180,7 @@ describe('Scheduler', () => {
     scheduler.enqueue(first);
     scheduler.enqueue(second);
     placeAll(scheduler);
-    scheduler.ended(first, 5);
+    scheduler.ended(first, { runMs: 5 });
     scheduler.enqueue(third);
     expect(scheduler.next()).to.equal(undefined);
     scheduler.setHolding('w1', 'id-short', 1);
@@ -196,7 +197,7 @@ describe('Scheduler', () => {
     scheduler.enqueue(first);
     scheduler.enqueue(second);
     placeAll(scheduler);
-    scheduler.ended(first, 5);
+    scheduler.ended(first, { runMs: 5 });
     for (const each of others) scheduler.enqueue(each);
     expect(placeAll(scheduler)).to.have.length(0);
     now = 10;
@@ -211,9 +212,90 @@ describe('Scheduler', () => {
     scheduler.enqueue(first);
     scheduler.enqueue(second);
     placeAll(scheduler);
-    scheduler.ended(first, 5);
+    scheduler.ended(first, { runMs: 5 });
     scheduler.enqueue(third);
     expect(scheduler.next()?.job).to.equal(third);
+  });
+
+  describe('while every mini-worker is busy', () => {
+    const quick = runtimeSpec('quick');
+
+    /** A cluster whose mini-workers all run calls of `quick`, which takes `runMs`; and what it placed. */
+    function busy(runMs: number, slots = 2, spec = quick): Scheduler {
+      const scheduler = new Scheduler({ now: () => 0 });
+      addIdleWorker(scheduler, 'w1', slots);
+      const jobs = Array.from({ length: slots + 1 }, () => job(spec));
+      for (const each of jobs) scheduler.enqueue(each);
+      expect(placeAll(scheduler)).to.have.length(slots);
+      // One has ended, so that it is known how long they take, and its place is taken.
+      const [first] = jobs;
+      if (first !== undefined) scheduler.ended(first, { workerId: 'w1', runMs });
+      scheduler.setHolding('w1', spec.id, 1);
+      scheduler.offer('w1', 0);
+      expect(placeAll(scheduler)).to.have.length(1);
+      return scheduler;
+    }
+
+    const enqueue = (scheduler: Scheduler, count: number, spec = quick): Job[] => {
+      const jobs = Array.from({ length: count }, () => job(spec));
+      for (const each of jobs) scheduler.enqueue(each);
+      return jobs;
+    };
+
+    it('hands out as many calls of a very short function as run, to wait where those run', () => {
+      const scheduler = busy(1);
+      const [first, second, third] = enqueue(scheduler, 3);
+      expect(scheduler.next()).to.deep.equal({ job: first, workerId: 'w1', slot: undefined });
+      expect(scheduler.next()).to.deep.equal({ job: second, workerId: 'w1', slot: undefined });
+      expect(scheduler.next()).to.equal(undefined);
+      if (first === undefined) throw new Error('unreachable');
+      scheduler.ended(first, { workerId: 'w1', runMs: 1 });
+      expect(scheduler.next()?.job).to.equal(third);
+    });
+
+    it('hands out nothing ahead of a longer function, nor of one that keeps no sandbox', () => {
+      for (const scheduler of [busy(6), busy(1, 2, runtimeSpec('quick', { lifecycle: 'fresh' }))]) {
+        enqueue(scheduler, 1);
+        expect(scheduler.next()).to.equal(undefined);
+      }
+    });
+
+    it('hands out nothing ahead where another function waits, which must have its turn', () => {
+      const scheduler = busy(1);
+      enqueue(scheduler, 1);
+      enqueue(scheduler, 1, runtimeSpec('other'));
+      expect(scheduler.next()).to.equal(undefined);
+      scheduler.setHolding('w1', quick.id, 1);
+      scheduler.offer('w1', 0);
+      scheduler.offer('w1', 1);
+      expect(placeAll(scheduler).map(({ name }) => name)).to.have.members(['quick', 'other']);
+    });
+
+    it('hands out nothing ahead to a worker that has other things to do, drains, or has gone', () => {
+      const scheduler = busy(1);
+      addIdleWorker(scheduler, 'w2', 1);
+      enqueue(scheduler, 1, runtimeSpec('other'));
+      expect(placeAll(scheduler)).to.deep.equal([{ name: 'other', workerId: 'w2' }]);
+      scheduler.drainWorker('w1');
+      enqueue(scheduler, 1);
+      expect(scheduler.next()).to.equal(undefined);
+      scheduler.removeWorker('w1');
+      expect(scheduler.next()).to.equal(undefined);
+    });
+
+    it('counts what a worker that came back still has', () => {
+      const scheduler = busy(1);
+      const [third, fourth] = enqueue(scheduler, 2);
+      if (third === undefined || fourth === undefined) throw new Error('unreachable');
+      scheduler.addWorker('w1', { slots: 2, hasEngine: true });
+      expect(scheduler.next()).to.equal(undefined);
+      // It says that it still has two calls, and adopts a third.
+      scheduler.keep(job(quick), 'w1');
+      scheduler.keep(job(quick), 'w1');
+      scheduler.adopt(job(quick), 'w1');
+      expect(scheduler.next()?.job).to.equal(third);
+      expect(scheduler.next()).to.equal(undefined);
+    });
   });
 
   it('places each call once, on an idle mini-worker, whatever happens in which order', () => {
@@ -230,7 +312,7 @@ describe('Scheduler', () => {
         const scheduler = new Scheduler({ now: () => (now += 1000) });
         const offered = new Set<string>();
         const placed = new Set<number>();
-        const running: Job[] = [];
+        const running: { job: Job; workerId: string }[] = [];
         let enqueued = 0;
         for (const worker of [0, 1, 2, 3]) scheduler.addWorker(`w${worker}`, { slots: 4, hasEngine: true });
         for (const each of steps) {
@@ -244,17 +326,19 @@ describe('Scheduler', () => {
             scheduler.setHolding(`w${each.worker}`, `id-f0-${each.fn}`, each.idle);
           } else if (each.do === 'end') {
             const [ended] = running.splice(each.pick % Math.max(1, running.length), 1);
-            if (ended !== undefined) scheduler.ended(ended, 1);
+            if (ended !== undefined) scheduler.ended(ended.job, { workerId: ended.workerId, runMs: 1 });
           } else {
             scheduler.addWorker(`w${each.worker}`, { slots: 4, hasEngine: true });
             for (const slot of [0, 1, 2, 3]) offered.delete(`w${each.worker}/${slot}`);
           }
           for (let next = scheduler.next(); next !== undefined; next = scheduler.next()) {
-            expect(offered.delete(`${next.workerId}/${next.slot}`), 'the mini-worker had offered itself').to
-              .be.true;
+            if (next.slot !== undefined) {
+              const offer = `${next.workerId}/${next.slot}`;
+              expect(offered.delete(offer), 'the mini-worker had offered itself').to.be.true;
+            }
             expect(placed.has(next.job.callNum), 'the call was not placed before').to.be.false;
             placed.add(next.job.callNum);
-            running.push(next.job);
+            running.push(next);
           }
         }
         expect(scheduler.waiting + placed.size).to.equal(enqueued);

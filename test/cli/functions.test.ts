@@ -44,6 +44,17 @@ describe('panal, from a new function to its end', function () {
     expect(await bench().output('rollback', 'switch', '2')).to.equal('switch version 2 (was 1)\n');
   });
 
+  it('deletes one version, but not the active one', async () => {
+    await bench().deployObedient('aged');
+    await bench().deployObedient('aged', { memoryMb: 100 });
+    const refused = await bench().run('rm', 'aged', '2', '--yes');
+    expect(refused.code).to.equal(1);
+    expect(refused.stderr).to.match(/^panal: .* — make another version the active one first/);
+    expect(await bench().output('rm', 'aged', '1', '--yes')).to.equal('aged version 1 deleted\n');
+    expect(await bench().json('function', 'aged')).to.deep.include({ version: 2, versions: [2] });
+    expect((await bench().run('rm', 'aged', '1', '--yes')).stderr).to.contain('aged has no version 1');
+  });
+
   it('takes settings from panal.json and from --set', async () => {
     await bench().deployObedient('set', { memoryMb: 100, env: { MODE: 'slow', KEEP: 'it' } });
     await bench().output(

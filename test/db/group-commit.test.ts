@@ -121,39 +121,3 @@ describe('group commit', () => {
     expect(await database.keys().all()).to.deep.equal(['a']);
   });
 });
-
-describe('lazy writes', () => {
-  let written: string[][];
-  let commits: GroupCommit;
-
-  beforeEach(() => {
-    written = [];
-    commits = new GroupCommit(async (writes) => {
-      written.push([...writes.keys()]);
-    });
-  });
-
-  it('wait for others to go with, and not for long', async () => {
-    const lazy = commits.commit(put('a'), 'lazy');
-    await commits.commit(put('b'), 'os');
-    await lazy;
-    await commits.commit(put('c'), 'lazy');
-    await commits.commit(put('d'), 'os');
-    expect(written).to.deep.equal([['a', 'b'], ['c'], ['d']]);
-  });
-
-  it('that went along with others hold up nothing afterwards', async () => {
-    for (let round = 0; round < 20; round++) {
-      await Promise.all([commits.commit(put('a'), 'os'), commits.commit(put('b'), 'lazy')]);
-      await commits.commit(put('c'), 'lazy');
-    }
-    expect(written.flat()).to.have.length(60);
-  });
-
-  it('are written before the store is idle', async () => {
-    const lazy = commits.commit(put('a'), 'lazy');
-    await commits.idle();
-    await lazy;
-    expect(written).to.deep.equal([['a']]);
-  });
-});

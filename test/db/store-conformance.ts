@@ -2,6 +2,7 @@ import { PanalError } from '@panal/protocol';
 import type { Store } from '@panal/db';
 import { expect } from 'chai';
 import { describeCallListing } from './store-conformance-listing.js';
+import { describeCallKeys } from './store-conformance-keys.js';
 import { describeFunctions } from './store-conformance-functions.js';
 import { describeUsers } from './store-conformance-users.js';
 import { aCall, aRuntime, EVERY_BYTE, plain, settled } from './samples.js';
@@ -41,6 +42,7 @@ export function describeStore(name: string, makeStore: () => Store): void {
     describeRuntimes(subject);
     describeFunctions(subject);
     describeCalls(subject);
+    describeCallKeys(subject);
     describeCallListing(subject);
   });
 }

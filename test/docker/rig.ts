@@ -11,6 +11,8 @@ import type { FunctionSpec, Lifecycle, RuntimeSpec, SandboxSettings } from '@pan
 import Docker from 'dockerode';
 import { pino } from 'pino';
 import { statusOf } from '../../worker/src/engine/errors.js';
+import { NO_CLAIMS, type Claims } from '../../worker/src/images/claim-client.js';
+import { Credentials } from '../../worker/src/images/credentials.js';
 import { agentPath } from '../../worker/src/sandbox/agent.js';
 import { DockerDriver } from '../../worker/src/sandbox/docker/driver.js';
 import type { DriverInfo, RunRequest, RunResult, Sandbox } from '../../worker/src/sandbox/sandbox.js';
@@ -62,7 +64,13 @@ export class Rig {
   driver(
     way: Way,
     docker: Docker = this.docker,
-    options: { runtimesDir?: string; blanks?: boolean } = {},
+    options: {
+      runtimesDir?: string;
+      blanks?: boolean;
+      registry?: string;
+      credentials?: string;
+      claims?: Claims;
+    } = {},
   ): DockerDriver {
     const driver = new DockerDriver({
       docker,
@@ -74,6 +82,9 @@ export class Rig {
       runtimesDir: options.runtimesDir ?? RUNTIMES,
       blanks: options.blanks ?? false,
       prepareTimeoutMs: 60_000,
+      registry: options.registry,
+      credentials: new Credentials(options.credentials),
+      claims: options.claims ?? NO_CLAIMS,
       log: pino({ level: 'silent' }),
     });
     this.#drivers.push(driver);

@@ -4,8 +4,11 @@ import { Writable } from 'node:stream';
 import { LevelStore } from '@panal/db';
 import type { Outcome } from '@panal/protocol';
 import { pino } from 'pino';
+import { Backups } from '../../broker/src/backup/backups.js';
 import { BundleStore } from '../../broker/src/bundles/bundle-store.js';
 import { Calls, type Dispatch } from '../../broker/src/calls/calls.js';
+import { WorkerTally, type Census } from '../../broker/src/dispatch/census.js';
+import { KeyedCalls } from '../../broker/src/calls/keyed-calls.js';
 import type { Job } from '../../broker/src/dispatch/job.js';
 import { Functions } from '../../broker/src/functions/functions.js';
 import { Runtimes } from '../../broker/src/functions/runtimes.js';
@@ -13,7 +16,9 @@ import { createApp } from '../../broker/src/http/app.js';
 import { clientAddress } from '../../broker/src/http/client-address.js';
 import { listen, type Listener } from '../../broker/src/http/listen.js';
 import type { Cluster, Services } from '../../broker/src/http/services.js';
+import { BrokerMetrics } from '../../broker/src/metrics/broker-metrics.js';
 import { estateOf } from '../../broker/src/user-estate.js';
+import { Registrations } from '../../broker/src/users/registrations.js';
 import { Tokens } from '../../broker/src/users/tokens.js';
 import { Users } from '../../broker/src/users/users.js';
 import { temporaryFolder } from '../support/folder.js';
@@ -31,6 +36,11 @@ export class ScriptedCluster implements Dispatch, Cluster {
   readonly followed = new Map<Job, boolean>();
   engine: boolean | undefined = true;
   views: ReturnType<Cluster['workers']> = [];
+  readonly tally = new WorkerTally();
+
+  census(): Census {
+    return { up: 1, draining: 0, slots: 4, busy: 1, waiting: this.jobs.length };
+  }
 
   submit(job: Job): void {
     this.jobs.push(job);
@@ -85,6 +95,9 @@ export interface ApiOptions {
   proxies?: Parameters<typeof clientAddress>[0];
   /** How long `/functions/activate` waits. */
   activateMs?: number;
+  /** Registrations an hour of an address; plenty by default. */
+  registrations?: number;
+  operatorToken?: string;
 }
 
 /** The broker's HTTP side on a free port, with a real store, real bundles and real calls; its cluster is scripted. */
@@ -99,15 +112,19 @@ export class Api {
   /** What the users' clock shows, in epoch ms. */
   now = Date.now();
   readonly cluster = new ScriptedCluster();
+  readonly metrics = new BrokerMetrics();
   readonly problems: string[] = [];
   readonly services: Services;
   /** What was logged, a line of JSON each. */
   readonly logged: string[] = [];
   #listener: Listener | undefined;
+  #unwatch: (() => void) | undefined;
 
-  constructor(folder: string, { auth = 'open', proxies = [], activateMs = 40_000 }: ApiOptions = {}) {
+  constructor(folder: string, options: ApiOptions = {}) {
+    const { auth = 'open', proxies = [], activateMs = 40_000, registrations = 1000, operatorToken } = options;
     this.folder = folder;
-    this.store = new LevelStore(join(folder, 'store'), { sync: false });
+    const { metrics } = this;
+    this.store = new LevelStore(join(folder, 'store'), { sync: false, observer: metrics.store });
     this.bundles = new BundleStore(folder, { maxUnpacked: 1024 * 1024, maxEntries: 100 });
     const { store, bundles, cluster } = this;
     this.runtimes = new Runtimes({ store, bundled: [pythonRuntime] });
@@ -120,7 +137,8 @@ export class Api {
     });
     const log = pino({ level: 'info' }, sink);
     const policy = { attempts: 1, backoffMs: 0 };
-    this.calls = new Calls({ store, dispatch: cluster, policy, maxQueue: 200, recoveryMs: 0, log });
+    const counted = { observer: metrics.calls, log };
+    this.calls = new Calls({ store, dispatch: cluster, policy, maxQueue: 200, recoveryMs: 0, ...counted });
     const { calls, runtimes } = this;
     this.functions = new Functions({ store, bundles, calls, hosts: cluster, runtimes, defaults });
     this.users = new Users({
@@ -137,8 +155,14 @@ export class Api {
       functions: this.functions,
       runtimes: this.runtimes,
       calls: this.calls,
+      keyedCalls: new KeyedCalls({ store, getCall: (owner, callNum) => calls.get(owner, callNum), log }),
       cluster,
       readiness: { problems: () => this.problems },
+      metrics: metrics.set,
+      errors: metrics.errors,
+      registrations: new Registrations(registrations),
+      backups: new Backups({ store, bundles, dataDir: folder, log }),
+      operatorToken,
       uploadFolder: bundles.uploadFolder,
       limits: { body: 64 * 1024, bundle: 128 * 1024 },
       log,
@@ -148,12 +172,14 @@ export class Api {
   async start(): Promise<void> {
     await this.store.open();
     await this.bundles.open();
+    this.#unwatch = this.metrics.watch({ calls: this.calls, dispatcher: this.cluster });
     await this.calls.recover();
     this.#listener = await listen(createApp(this.services), '127.0.0.1', 0);
   }
 
   async stop(): Promise<void> {
     await this.#listener?.close(0);
+    this.#unwatch?.();
     this.calls.stop();
     await this.store.close();
   }

@@ -10,6 +10,7 @@ const OPEN_ROUTES = [
   'GET /healthz',
   'GET /readyz',
   'GET /openapi.json',
+  'GET /metrics',
   'POST /register',
   'POST /users',
   'POST /users/token',

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { eventually } from '../support/wait.js';
 import { errorCode, startedApi } from './api.js';
 
 describe('calls over HTTP', () => {
@@ -89,6 +90,7 @@ describe('calls over HTTP', () => {
     await invoke('dice');
     const job = await api().take();
     const answer = api().send('DELETE', '/call/2');
+    await eventually('the worker is told', () => api().cluster.cancelled.includes(job));
     await api().end(job, '', { status: 'CANCELLED', error: { code: 'CANCELLED', message: 'cancelled' } });
     expect((await answer).json).to.include({ callNum: 2, status: 'CANCELLED' });
     const again = await api().send('DELETE', '/call/1');

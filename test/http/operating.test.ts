@@ -94,6 +94,7 @@ describe('GET /openapi.json', () => {
     expect(invoke?.parameters.map(({ in: place, name }) => `${place} ${name}`)).to.deep.equal([
       'query wait',
       'header Prefer',
+      'header Idempotency-Key',
     ]);
     const upload = paths['/registerFunction/{runtime}/{funcName}']?.post?.requestBody?.content;
     expect(upload?.['multipart/form-data']?.schema).to.have.nested.property(

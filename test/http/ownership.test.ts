@@ -47,6 +47,7 @@ const ATTACKS: Readonly<Record<string, Attack[]>> = {
   ],
   'GET /call/:callNum': [1, 2, 3].map((n) => ({ path: `/call/${n}`, expect: 404 })),
   'DELETE /call/:callNum': [1, 2, 3].map((n) => ({ path: `/call/${n}`, expect: 404 })),
+  'POST /call/:callNum/retry': [1, 2, 3].map((n) => ({ path: `/call/${n}/retry`, expect: 404 })),
   'GET /call/:callNum/logs': [1, 2, 3].flatMap((n) => [
     { path: `/call/${n}/logs`, expect: 404 },
     { path: `/call/${n}/logs?follow=1`, expect: 404 },
@@ -128,6 +129,7 @@ const NOBODYS = [
   'POST /users',
   'POST /users/token',
   'GET /metrics',
+  'GET /backup',
 ];
 
 describe('What another user owns', () => {
@@ -195,6 +197,7 @@ describe('A mini-worker that runs a call', () => {
     const job = {
       callNum: 7,
       attempt: 1,
+      acceptedAt: 0,
       spec: imageSpec(SECRET, { owner: 'ana' }),
       maxConcurrency: 1,
       input: 'none' as const,
@@ -202,11 +205,40 @@ describe('A mini-worker that runs a call', () => {
     };
     const hello = { slots: 1, host: 'h', sandbox: 'docker', path: 'agent' } as Hello;
     const attempt = { lease: 'l', job, workerId: 'w1', slot: 0, ending: false };
-    const worker = { id: 'w1', peer: '', hello, specs: new Set<string>(), draining: false, lastHeard: 0 };
+    const worker = {
+      id: 'w1',
+      peer: '',
+      hello,
+      specs: new Map<string, string>(),
+      draining: false,
+      lastHeard: 0,
+    };
     const view = (owner: string): unknown =>
       viewOf({ ...worker, attempts: new Map([['l', attempt]]) }, new Map(), owner).miniWorkers;
     expect(view('ana')).to.deep.equal([{ id: 0, state: 'busy', functionName: SECRET, callNum: 7 }]);
     expect(view('eve')).to.deep.equal([{ id: 0, state: 'busy' }]);
+  });
+});
+
+describe('The sandboxes that a worker keeps', () => {
+  it('are named to the owner of their function alone, and counted for others', () => {
+    const hello = { slots: 1, host: 'h', sandbox: 'docker', path: 'agent' } as Hello;
+    const specs = new Map([
+      ['anas-id', 'ana'],
+      ['bens-id', 'ben'],
+    ]);
+    const worker = { id: 'w1', peer: '', hello, specs, attempts: new Map(), draining: false, lastHeard: 0 };
+    // Of the last one nobody said yet whose it is.
+    const holds = new Map([
+      ['anas-id', 1],
+      ['runtime:python', 2],
+      ['bens-id', 3],
+      ['some-id', 4],
+    ]);
+    const shown = (owner: string): unknown => viewOf(worker, holds, owner).holds;
+    expect(shown('ana')).to.deep.equal({ 'anas-id': 1, 'runtime:python': 2, others: 7 });
+    expect(shown('ben')).to.deep.equal({ 'bens-id': 3, 'runtime:python': 2, others: 5 });
+    expect(shown('public')).to.deep.equal({ 'runtime:python': 2, others: 8 });
   });
 });
 

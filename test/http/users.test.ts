@@ -160,4 +160,34 @@ describe('Users over HTTP', () => {
   });
 });
 
+describe('Whoever registers users without end', () => {
+  const proxies = [{ address: '127.0.0.1', prefix: 32, family: 'ipv4' as const }];
+  const api = startedApi({ registrations: 3, proxies });
+  const from = (address: string) => ({ 'X-Forwarded-For': address });
+
+  it('is held back by address on every route that registers, whether a name is free or not', async () => {
+    const here = from('192.0.2.1');
+    const user = (email: string) => api().post('/users', { email, password: 'x' }, here);
+    expect((await user('a@example.org')).status).to.equal(201);
+    expect((await user('a@example.org')).status).to.equal(409);
+    const gateway = (name: string, headers = here) =>
+      api().send('POST', '/register', undefined, { ...basic(name, 'x'), ...headers });
+    expect((await gateway('b')).status).to.equal(200);
+
+    const refused = await user('c@example.org');
+    expect([refused.status, errorCode(refused)]).to.deep.equal([429, 'TOO_MANY_ATTEMPTS']);
+    expect(Number(refused.headers.get('retry-after'))).to.be.within(1, 1200);
+    const bare = await gateway('c');
+    expect([bare.status, (bare.json as { status: string }).status]).to.deep.equal([429, 'error']);
+    expect(bare.headers.get('retry-after')).not.to.equal(null);
+    expect(await api().store.getUser('c@example.org')).to.equal(undefined);
+
+    expect((await gateway('c', from('192.0.2.2'))).status).to.equal(200);
+    // Who is registered goes on.
+    expect(
+      (await api().send('GET', '/users/me', undefined, { ...basic('b', 'x'), ...here })).status,
+    ).to.equal(200);
+  });
+});
+
 const expiry = (now: number): string => new Date((Math.floor(now / 1000) + 3600) * 1000).toISOString();

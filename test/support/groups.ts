@@ -47,3 +47,20 @@ export const withBubblewrap = group(
 );
 /** Groups of tests that need a C compiler. */
 export const withCompiler = group(commandWorks('cc', '--version'), 'no C compiler is installed');
+/** Groups of tests that need nginx. */
+export const withNginx = group(commandWorks('nginx', '-v'), 'nginx is not installed');
+/** Groups of tests that need Prometheus's tool for its files. */
+export const withPromtool = group(commandWorks('promtool', '--version'), 'promtool is not installed');
+/** Groups of tests that need docker-compose, and an engine. */
+export const withCompose = group(
+  engine && commandWorks('docker-compose', 'version'),
+  'no container engine answers, or docker-compose is not installed',
+);
+/** Groups of tests that need a registry, an engine, and leave to start another one. */
+export const withRegistry = group(
+  engine &&
+    process.getuid?.() === 0 &&
+    commandWorks('docker-registry', '--version') &&
+    commandWorks('dockerd', '-v'),
+  'no container engine answers, docker-registry or dockerd is not installed, or not run as root',
+);

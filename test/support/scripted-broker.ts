@@ -111,7 +111,7 @@ export class ScriptedBroker {
   }
 
   /** Gives the worker an attempt; its lease is `lease N` of the call N. */
-  invoke(callNum: number, slot: number, spec: FunctionSpec, json: string, known = false): void {
+  invoke(callNum: number, slot: number | undefined, spec: FunctionSpec, json: string, known = false): void {
     const message: BrokerMessage = {
       type: 'invoke',
       lease: `lease ${callNum}`,

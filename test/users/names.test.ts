@@ -32,6 +32,13 @@ describe("A user's name", () => {
     for (const each of forbidden) expect(asUserName(`an${each}a`), JSON.stringify(each)).to.equal(undefined);
   });
 
+  it('does not look like another one for a space at its end', () => {
+    for (const name of [' ana', 'ana ', 'ana\u00a0', '\u3000ana', ' ']) {
+      expect(asUserName(name), JSON.stringify(name)).to.equal(undefined);
+    }
+    expect(asUserName('Ana María')).to.equal('Ana María');
+  });
+
   it('stays as it is when it is normalised again', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {

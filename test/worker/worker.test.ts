@@ -62,7 +62,7 @@ describe('a worker', () => {
     expect(driver.mostInOne).to.equal(1);
   });
 
-  it('never gives a busy mini-worker a second call, but hands it back', async () => {
+  it('gives a call whose mini-worker is busy to another that is idle', async () => {
     const { broker, driver } = await start();
     const gate = new Gate();
     driver.next('run', async () => gate.pass());
@@ -70,10 +70,95 @@ describe('a worker', () => {
     broker.invoke(1, 0, dice, '1');
     await eventually('the first runs', () => gate.arrivals === 1);
     broker.invoke(2, 0, dice, '2');
-    expect(await broker.outcomeOf(2)).to.include({ status: 'FAILED', platform: true });
+    expect(await broker.outcomeOf(2)).to.include({ status: 'DONE', free: 1 });
     gate.open();
-    expect((await broker.outcomeOf(1)).status).to.equal('DONE');
-    expect(driver.counts.run).to.equal(1);
+    expect(await broker.outcomeOf(1)).to.include({ status: 'DONE', free: 0 });
+    expect(driver.mostInOne).to.equal(1);
+  });
+
+  describe('all of whose mini-workers are busy', () => {
+    /** A worker whose two mini-workers run the calls 1 and 2 until the gate opens, and which has 3 and 4 ahead. */
+    async function busy(): Promise<Awaited<ReturnType<typeof start>> & { gate: Gate }> {
+      const pair = await start();
+      const gate = new Gate();
+      for (let run = 0; run < 2; run++) pair.driver.next('run', async () => gate.pass());
+      await pair.broker.ready(2);
+      for (const slot of [0, 1]) pair.broker.invoke(slot + 1, slot, dice, String(slot + 1));
+      await eventually('both run', () => gate.arrivals === 2);
+      for (const callNum of [3, 4]) pair.broker.invoke(callNum, undefined, dice, String(callNum), true);
+      await eventually('it has them', () => pair.worker.hello().leases.length === 4);
+      return { ...pair, gate };
+    }
+
+    it('has what is handed to it ahead wait for the next free one, and offers that only afterwards', async () => {
+      const { broker, driver, gate } = await busy();
+      gate.open();
+      const outcomes = await Promise.all([1, 2, 3, 4].map((callNum) => broker.outcomeOf(callNum)));
+      expect(outcomes.map(({ status }) => status)).to.deep.equal(['DONE', 'DONE', 'DONE', 'DONE']);
+      expect(outcomes.map(({ result }) => result)).to.deep.equal(['1', '2', '3', '4']);
+      expect(outcomes.slice(0, 2).map(({ free }) => free)).to.deep.equal([undefined, undefined]);
+      expect(outcomes.slice(2).map(({ free }) => free)).to.have.members([0, 1]);
+      expect(driver.mostInOne).to.equal(1);
+      expect(driver.counts.start).to.equal(2);
+    });
+
+    it('hands back what is more than it can take', async () => {
+      const { broker, gate } = await busy();
+      broker.invoke(5, 0, dice, '5', true);
+      expect(await broker.outcomeOf(5)).to.include({ status: 'FAILED', platform: true });
+      gate.open();
+      expect(await broker.outcomeOf(4)).to.include({ status: 'DONE' });
+    });
+
+    it('cancels a call that waits here, which never runs', async () => {
+      const { broker, driver, gate } = await busy();
+      broker.say({ type: 'cancel', lease: 'lease 3' });
+      expect(await broker.outcomeOf(3)).to.include({ status: 'CANCELLED', platform: false });
+      gate.open();
+      await Promise.all([1, 2, 4].map((callNum) => broker.outcomeOf(callNum)));
+      expect(driver.counts.run).to.equal(3);
+    });
+
+    it('tells a broker that does not know it also of what waits here', async () => {
+      const { broker, gate } = await busy();
+      broker.say({ type: 'who' });
+      await eventually('it greets again', () => broker.hellos.length === 2);
+      expect(broker.hellos[1]?.leases).to.have.members(['lease 1', 'lease 2', 'lease 3', 'lease 4']);
+      gate.open();
+      await Promise.all([1, 2, 3, 4].map((callNum) => broker.outcomeOf(callNum)));
+      await broker.ready(4);
+    });
+
+    it('ends also what waits here when it is asked to stop', async () => {
+      const { broker, worker, gate } = await busy();
+      const stopped = worker.stop(10_000);
+      gate.open();
+      await stopped;
+      expect(broker.outcomes.map(({ callNum }) => callNum)).to.have.members([1, 2, 3, 4]);
+    });
+
+    it('hands back what still waits here when its time to stop is over', async () => {
+      const { broker, worker, gate } = await busy();
+      const stopped = worker.stop(1);
+      expect(await broker.outcomeOf(3)).to.include({ status: 'FAILED', platform: true });
+      expect(await broker.outcomeOf(4)).to.include({ status: 'FAILED', platform: true });
+      gate.open();
+      await stopped;
+    });
+
+    it('reports the logs of a call that was followed while it waited', async () => {
+      const { broker, driver, gate } = await busy();
+      driver.onRun = (request) => {
+        request.onLog?.(Buffer.from(`log ${request.callNum}`));
+        return echo(request);
+      };
+      broker.say({ type: 'follow', lease: 'lease 3', on: true }, { type: 'cancel', lease: 'lease 4' });
+      await broker.outcomeOf(4);
+      gate.open();
+      await eventually('its logs come', () => broker.logs.some(({ text }) => text === 'log 3'));
+      await broker.outcomeOf(3);
+      expect(broker.logs.map(({ text }) => text).join('')).to.equal('log 3');
+    });
   });
 
   it('prepares a function once for calls that come at the same moment', async () => {

@@ -64,6 +64,7 @@ export class BrokerLink {
   #leaseMs: number;
   #timer: NodeJS.Timeout | undefined;
   #heardAt = 0;
+  #reconnects = 0;
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -73,6 +74,11 @@ export class BrokerLink {
 
   get joined(): boolean {
     return this.#state === 'joined';
+  }
+
+  /** How often it connected anew, for the broker was silent or a channel failed. */
+  get reconnects(): number {
+    return this.#reconnects;
   }
 
   open(): void {
@@ -122,6 +128,7 @@ export class BrokerLink {
   }
 
   #reconnect(): void {
+    this.#reconnects++;
     this.#disconnect(0);
     this.#connect();
   }

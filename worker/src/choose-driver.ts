@@ -4,6 +4,8 @@ import { ConfigError, type BundleFormat, type Config } from '@panal/protocol';
 import Docker from 'dockerode';
 import type { Logger } from 'pino';
 import type { BundleCache } from './bundles/bundle-cache.js';
+import type { Claims } from './images/claim-client.js';
+import { Credentials } from './images/credentials.js';
 import { agentPath } from './sandbox/agent.js';
 import { DockerDriver } from './sandbox/docker/driver.js';
 import { ProcessDriver } from './sandbox/process/driver.js';
@@ -13,12 +15,13 @@ import type { SandboxDriver } from './sandbox/sandbox.js';
 export interface DriverParts {
   workerId: string;
   bundles: BundleCache;
+  claims: Claims;
   log: Logger;
 }
 
 /**
  * The driver that `FAAS_SANDBOX` names; for `auto` docker where a container engine answers, else process.
- * @throws ConfigError where docker is asked for and no engine answers.
+ * @throws ConfigError where docker is asked for and no engine answers, or credentials cannot be read.
  */
 export async function chooseDriver(config: Config, parts: DriverParts): Promise<SandboxDriver> {
   const options = {
@@ -36,9 +39,22 @@ export async function chooseDriver(config: Config, parts: DriverParts): Promise<
   };
   if (config.FAAS_SANDBOX === 'process') return new ProcessDriver(options);
   const docker = new Docker();
-  if (await DockerDriver.answers(docker)) return new DockerDriver({ ...options, docker });
+  if (await DockerDriver.answers(docker)) {
+    const credentials = await checkedCredentials(config.FAAS_REGISTRY_AUTH);
+    return new DockerDriver({ ...options, docker, registry: config.FAAS_REGISTRY, credentials });
+  }
   if (config.FAAS_SANDBOX === 'docker') {
     throw new ConfigError('FAAS_SANDBOX is docker, but no container engine answers');
   }
   return new ProcessDriver(options);
+}
+
+async function checkedCredentials(path: string | undefined): Promise<Credentials> {
+  const credentials = new Credentials(path);
+  try {
+    await credentials.check();
+    return credentials;
+  } catch (error) {
+    throw new ConfigError(`FAAS_REGISTRY_AUTH: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }

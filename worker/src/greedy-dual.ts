@@ -26,6 +26,11 @@ export class GreedyDual {
     return this.#clock;
   }
 
+  /** Sandboxes that count. */
+  get sandboxes(): number {
+    return this.#sandboxes;
+  }
+
   add(memoryMb: number): void {
     this.#sandboxes++;
     this.#memoryMb += memoryMb;

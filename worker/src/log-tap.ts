@@ -24,10 +24,11 @@ export class LogTap {
     this.#size = 0;
   }
 
-  /** Hands what there is to `sink` at once, and what comes as it comes. */
+  /** Hands what there is to `sink` at once, be it nothing, and what comes as it comes. */
   follow(sink: LogSink): void {
     this.#sink = sink;
-    if (this.#size > 0) sink(Buffer.concat(this.#pieces), 0);
+    // Whoever asks waits for an answer.
+    sink(Buffer.concat(this.#pieces), 0);
   }
 
   unfollow(): void {

@@ -16,6 +16,10 @@ export interface Assignment {
   readonly spec: FunctionSpec;
   readonly input: InputKind;
   readonly bytes: Uint8Array;
+  /** When it came, on the monotonic clock in ms. */
+  readonly since: number;
+  /** Whether its logs are to be reported as they come. */
+  readonly followed: boolean;
 }
 
 /** What mini-workers share. */
@@ -27,8 +31,10 @@ export interface MiniWorkerContext {
   readonly maxOutput: number;
   readonly maxLogs: number;
   readonly log: Logger;
-  /** An attempt has ended, and the mini-worker is idle again. Parts: result, logs. */
-  readonly report: (outcome: Outcome, parts: readonly Uint8Array[], slot: number) => void;
+  /** The call that is to run next; it waits no longer. */
+  readonly next: () => Assignment | undefined;
+  /** An attempt has ended; the mini-worker `free` is idle, unless it has the next call. Parts: result, logs. */
+  readonly report: (outcome: Outcome, parts: readonly Uint8Array[], free: number | undefined) => void;
   /** A followed attempt has logged a piece. */
   readonly onLog: (message: LogPiece, piece: Uint8Array) => void;
 }
@@ -60,6 +66,7 @@ export class MiniWorker {
   readonly slot: number;
   readonly #context: MiniWorkerContext;
   #course: Course | undefined;
+  #stop = new AbortController();
   #serving: Promise<void> = Promise.resolve();
 
   constructor(slot: number, context: MiniWorkerContext) {
@@ -83,15 +90,16 @@ export class MiniWorker {
     const course: Course = {
       call,
       shelf: this.#context.pool.enter(call.spec),
-      stop: new AbortController(),
+      stop: this.#freshStop(),
       logs: new LogTap(),
-      began: performance.now(),
+      began: call.since,
       sandbox: undefined,
       preloaded: false,
       reusable: false,
       prepareMs: undefined,
     };
     this.#course = course;
+    if (call.followed) this.follow(true);
     this.#serving = this.#serve(course);
   }
 
@@ -114,7 +122,13 @@ export class MiniWorker {
 
   /** Resolves once it is idle. */
   async finished(): Promise<void> {
-    await this.#serving;
+    while (this.#course !== undefined) await this.#serving;
+  }
+
+  /** One serves until it was used: to make one takes longer than all else that begins a call. */
+  #freshStop(): AbortController {
+    if (this.#stop.signal.aborted) this.#stop = new AbortController();
+    return this.#stop;
   }
 
   async #serve(course: Course): Promise<void> {
@@ -134,7 +148,11 @@ export class MiniWorker {
     }
     this.#course = undefined;
     const outcome = this.#outcome(course, ending);
-    report(kept ? { ...outcome, kept } : outcome, [ending.result, ending.logs], this.slot);
+    // Before the report: the function's process should not wait for what is between this worker and the broker.
+    const next = this.#context.next();
+    if (next !== undefined) this.begin(next);
+    const parts = [ending.result, ending.logs];
+    report(kept ? { ...outcome, kept } : outcome, parts, next === undefined ? this.slot : undefined);
   }
 
   async #attempt(course: Course): Promise<Ending> {

@@ -24,6 +24,10 @@ export class Outbox {
     this.#kept.set(letter.outcome.lease, { ...letter, sentAt: now });
   }
 
+  get size(): number {
+    return this.#kept.size;
+  }
+
   has(lease: string): boolean {
     return this.#kept.has(lease);
   }

@@ -48,6 +48,11 @@ export class SandboxPool {
     this.#now = options.now ?? (() => performance.now());
   }
 
+  /** Sandboxes that stand idle, blanks included. */
+  get idle(): number {
+    return this.#greedyDual.sandboxes;
+  }
+
   /** A call of the function came; `leave` must follow. */
   enter(spec: FunctionSpec): Shelf {
     let shelf = this.#shelves.get(spec.id);
@@ -56,6 +61,7 @@ export class SandboxPool {
     shelf.frequency++;
     shelf.plan = this.#options.policy.callArrived(spec.id, this.#now());
     if (shelf.prepared !== undefined) this.#blanks.used(shelf.prepared, this.#now());
+    shelf.touch();
     // The broker counts one sandbox less as soon as it sends a call.
     if (shelf.told > 0) shelf.told--;
     return shelf;
@@ -136,6 +142,8 @@ export class SandboxPool {
   sweep(): void {
     const now = this.#now();
     for (const shelf of this.#shelves.values()) {
+      // Counting apart, the two may have come apart: around a lost connection, say.
+      if (shelf.isQuiet()) this.#options.onHolds(shelf.spec.id, shelf.idle.length);
       if (shelf.plan.until > now) continue;
       this.#follow(shelf, this.#options.policy.lapsed(shelf.spec.id, now));
       this.#changed(shelf);
@@ -288,8 +296,11 @@ export class SandboxPool {
 
   /** After any change: tells the broker, and forgets a shelf that nothing comes to. */
   #changed(shelf: Shelf): void {
+    shelf.touch();
     this.#tell(shelf);
-    if (shelf.isDone && this.#shelves.get(shelf.spec.id) === shelf) this.#shelves.delete(shelf.spec.id);
+    if (!shelf.isDone || this.#shelves.get(shelf.spec.id) !== shelf) return;
+    this.#shelves.delete(shelf.spec.id);
+    this.#options.onHolds(shelf.spec.id, 0);
   }
 
   #tell(shelf: Shelf): void {

@@ -38,11 +38,23 @@ export class Shelf {
   plan: Plan = LEAVE;
   /** How many idle ones the broker believes to stand here. */
   told = 0;
+  /** How often it was looked at since anything changed here; `isQuiet` counts. */
+  #looks = 0;
   /** The function is gone: nothing is kept for it. */
   retired = false;
 
   constructor(spec: FunctionSpec) {
     this.spec = spec;
+  }
+
+  /** Something of it changed. */
+  touch(): void {
+    this.#looks = 0;
+  }
+
+  /** Whether nothing has changed since it was looked at before; true once, until something changes again. */
+  isQuiet(): boolean {
+    return this.running === 0 && ++this.#looks === 2;
   }
 
   /** Whether its sandboxes come back after a call. */

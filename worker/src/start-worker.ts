@@ -8,8 +8,10 @@ import { chooseDriver } from './choose-driver.js';
 import { curveKeys } from './curve.js';
 import { HistogramPolicy } from './histogram-policy.js';
 import { claimIdentity, type Identity } from './identity.js';
+import { ClaimClient } from './images/claim-client.js';
+import { MeteredDriver } from './metrics/metered-driver.js';
+import { openMetrics, type ServedMetrics } from './metrics/served-metrics.js';
 import { DemandPolicy, NoPreload, type PreloadPolicy } from './preload.js';
-import type { SandboxDriver } from './sandbox/sandbox.js';
 import { Worker, type WorkerOptions } from './worker.js';
 
 /** A worker that was started. */
@@ -30,12 +32,18 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
   const keys = curveKeys(config);
   const identity = await claimIdentity(config.FAAS_DATA_DIR);
   const fetcher = new BundleClient({ createDealer: () => new Dealer({ ...keys }), log });
+  const claims = new ClaimClient({ createDealer: () => new Dealer({ ...keys }), holder: identity.id, log });
+  let metrics: ServedMetrics | undefined;
   try {
+    metrics = await openMetrics(config, log);
     const bundles = new BundleCache({ dir: config.FAAS_DATA_DIR, fetcher });
-    const driver = await chooseDriver(config, { workerId: identity.id, bundles, log });
-    return await run(config, log, { identity, fetcher, driver, keys });
+    const parts = { workerId: identity.id, bundles, claims, log };
+    const driver = new MeteredDriver(await chooseDriver(config, parts));
+    return await run(config, log, { identity, fetcher, claims, driver, metrics, keys });
   } catch (error) {
     fetcher.close();
+    claims.close();
+    await metrics?.close();
     await identity.release();
     throw error;
   }
@@ -46,12 +54,14 @@ type SettingNames = 'slots' | 'policy' | 'budget' | 'parallelStarts' | 'maxOutpu
 interface Parts {
   identity: Identity;
   fetcher: BundleClient;
-  driver: SandboxDriver;
+  claims: ClaimClient;
+  driver: MeteredDriver;
+  metrics: ServedMetrics;
   keys: ReturnType<typeof curveKeys>;
 }
 
 async function run(config: Config, log: Logger, parts: Parts): Promise<RunningWorker> {
-  const { identity, fetcher, driver, keys } = parts;
+  const { identity, fetcher, claims, driver, metrics, keys } = parts;
   const info = await driver.open();
   for (const warning of info.warnings) log.warn(warning);
 
@@ -66,9 +76,11 @@ async function run(config: Config, log: Logger, parts: Parts): Promise<RunningWo
   const leave = async (graceMs: number): Promise<void> => {
     await worker.stop(graceMs);
     fetcher.close();
+    await metrics.close();
     try {
       await driver.close();
     } finally {
+      claims.close();
       await identity.release();
     }
   };
@@ -78,6 +90,7 @@ async function run(config: Config, log: Logger, parts: Parts): Promise<RunningWo
     ...settingsFor(config),
     driver,
     info,
+    ...(metrics.outcomes && { outcomes: metrics.outcomes }),
     link: {
       address: config.ZMQ_CONN_ADDRESS,
       keys,
@@ -87,6 +100,7 @@ async function run(config: Config, log: Logger, parts: Parts): Promise<RunningWo
     onWelcome: (welcome, bundleAddress) => {
       if (info.sandbox === 'process') refuseExposed(welcome, config);
       fetcher.connect(bundleAddress);
+      claims.connect(bundleAddress);
     },
     onFailure: (error) => {
       const fail = (): void => end(error);
@@ -94,6 +108,7 @@ async function run(config: Config, log: Logger, parts: Parts): Promise<RunningWo
     },
     log,
   });
+  metrics.watch({ worker, driver });
   worker.start();
   log.info(
     { worker: identity.id, slots: config.FAAS_SLOTS, sandbox: info.sandbox, path: info.path },

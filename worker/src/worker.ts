@@ -12,7 +12,9 @@ import {
 import type { Logger } from 'pino';
 import { BrokerLink, type LinkOptions, type Order } from './broker-link.js';
 import type { Budget } from './greedy-dual.js';
-import { MiniWorker } from './mini-worker.js';
+import { Line } from './line.js';
+import { MiniWorker, type Assignment } from './mini-worker.js';
+import { CANCELLED, notRun, type Attempt } from './not-run.js';
 import { Outbox } from './outbox.js';
 import { Preparation } from './preparation.js';
 import type { PreloadPolicy } from './preload.js';
@@ -32,6 +34,8 @@ export interface WorkerOptions {
   maxOutput: number;
   maxLogs: number;
   link: Pick<LinkOptions, 'address' | 'keys' | 'heartbeatMs' | 'leaseMs'>;
+  /** Is told of every attempt that ends. */
+  outcomes?: { ended(outcome: Outcome): void };
   /** The broker took this worker, for the first time or again. Throws where the worker must not work for it. */
   onWelcome: (welcome: Welcome, bundleAddress: string) => void;
   /** The worker cannot go on. */
@@ -41,10 +45,23 @@ export interface WorkerOptions {
 
 const SWEEP_MS = 1000;
 const RECLAIM_MS = 60_000;
+/** What a worker has now. */
+export interface WorkerCensus extends Record<MiniWorker['state'], number> {
+  /** Sandboxes that stand idle. */
+  sandboxes: number;
+  /** Outcomes that the broker has not acknowledged. */
+  outbox: number;
+  joined: boolean;
+  /** Connections made anew so far. */
+  reconnects: number;
+}
+
 /** How long stopped calls may take to end, outcomes to be acknowledged, last words to leave. */
 const HAND_BACK_MS = 3000;
 const ACK_MS = 1000;
 const FLUSH_MS = 500;
+
+const NOTHING = new Uint8Array(0);
 
 /**
  * A worker: takes attempts from its link, gives each to the mini-worker that the broker chose, and hands the outcomes
@@ -57,6 +74,7 @@ export class Worker {
   readonly #preparation: Preparation;
   readonly #outbox = new Outbox();
   readonly #miniWorkers: readonly MiniWorker[];
+  readonly #line = new Line();
   /** Functions that the broker told of since it welcomed this worker. */
   readonly #specs = new Map<string, FunctionSpec>();
   readonly #timers: NodeJS.Timeout[] = [];
@@ -78,8 +96,9 @@ export class Worker {
       maxOutput: options.maxOutput,
       maxLogs: options.maxLogs,
       log,
-      report: (outcome: Outcome, parts: readonly Uint8Array[], slot: number) =>
-        this.#report(outcome, parts, slot),
+      next: () => this.#line.next(),
+      report: (outcome: Outcome, parts: readonly Uint8Array[], free: number | undefined) =>
+        this.#report(outcome, parts, free),
       onLog: (message: LogPiece, piece: Uint8Array) => this.#link.reply(message, [piece]),
     };
     this.#miniWorkers = Array.from({ length: options.slots }, (_, slot) => new MiniWorker(slot, context));
@@ -109,6 +128,9 @@ export class Worker {
     this.#link.say({ type: 'drain' });
     const idle = Promise.all(this.#miniWorkers.map((each) => each.finished()));
     if (!(await within(graceMs, idle))) {
+      for (let call = this.#line.next(); call !== undefined; call = this.#line.next()) {
+        this.#decline(call, 'WORKER_LOST', 'the worker is stopping');
+      }
       for (const each of this.#miniWorkers) each.stop('worker stopped');
       await within(HAND_BACK_MS, idle);
     }
@@ -118,6 +140,13 @@ export class Worker {
     this.#link.say({ type: 'bye' });
     await this.#link.close(FLUSH_MS);
     this.#state = 'stopped';
+  }
+
+  census(): WorkerCensus {
+    const states = { idle: 0, preparing: 0, running: 0 };
+    for (const { state } of this.#miniWorkers) states[state]++;
+    const { joined, reconnects } = this.#link;
+    return { ...states, sandboxes: this.#pool.idle, outbox: this.#outbox.size, joined, reconnects };
   }
 
   hello(): Hello {
@@ -130,7 +159,7 @@ export class Worker {
       slots: this.#options.slots,
       sandbox: this.#options.info.sandbox,
       path: this.#options.info.path,
-      leases: [...running, ...this.#outbox.leases()],
+      leases: [...running, ...this.#line.leases(), ...this.#outbox.leases()],
     };
   }
 
@@ -157,10 +186,10 @@ export class Worker {
         this.#invoke(message, parts);
         return;
       case 'cancel':
-        this.#miniWorkers.find(({ lease }) => lease === message.lease)?.stop('cancelled');
+        this.#cancel(message.lease);
         return;
       case 'follow':
-        this.#miniWorkers.find(({ lease }) => lease === message.lease)?.follow(message.on);
+        if (!this.#line.follow(message.lease, message.on)) this.#runnerOf(message.lease)?.follow(message.on);
         return;
       case 'ack':
         this.#outbox.acknowledge(message.leases);
@@ -171,7 +200,8 @@ export class Worker {
   }
 
   beat(leaseMs: number): void {
-    this.#resend(leaseMs);
+    // With an outcome the offer that it carried may be lost.
+    if (this.#resend(leaseMs)) this.#offerIdle();
   }
 
   refused(message: string): void {
@@ -182,32 +212,44 @@ export class Worker {
     const { lease, callNum, attempt, input, functionId, slot } = order;
     if (order.spec !== undefined) this.#specs.set(functionId, order.spec);
     // An attempt that came twice is here already, or its outcome is on its way.
-    if (this.#outbox.has(lease) || this.#miniWorkers.some((each) => each.lease === lease)) return;
+    if (this.#outbox.has(lease) || this.#line.has(lease) || this.#runnerOf(lease) !== undefined) return;
     const spec = this.#specs.get(functionId);
-    const miniWorker = this.#miniWorkers[slot];
-    const [bytes = new Uint8Array(0)] = parts;
+    const [bytes = NOTHING] = parts;
     if (this.#state !== 'serving') this.#decline(order, 'WORKER_LOST', 'the worker is stopping');
     else if (spec === undefined) this.#decline(order, 'INTERNAL', 'the worker was not told of the function');
-    else if (miniWorker?.state !== 'idle') this.#decline(order, 'INTERNAL', 'the mini-worker is not idle');
-    else miniWorker.begin({ lease, callNum, attempt, spec, input, bytes });
+    else
+      this.#begin(
+        { lease, callNum, attempt, spec, input, bytes, since: performance.now(), followed: false },
+        slot,
+      );
+  }
+
+  /** On its mini-worker; where that is busy, or is not said, on one that is idle, or on the next one that is. */
+  #begin(call: Assignment, slot: number | undefined): void {
+    const named = slot === undefined ? undefined : this.#miniWorkers[slot];
+    const idle = named?.state === 'idle' ? named : this.#miniWorkers.find(({ state }) => state === 'idle');
+    if (idle !== undefined) idle.begin(call);
+    else if (this.#line.size < this.#options.slots) this.#line.join(call);
+    else this.#decline(call, 'INTERNAL', 'the worker has more calls than it can take');
+  }
+
+  #cancel(lease: string): void {
+    const waiting = this.#line.leave(lease);
+    if (waiting === undefined) this.#runnerOf(lease)?.stop('cancelled');
+    else this.#report(notRun(this.#options.id, waiting, CANCELLED), []);
+  }
+
+  #runnerOf(lease: string): MiniWorker | undefined {
+    return this.#miniWorkers.find((each) => each.lease === lease);
   }
 
   /** Hands back an attempt that must not begin here. */
-  #decline({ lease, callNum }: Invoke, code: 'WORKER_LOST' | 'INTERNAL', message: string): void {
-    this.#options.log.warn({ callNum, reason: message }, 'a call was declined');
-    const outcome: Outcome = {
-      type: 'outcome',
-      lease,
-      callNum,
-      worker: this.#options.id,
-      status: 'FAILED',
-      platform: true,
-      error: { code, message },
-      preloaded: false,
-      prepareMs: 0,
-      runMs: 0,
-    };
-    this.#report(outcome, []);
+  #decline(call: Attempt, code: 'WORKER_LOST' | 'INTERNAL', message: string): void {
+    this.#options.log.warn({ callNum: call.callNum, reason: message }, 'a call was declined');
+    const ending = { status: 'FAILED', platform: true, error: { code, message } } as const;
+    this.#report(notRun(this.#options.id, call, ending), []);
+    // The broker counts on a mini-worker less than there are.
+    this.#offerIdle();
   }
 
   #retire(functionId: string): void {
@@ -218,14 +260,17 @@ export class Worker {
 
   /** @param free the mini-worker that the attempt had. */
   #report(outcome: Outcome, parts: readonly Uint8Array[], free?: number): void {
+    this.#options.outcomes?.ended(outcome);
     this.#outbox.put({ outcome, parts }, performance.now());
     const offers = free !== undefined && this.#state === 'serving';
     this.#link.reply(offers ? { ...outcome, free } : outcome, parts);
   }
 
-  #resend(age: number): void {
-    for (const { outcome, parts } of this.#outbox.stale(age, performance.now()))
-      this.#link.reply(outcome, parts);
+  /** Says again what was not acknowledged for so long, in ms; whether there was any. */
+  #resend(age: number): boolean {
+    const stale = this.#outbox.stale(age, performance.now());
+    for (const { outcome, parts } of stale) this.#link.reply(outcome, parts);
+    return stale.length > 0;
   }
 
   #offerIdle(): void {

@@ -1,15 +1,19 @@
 import {
-  bundleRequestSchema,
+  bundleChannelSchema,
   decode,
   encode,
   MalformedMessage,
   type BundleReply,
   type BundleRequest,
+  type Claim,
+  type ClaimReply,
   type Envelope,
+  type Release,
 } from '@panal/protocol';
 import type { Logger } from 'pino';
 import type { Router } from 'zeromq';
 import type { BundleStore } from './bundle-store.js';
+import { Claims } from './claims.js';
 
 /** Fetches answered of one message; a worker has no more under way. */
 const MAX_FETCHES = 16;
@@ -36,6 +40,7 @@ export interface BundleServerOptions {
  */
 export class BundleServer {
   readonly #options: BundleServerOptions;
+  readonly #claims = new Claims();
   #router: Router | undefined;
   #serving: Promise<void> | undefined;
 
@@ -81,14 +86,14 @@ export class BundleServer {
     for await (const [peer, ...frames] of router) {
       for (const { message } of this.#decode(frames)) {
         const reply = await this.#answer(message);
-        await router.send([peer ?? '', ...encode([reply])]);
+        if (reply !== undefined) await router.send([peer ?? '', ...encode([reply])]);
       }
     }
   }
 
-  #decode(frames: Buffer[]): Envelope<BundleRequest>[] {
+  #decode(frames: Buffer[]): Envelope<BundleRequest | Claim | Release>[] {
     try {
-      return decode(frames, bundleRequestSchema).slice(0, MAX_FETCHES);
+      return decode(frames, bundleChannelSchema).slice(0, MAX_FETCHES);
     } catch (error) {
       if (!(error instanceof MalformedMessage)) throw error;
       this.#options.log.debug({ reason: error.message }, 'dropped garbage on the bundle channel');
@@ -96,8 +101,24 @@ export class BundleServer {
     }
   }
 
+  async #answer(
+    message: BundleRequest | Claim | Release,
+  ): Promise<Envelope<BundleReply | ClaimReply> | undefined> {
+    switch (message.type) {
+      case 'fetch':
+        return await this.#chunk(message);
+      case 'claim': {
+        const { name } = message;
+        return { message: { type: 'claimed', name, granted: this.#claims.claim(message) }, parts: [] };
+      }
+      case 'release':
+        this.#claims.release(message);
+        return undefined;
+    }
+  }
+
   /** A bundle that cannot be read is as good as missing: the worker then tells so, and its call is tried again. */
-  async #answer({ sha256, offset, length }: BundleRequest): Promise<Envelope<BundleReply>> {
+  async #chunk({ sha256, offset, length }: BundleRequest): Promise<Envelope<BundleReply>> {
     const { bundles, log } = this.#options;
     const part = await bundles.read(sha256, offset, length).catch((error: unknown) => {
       log.error({ err: error, sha256 }, 'cannot read a bundle');

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { link, mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspect, type BundleLimits } from '@panal/bundle';
 import type { BundleRef } from '@panal/protocol';
@@ -66,6 +66,21 @@ export class BundleStore {
   /** Forgets a bundle; nothing happens where there is none. */
   async remove(sha256: string): Promise<void> {
     await rm(this.#path(sha256), { force: true });
+  }
+
+  /** Puts a link to a bundle into `folder`, which keeps it whatever becomes of it here; `false` where there is none. */
+  async link(sha256: string, folder: string): Promise<boolean> {
+    try {
+      await link(this.#path(sha256), join(folder, sha256));
+      return true;
+    } catch (error) {
+      if (error instanceof Error && 'code' in error) {
+        // It stands there from an earlier try.
+        if (error.code === 'EEXIST') return true;
+        if (error.code === 'ENOENT') return false;
+      }
+      throw error;
+    }
   }
 
   async #open(sha256: string): Promise<FileHandle | undefined> {

@@ -1,4 +1,5 @@
 import type { CallRecord, VersionRecord } from '@panal/db';
+import type { LeasedAttempt } from '../dispatch/attempt.js';
 import type { Job } from '../dispatch/job.js';
 
 /** A call that is not settled, as the broker has it in memory. */
@@ -7,14 +8,16 @@ export class ActiveCall {
   readonly version: VersionRecord;
   /** The attempt that waits or runs; `undefined` while the call waits for its back-off to end. */
   job: Job | undefined;
-  /** Its owner wants it stopped. */
-  cancelled = false;
+  /** Which run of the broker gave out the attempt that began last; empty for this one, undefined before the first. */
+  #run: string | undefined;
+  /** The same of the attempt that waits or runs. */
+  #nextRun = '';
   /** How it ended is being stored; nothing changes that any more. */
   settling = false;
   /** Why it could not be accepted after all. */
   #failure: unknown;
   readonly #waiters = new Set<(settled?: CallRecord) => void>();
-  /** On the monotonic clock, in ms: when it was accepted, and since when no worker has it. */
+  /** On the monotonic clock, in ms: when it was accepted (or put back), and since when no worker has it. */
   readonly #acceptedAt: number;
   #queuedSince: number | undefined;
   #queuedMs = 0;
@@ -22,21 +25,55 @@ export class ActiveCall {
   constructor(record: CallRecord, version: VersionRecord) {
     this.record = record;
     this.version = version;
-    this.#acceptedAt = performance.now() - Math.max(0, Date.now() - record.acceptedAt);
+    const since = record.putBack?.at ?? record.acceptedAt;
+    this.#acceptedAt = performance.now() - Math.max(0, Date.now() - since);
     this.#queuedSince = this.#acceptedAt;
+  }
+
+  /** Whether its owner wants it stopped. */
+  get cancelled(): boolean {
+    return this.record.cancelling === true;
+  }
+
+  /** Attempts begun since it was accepted, or last put back. */
+  get attemptsOfThisLife(): number {
+    return this.record.attempts - (this.record.putBack?.attempts ?? 0);
   }
 
   /** Makes the call's next attempt. */
   nextJob(): Job {
-    const { callNum, attempts, input, params } = this.record;
+    const { callNum, attempts, acceptedAt, input, params } = this.record;
     const { spec, settings } = this.version;
     const maxConcurrency = settings.maxConcurrency ?? Infinity;
-    return (this.job = { callNum, attempt: attempts + 1, spec, maxConcurrency, input, params });
+    this.#nextRun = '';
+    return (this.job = { callNum, attempt: attempts + 1, acceptedAt, spec, maxConcurrency, input, params });
+  }
+
+  /** Whether this attempt, which comes back to the broker, is the last one that began, as far as is known. */
+  mayBe({ attempt, acceptedAt, run }: LeasedAttempt): boolean {
+    const { record } = this;
+    if (acceptedAt !== record.acceptedAt) return false;
+    // Before one has begun in this run: one may have that an earlier run did not live to write down.
+    return this.#run === undefined
+      ? attempt >= record.attempts
+      : attempt === record.attempts && run === this.#run;
+  }
+
+  /** Goes on with an attempt that came back. */
+  takeUp({ attempt, run }: LeasedAttempt): Job {
+    this.record.attempts = attempt - 1;
+    const job = this.nextJob();
+    this.#nextRun = run;
+    return job;
   }
 
   started(workerId: string): void {
     const { record } = this;
+    this.#run = this.#nextRun;
     record.status = 'RUNNING';
+    // Why an earlier attempt failed is not why this one ends.
+    if (record.error !== undefined) delete record.error;
+    if (record.exitCode !== undefined) delete record.exitCode;
     record.attempts = this.job?.attempt ?? record.attempts + 1;
     record.worker = workerId;
     if (this.#queuedSince !== undefined) this.#queuedMs += performance.now() - this.#queuedSince;
@@ -50,7 +87,7 @@ export class ActiveCall {
   }
 
   /** Times in ms up to now, which is when the call settles. */
-  timings(prepare: number, run: number): CallRecord['timings'] {
+  timings(prepare: number, run: number): NonNullable<CallRecord['timings']> {
     const now = performance.now();
     const queued = this.#queuedMs + (this.#queuedSince === undefined ? 0 : now - this.#queuedSince);
     const round = (ms: number): number => Math.round(ms * 1000) / 1000;
@@ -80,21 +117,22 @@ export class ActiveCall {
     return await this.wait(Infinity);
   }
 
-  /** Resolves with the settled record, or with `undefined` when `ms` are over or `signal` aborts before that. */
-  wait(ms: number, signal?: AbortSignal): Promise<CallRecord | undefined> {
+  /**
+   * Resolves with the settled record, or with `undefined` when `ms` are over before that, or whoever waits is `gone`:
+   * it is handed a listener.
+   */
+  wait(ms: number, gone?: (listener: () => void) => void): Promise<CallRecord | undefined> {
     return new Promise((resolve, reject) => {
       const end = (settled?: CallRecord): void => {
         clearTimeout(timer);
         this.#waiters.delete(end);
-        signal?.removeEventListener('abort', aborted);
         if (this.#failure === undefined) resolve(settled);
         else reject(toError(this.#failure));
       };
-      const aborted = (): void => end();
-      const timer = setTimeout(aborted, Math.min(ms, 2 ** 31 - 1));
-      signal?.addEventListener('abort', aborted);
-      if (signal?.aborted === true || this.#failure !== undefined) end();
-      else this.#waiters.add(end);
+      const timer = setTimeout(end, Math.min(ms, 2 ** 31 - 1));
+      this.#waiters.add(end);
+      if (this.#failure !== undefined) end();
+      else gone?.(() => end());
     });
   }
 }

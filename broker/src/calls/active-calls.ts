@@ -81,6 +81,15 @@ export class ActiveCalls {
     return [...this.#calls.values()].filter(({ record }) => record.owner === owner);
   }
 
+  /** Since when the call waits that waits longest, in epoch ms; it looks at no more calls than run or back off. */
+  waitingSince(): number | undefined {
+    // In the order of their acceptance.
+    for (const { record, job } of this.#calls.values()) {
+      if (record.status === 'PENDING' && job !== undefined) return record.notBefore ?? record.acceptedAt;
+    }
+    return undefined;
+  }
+
   /** Newest first. */
   list({ owner, status, funcName, before, limit }: CallQuery): CallRecord[] {
     return [...this.#calls.values()]

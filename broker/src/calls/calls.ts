@@ -1,15 +1,23 @@
 import type { Logger } from 'pino';
 import { isSettled, PanalError, type CallError, type InputKind } from '@panal/protocol';
-import type { CallQuery, CallRecord, Store, VersionRecord } from '@panal/db';
-import type { AttemptEvents, AttemptResult } from '../dispatch/attempt.js';
+import {
+  KeyedLock,
+  type CallKey,
+  type CallQuery,
+  type CallRecord,
+  type Store,
+  type VersionRecord,
+} from '@panal/db';
+import type { AttemptEvents, AttemptResult, LeasedAttempt } from '../dispatch/attempt.js';
 import type { Job } from '../dispatch/job.js';
 import { ActiveCall } from './active-call.js';
 import { ActiveCalls } from './active-calls.js';
 import { admit, type QueueBounds } from './admission.js';
 import { Alarm } from './alarm.js';
-import { definedOnly } from './defined-only.js';
+import { NOBODY_COUNTS, type CallObserver } from './call-observer.js';
 import { KeptVersions } from './kept-versions.js';
 import { LogFollowers, type LogFollower } from './log-followers.js';
+import { notDead, takeDeadCall } from './put-back.js';
 import { leftCalls } from './recovery.js';
 import { afterAttempt, type AttemptEnd, type RetryPolicy } from './retry.js';
 import { untilStored } from './until-stored.js';
@@ -30,6 +38,7 @@ export interface CallsOptions extends QueueBounds {
   policy: RetryPolicy;
   /** Milliseconds that calls of an earlier run wait for the workers that may still have them. */
   recoveryMs: number;
+  observer?: CallObserver;
   log: Logger;
 }
 
@@ -40,20 +49,25 @@ const CANCEL_WAIT_MS = 5000;
  * The life of every call: accepted, attempted, tried again, settled.
  *
  * What holds at any moment, and after any crash: no call is accepted before it is stored; every accepted call settles
- * once; only its current attempt settles it; a settled call never changes.
+ * once; only its current attempt settles it; a settled call never changes, but that its owner may put one back that is
+ * `DEAD`. `docs/guarantees.md` says which tests attack that.
  */
 export class Calls implements AttemptEvents {
   readonly #options: CallsOptions;
   readonly #active = new ActiveCalls();
   readonly #kept: KeptVersions;
   readonly #followers: LogFollowers;
+  readonly #observer: CallObserver;
+  readonly #putBacks = new KeyedLock();
   readonly #alarm = new Alarm<ActiveCall>((call) => this.#submit(call));
   #lastCallNum = 0;
+  #stopping = false;
   #stopped = false;
 
   constructor(options: CallsOptions) {
     this.#options = options;
-    const { store, log, dispatch } = options;
+    const { store, log, dispatch, observer = NOBODY_COUNTS } = options;
+    this.#observer = observer;
     this.#kept = new KeptVersions(store, log, (id) => this.#active.ofVersion(id) > 0);
     this.#followers = new LogFollowers((job, on) => dispatch.follow(job, on));
   }
@@ -70,14 +84,29 @@ export class Calls implements AttemptEvents {
     if (this.#active.size > 0) log.info({ calls: this.#active.size }, 'took up unsettled calls');
   }
 
+  /** Whether the broker is about to stop. */
+  get stopping(): boolean {
+    return this.#stopping;
+  }
+
+  /** Says that the broker is about to stop: clients that it cuts off have not gone away from their calls. */
+  announceStop(): void {
+    this.#stopping = true;
+  }
+
   stop(): void {
-    this.#stopped = true;
+    this.#stopping = this.#stopped = true;
     this.#alarm.stop();
   }
 
   /** Calls that are not settled. */
   get unsettled(): number {
     return this.#active.size;
+  }
+
+  /** Since when the call waits that waits longest for a mini-worker, in epoch ms; those in their back-off do not. */
+  waitingSince(): number | undefined {
+    return this.#active.waitingSince();
   }
 
   /** How many calls of an owner's run now. */
@@ -92,13 +121,14 @@ export class Calls implements AttemptEvents {
 
   /**
    * Accepts a call. `awaited`: its client hears of it only from `settled`, so that it may start while it is being
-   * stored, and whether that failed is told by `settled`; otherwise it is on disk when this resolves.
+   * stored, and whether that failed is told by `settled`; otherwise it is on disk when this resolves. `key`: stored with
+   * the call; such a call is never started before it is stored.
    * @throws PanalError QUEUE_FULL, NO_CONTAINER_ENGINE, STORE_UNAVAILABLE, SHUTTING_DOWN
    */
   async accept(
     version: VersionRecord,
     input: { kind: InputKind; bytes: Uint8Array },
-    options: { awaited: boolean },
+    options: { awaited: boolean; key?: CallKey },
   ): Promise<CallRecord> {
     if (this.#stopped) throw new PanalError('SHUTTING_DOWN', 'the broker is stopping', { retryAfter: 1 });
     admit(version, this.#active, this.#options, () => this.#options.dispatch.hasEngine());
@@ -117,31 +147,52 @@ export class Calls implements AttemptEvents {
     };
     const call = new ActiveCall(record, version);
     this.#active.add(call);
-    const stored = this.#options.store.acceptCall(record, { lazy: options.awaited });
-    if (options.awaited) {
-      this.#submit(call);
-      stored.catch((error: unknown) => this.#forget(call, error));
-      return record;
-    }
-    try {
-      await stored;
-    } catch (error) {
-      this.#forget(call, error);
-      throw error;
-    }
+    this.#observer.accepted();
+    const { awaited, key } = options;
+    if (key !== undefined) return await this.#begin(call, this.#options.store.acceptCall(record, { key }));
+    const stored = this.#options.store.acceptCall(record, { lazy: awaited });
+    if (!awaited) return await this.#begin(call, stored);
     this.#submit(call);
+    stored.catch((error: unknown) => this.#forget(call, error));
     return record;
   }
 
   /**
-   * The settled call, or `undefined` when the wait of `ms` milliseconds ended first.
+   * Puts a call back that gave up (`DEAD`): it is `PENDING` again, on disk, when this resolves.
+   * @throws PanalError CALL_NOT_FOUND, CALL_NOT_DEAD, VERSION_NOT_FOUND, QUEUE_FULL, NO_CONTAINER_ENGINE,
+   * STORE_UNAVAILABLE, SHUTTING_DOWN
+   */
+  async putBack(owner: string, callNum: number): Promise<CallRecord> {
+    // One after the other: whoever comes second finds it put back, or how it ended since.
+    return await this.#putBacks.run(String(callNum), async () => {
+      if (this.#stopped) throw new PanalError('SHUTTING_DOWN', 'the broker is stopping', { retryAfter: 1 });
+      const active = this.#active.get(callNum)?.record;
+      if (active?.owner === owner) throw notDead(active);
+      const { store, dispatch } = this.#options;
+      const named = { owner, callNum, now: Date.now() };
+      const call = await takeDeadCall(store, named, (record) => this.#kept.versionOf(record));
+      admit(call.version, this.#active, this.#options, () => dispatch.hasEngine());
+      this.#active.add(call);
+      this.#observer.accepted();
+      const asStored = { ...call.record };
+      await this.#begin(call, store.putBackCall(call.record));
+      return asStored;
+    });
+  }
+
+  /**
+   * The settled call, or `undefined` when the wait of `ms` milliseconds ended first, or its client was `gone`.
    * @throws PanalError STORE_UNAVAILABLE where the call could not be stored, and so was never accepted
    */
-  async settled(record: CallRecord, ms: number, signal?: AbortSignal): Promise<CallRecord | undefined> {
+  async settled(
+    record: CallRecord,
+    ms: number,
+    gone?: (listener: () => void) => void,
+  ): Promise<CallRecord | undefined> {
     const call = this.#active.get(record.callNum);
     if (call === undefined && isSettled(record.status)) return record;
     if (call === undefined) throw new PanalError('STORE_UNAVAILABLE', 'the call could not be stored');
-    const settled = await call.wait(ms, signal);
+    const settled = await call.wait(ms, gone);
     if (settled !== undefined) return settled;
     if (call.settling) return await call.ended();
     // Its client now hears of a call that may not be stored yet.
@@ -173,16 +224,16 @@ export class Calls implements AttemptEvents {
       if (stored === undefined) throw new PanalError('CALL_NOT_FOUND', `there is no call ${callNum}`);
       throw new PanalError('CALL_SETTLED', `call ${callNum} has ended: ${stored.status}`);
     }
-    call.cancelled = true;
     if (call.settling) return (await call.ended()) ?? call.record;
+    call.record.cancelling = true;
     const waits = call.job === undefined || this.#options.dispatch.withdraw(call.job);
     if (waits) {
-      await this.#settle(call, 'CANCELLED', {
-        error: { code: 'CANCELLED', message: 'cancelled before it ran' },
-      });
+      await this.#settleCancelled(call);
     } else if (call.job !== undefined) {
       this.#options.dispatch.cancel(call.job);
-      await call.wait(CANCEL_WAIT_MS);
+      const settled = await call.wait(CANCEL_WAIT_MS);
+      // Its owner now hears that it is being stopped: the next broker must know that, too.
+      if (settled === undefined && this.#isOpen(call)) await this.#options.store.updateCall(call.record);
     }
     return call.record;
   }
@@ -225,7 +276,10 @@ export class Calls implements AttemptEvents {
     if (call === undefined) return;
     this.#followers.attemptEnded(job.callNum, logs);
     const { exitCode, start, preloaded, prepareMs, runMs } = outcome;
-    const seen = { logs, preloaded, ...definedOnly({ exitCode, start, error: outcome.error }) };
+    const seen: Partial<CallRecord> = { logs, preloaded };
+    if (exitCode !== undefined) seen.exitCode = exitCode;
+    if (start !== undefined) seen.start = start;
+    if (outcome.error !== undefined) seen.error = outcome.error;
     const step = this.#nextStep(call, outcome);
     if ('retryInMs' in step) await this.#retry(call, step.retryInMs, seen);
     else await this.#settle(call, step.settle, { ...seen, result }, { prepareMs, runMs });
@@ -242,24 +296,52 @@ export class Calls implements AttemptEvents {
     done.catch((cause: unknown) => this.#options.log.error({ err: cause }, 'a lost attempt was not stored'));
   }
 
-  claim(callNum: number, attempt: number): Job | undefined {
-    const call = this.#active.get(callNum);
-    if (call?.record.status !== 'PENDING' || call.settling || attempt < call.record.attempts)
-      return undefined;
+  claim(named: LeasedAttempt): Job | undefined {
+    const call = this.#active.get(named.callNum);
+    if (call?.record.status !== 'PENDING' || call.settling || !call.mayBe(named)) return undefined;
     if (call.job !== undefined && !this.#options.dispatch.withdraw(call.job)) return undefined;
-    call.record.attempts = attempt - 1;
-    return call.nextJob();
+    return call.takeUp(named);
+  }
+
+  /** Lines the call up once it is stored. */
+  async #begin(call: ActiveCall, stored: Promise<void>): Promise<CallRecord> {
+    try {
+      await stored;
+    } catch (error) {
+      this.#forget(call, error);
+      throw error;
+    }
+    this.#submit(call);
+    return call.record;
   }
 
   #submit(call: ActiveCall): void {
-    if (this.#stopped || call.job !== undefined || call.settling || !this.#active.has(call.record.callNum))
-      return;
-    this.#options.dispatch.submit(call.nextJob());
+    if (this.#stopped || call.job !== undefined || !this.#isOpen(call)) return;
+    if (!call.cancelled) return this.#options.dispatch.submit(call.nextJob());
+    this.#settleCancelled(call).catch((error: unknown) =>
+      this.#options.log.error({ err: error }, 'a cancelled call was not stored'),
+    );
+  }
+
+  async #settleCancelled(call: ActiveCall): Promise<void> {
+    const error: CallError = { code: 'CANCELLED', message: 'cancelled before it ran' };
+    await this.#settle(call, 'CANCELLED', { error });
+  }
+
+  /** Whether nothing is decided yet of how it ends. */
+  #isOpen(call: ActiveCall): boolean {
+    return this.#isActive(call) && !call.settling;
+  }
+
+  /** Whether it has not ended; another one of its number, which was put back since, is not the same. */
+  #isActive(call: ActiveCall): boolean {
+    return this.#active.get(call.record.callNum) === call;
   }
 
   /** A call whose record could not be stored: as if it had never been. */
   #forget(call: ActiveCall, error: unknown): void {
     this.#remove(call);
+    this.#observer.forgotten();
     call.failed(error);
     this.#followers.callEnded(call.record);
     if (call.job !== undefined && !this.#options.dispatch.withdraw(call.job))
@@ -272,18 +354,31 @@ export class Calls implements AttemptEvents {
   }
 
   #nextStep(call: ActiveCall, end: AttemptEnd): ReturnType<typeof afterAttempt> {
-    const step = afterAttempt(end, call.record.attempts, this.#options.policy, call.version.settings.retry);
+    // An attempt that nobody waited for was stopped, and then became the current one again.
+    const stopped = end.status === 'CANCELLED' && !call.cancelled;
+    const ended: AttemptEnd = stopped ? { ...end, status: 'FAILED', platform: true } : end;
+    const step = afterAttempt(
+      ended,
+      call.attemptsOfThisLife,
+      this.#options.policy,
+      call.version.settings.retry,
+    );
     return call.cancelled && !('settle' in step) ? { settle: 'CANCELLED' } : step;
   }
 
   async #retry(call: ActiveCall, ms: number, seen: Partial<CallRecord>): Promise<void> {
+    this.#observer.retried();
     Object.assign(call.record, seen);
     call.job = undefined;
     this.#active.queued(call);
     call.record.notBefore = Date.now() + ms;
     // Set before the store answers: that a crash forgets this attempt costs one attempt more, no call.
     this.#alarm.set(call, ms);
-    await this.#stored(call, () => this.#options.store.updateCall(call.record));
+    // Once a later attempt has settled the call, this must not be written over that.
+    await this.#stored(
+      () => this.#isOpen(call),
+      () => this.#options.store.updateCall(call.record),
+    );
   }
 
   async #settle(
@@ -296,19 +391,21 @@ export class Calls implements AttemptEvents {
     call.settling = true;
     call.job = undefined;
     const timings = call.timings(prepareMs, runMs);
-    const settled: CallRecord = {
-      ...call.record,
-      ...seen,
-      status,
-      settledAt: Date.now(),
-      ...definedOnly({ timings }),
-    };
-    delete settled.notBefore;
-    await this.#stored(call, () => this.#options.store.settleCall(settled, { sync: false }));
+    const settled: CallRecord = { ...call.record, ...seen, status, settledAt: Date.now(), timings };
+    if (settled.notBefore !== undefined) delete settled.notBefore;
+    if (settled.cancelling !== undefined) delete settled.cancelling;
+    await this.#stored(
+      () => this.#isActive(call),
+      () => this.#options.store.settleCall(settled, { sync: false }),
+    );
+    // Its owner was deleted meanwhile: who waited for it knows.
+    if (!this.#isActive(call)) return;
     this.#remove(call);
     // Not before it is stored: a crash now must not take back what somebody has seen.
     Object.assign(call.record, settled);
-    delete call.record.notBefore;
+    if (call.record.notBefore !== undefined) delete call.record.notBefore;
+    if (call.record.cancelling !== undefined) delete call.record.cancelling;
+    this.#observer.settled(call.record, call.version);
     call.settled();
     this.#followers.callEnded(call.record);
   }
@@ -318,12 +415,8 @@ export class Calls implements AttemptEvents {
     this.#kept.release(call.record.functionId);
   }
 
-  async #stored({ record }: ActiveCall, write: () => Promise<void>): Promise<void> {
-    await untilStored(write, {
-      stopped: () => this.#stopped,
-      // Not even its acceptance could be stored, and its client knows.
-      wanted: () => this.#active.has(record.callNum),
-      log: this.#options.log,
-    });
+  /** @param wanted not where not even the call's acceptance could be stored, and its client knows. */
+  async #stored(wanted: () => boolean, write: () => Promise<void>): Promise<void> {
+    await untilStored(write, { stopped: () => this.#stopped, wanted, log: this.#options.log });
   }
 }

@@ -7,6 +7,8 @@ export interface LogFollower {
   /** An attempt began; what came before was logged by an earlier one. */
   attempt(number: number): void;
   piece(bytes: Uint8Array): void;
+  /** It has all that its worker knew of when it was asked; what comes now is new. Told again for each who joins. */
+  upToDate?(): void;
   /** The call has ended: nothing comes after this. */
   end(call: CallRecord): void;
 }
@@ -82,6 +84,7 @@ export class LogFollowers {
     for (const place of followed.places) missing = !advance(place, offset, bytes) || missing;
     // What came before was lost with a connection.
     if (missing) this.#ask(job, true);
+    if (offset === 0) for (const { follower } of followed.places) follower.upToDate?.();
   }
 
   /** The attempt has ended, with these logs. */

@@ -32,7 +32,7 @@ export function afterAttempt(
   if (end.status === 'DONE' || end.status === 'CANCELLED') return { settle: end.status };
   if (end.platform) {
     if (attempts >= policy.attempts) return { settle: 'DEAD' };
-    return { retryInMs: policy.backoffMs * (attempts === 1 ? 1 : 2) };
+    return { retryInMs: policy.backoffMs * (attempts <= 1 ? 1 : 2) };
   }
   if (retry === undefined || retry.attempts === 1) return { settle: end.status };
   return attempts < retry.attempts ? { retryInMs: retry.backoffMs } : { settle: 'DEAD' };

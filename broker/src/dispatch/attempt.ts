@@ -19,19 +19,40 @@ export interface AttemptEvents {
   /** The attempt is gone without a result. */
   lost(job: Job, error: CallError): void;
   /**
-   * A worker says that it has this attempt, which this broker did not give out: it is of the broker's earlier life,
-   * or its worker was given up too early. The job, if the call still waits for just this attempt; it waits no longer
-   * then.
+   * A worker has this attempt, or its outcome, and the broker has not: it is of the broker's earlier life, or its
+   * worker was given up too early. The job, if the call still waits for just this attempt; it waits no longer then.
+   * What was refused once is refused for good, for its worker forgets it.
    */
-  claim(callNum: number, attempt: number): Job | undefined;
+  claim(attempt: LeasedAttempt): Job | undefined;
 }
 
-/** The name of an attempt: `CALL.ATTEMPT.BROKER`, where the last part names the run of the broker that gave it out. */
+/** An attempt as its lease names it. */
+export interface LeasedAttempt {
+  callNum: number;
+  attempt: number;
+  /** With the number it names the call: one that a crash took before it was stored leaves its number to another. */
+  acceptedAt: number;
+  /** Which run of the broker gave it out; empty for the one that asks. */
+  run: string;
+}
+
+/**
+ * The name of an attempt: `CALL.ATTEMPT.ACCEPTED.BROKER`, where ACCEPTED is when the call was accepted (epoch ms), and
+ * BROKER names the run of the broker that gave the attempt out.
+ */
 export function leaseOf(job: Job, broker: string): string {
-  return `${job.callNum}.${job.attempt}.${broker}`;
+  return `${job.callNum}.${job.attempt}.${job.acceptedAt}.${broker}`;
 }
 
-export function parseLease(lease: string): { callNum: number; attempt: number } | undefined {
-  const match = /^([1-9]\d{0,15})\.([1-9]\d{0,8})\./.exec(lease);
-  return match === null ? undefined : { callNum: Number(match[1]), attempt: Number(match[2]) };
+/** @param broker names the run that asks */
+export function parseLease(lease: string, broker: string): LeasedAttempt | undefined {
+  const [, callNum, attempt, acceptedAt, run = ''] =
+    /^([1-9]\d{0,15})\.([1-9]\d{0,8})\.(\d{1,15})\.(.*)$/s.exec(lease) ?? [];
+  if (callNum === undefined) return undefined;
+  return {
+    callNum: Number(callNum),
+    attempt: Number(attempt),
+    acceptedAt: Number(acceptedAt),
+    run: run === broker ? '' : run,
+  };
 }

@@ -5,13 +5,18 @@ import {
   type CallError,
   type Envelope,
   type Hello,
+  type LogPiece,
   type Outcome,
   type ReplyMessage,
   type WorkerMessage,
 } from '@panal/protocol';
-import { leaseOf, parseLease, type AttemptEvents } from './attempt.js';
+import { Acknowledgements } from './acknowledgements.js';
+import type { AttemptEvents } from './attempt.js';
+import type { Census, WorkerTally } from './census.js';
 import type { Job } from './job.js';
+import { Leases } from './leases.js';
 import type { Peer, WorkerLink } from './link.js';
+import { Roster } from './roster.js';
 import type { Placement, Scheduler } from './scheduler.js';
 import { Succession } from './succession.js';
 import { viewOf, type Attempt, type ConnectedWorker, type WorkerView } from './worker-table.js';
@@ -38,32 +43,31 @@ const NOTHING = new Uint8Array(0);
  */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
-  readonly #peers = new Map<Peer, ConnectedWorker>();
-  readonly #workers = new Map<string, ConnectedWorker>();
-  /** The current attempt of each call that runs, by call number. */
-  readonly #attempts = new Map<number, Attempt>();
+  readonly #roster = new Roster();
   readonly #succession = new Succession();
-  #events: AttemptEvents | undefined;
+  readonly #acknowledgements: Acknowledgements;
+  /** Once it is started. */
+  #session: { events: AttemptEvents; leases: Leases } | undefined;
   #ports: { replyPort: number; bundlePort: number } | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
   #wake: NodeJS.Timeout | undefined;
-  #lastBeat = 0;
   #stopped = false;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
+    this.#acknowledgements = new Acknowledgements(options.link);
   }
 
   /** Starts to listen for workers; resolves with the port of the dispatch channel. */
   async start(events: AttemptEvents, bundlePort: number): Promise<number> {
-    this.#events = events;
-    const { link, heartbeatMs } = this.#options;
+    const { link, heartbeatMs, scheduler, brokerId } = this.#options;
+    this.#session = { events, leases: new Leases({ scheduler, events, brokerId }) };
     const { dispatchPort, replyPort } = await link.open({
       onMessage: (peer, envelope) => this.#onMessage(peer, envelope),
       onReply: (envelope) => this.#onReply(envelope),
+      onForeign: (peer, hello) => this.#refuse(peer, hello),
     });
     this.#ports = { replyPort, bundlePort };
-    this.#lastBeat = performance.now();
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs);
     return dispatchPort;
   }
@@ -73,6 +77,7 @@ export class Dispatcher {
     this.#stopped = true;
     clearInterval(this.#heartbeat);
     clearTimeout(this.#wake);
+    this.#acknowledgements.flush();
     await this.#options.link.close();
   }
 
@@ -108,7 +113,7 @@ export class Dispatcher {
 
   #retire(functionIds: readonly string[]): void {
     if (functionIds.length === 0) return;
-    for (const worker of this.#workers.values()) {
+    for (const worker of this.#roster.all()) {
       const known = functionIds.filter((id) => worker.specs.delete(id));
       if (known.length > 0) this.#options.link.send(worker.peer, { type: 'retire', functionIds: known });
     }
@@ -118,22 +123,29 @@ export class Dispatcher {
     return this.#options.scheduler.waiting;
   }
 
+  get tally(): WorkerTally {
+    return this.#roster.tally;
+  }
+
+  census(): Census {
+    return this.#roster.census(this.waiting);
+  }
+
   /** The connected workers, as `owner` may see them. */
   workers(owner: string): WorkerView[] {
     const { scheduler } = this.#options;
-    return [...this.#workers.values()].map((each) => viewOf(each, scheduler.holdings(each.id), owner));
+    return Array.from(this.#roster.all(), (each) => viewOf(each, scheduler.holdings(each.id), owner));
   }
 
   /** Whether any worker has a container engine; `undefined` while no worker is connected. */
   hasEngine(): boolean | undefined {
-    if (this.#workers.size === 0) return undefined;
-    return [...this.#workers.values()].some(({ hello }) => hello.sandbox === 'docker');
+    return this.#roster.hasEngine();
   }
 
   /** Says something to the worker that has this attempt. */
   #tell(job: Job, message: (lease: string) => BrokerMessage): void {
-    const attempt = this.#attempts.get(job.callNum);
-    const worker = attempt?.job === job ? this.#workers.get(attempt.workerId) : undefined;
+    const attempt = this.#session?.leases.of(job.callNum);
+    const worker = attempt?.job === job ? this.#roster.get(attempt.workerId) : undefined;
     if (attempt !== undefined && worker !== undefined) {
       this.#options.link.send(worker.peer, message(attempt.lease));
     }
@@ -141,7 +153,7 @@ export class Dispatcher {
 
   #onMessage(peer: Peer, { message }: Envelope<WorkerMessage>): void {
     if (message.type === 'hello') return this.#onHello(peer, message);
-    const worker = this.#peers.get(peer);
+    const worker = this.#roster.at(peer);
     if (worker === undefined) {
       if (message.type !== 'bye') this.#options.link.send(peer, { type: 'who' });
       return;
@@ -158,6 +170,7 @@ export class Dispatcher {
         worker.draining = true;
         return this.#options.scheduler.drainWorker(worker.id);
       case 'bye':
+        this.#roster.tally.left++;
         return this.#lose(worker, 'the worker stopped');
       case 'heartbeat':
         return;
@@ -165,30 +178,19 @@ export class Dispatcher {
   }
 
   #onHello(peer: Peer, hello: Hello): void {
-    const { link, log, scheduler } = this.#options;
-    if (hello.protocol !== PROTOCOL_VERSION) {
-      const message = `worker protocol ${hello.protocol} does not go with the broker's ${PROTOCOL_VERSION}`;
-      log.warn({ worker: hello.worker }, message);
-      return link.send(peer, { type: 'refuse', message });
-    }
-    const before = this.#workers.get(hello.worker);
-    const other = this.#peers.get(peer);
+    if (hello.protocol !== PROTOCOL_VERSION) return this.#refuse(peer, hello);
+    const { log, scheduler } = this.#options;
+    const before = this.#roster.get(hello.worker);
+    const other = this.#roster.at(peer);
     if (other !== undefined && other !== before) this.#lose(other, 'the worker came back under another name');
-    const worker: ConnectedWorker = {
-      id: hello.worker,
-      peer,
-      hello,
-      specs: new Set(),
-      attempts: new Map(),
-      draining: false,
-      lastHeard: performance.now(),
-    };
-    if (before !== undefined) this.#peers.delete(before.peer);
-    this.#peers.set(peer, worker);
-    this.#workers.set(worker.id, worker);
+    const worker = this.#roster.add(peer, hello);
     scheduler.addWorker(worker.id, { slots: hello.slots, hasEngine: hello.sandbox === 'docker' });
     this.#welcome(worker);
-    for (const lease of hello.leases) this.#keep(worker, lease);
+    for (const lease of hello.leases) {
+      if (this.#session?.leases.keep(worker, lease) !== true) {
+        this.#options.link.send(worker.peer, { type: 'cancel', lease });
+      }
+    }
     for (const attempt of before?.attempts.values() ?? []) {
       if (!worker.attempts.has(attempt.lease)) this.#giveUp(attempt, 'the worker does not know of the call');
     }
@@ -198,6 +200,15 @@ export class Dispatcher {
     );
   }
 
+  /** A worker of another version of the protocol: it is told so, and ends. */
+  #refuse(peer: Peer, { worker, protocol }: Pick<Hello, 'worker' | 'protocol'>): void {
+    const { link, log } = this.#options;
+    const message = `worker protocol ${protocol} does not go with the broker's ${PROTOCOL_VERSION}`;
+    this.#roster.tally.refused++;
+    log.warn({ worker }, message);
+    link.send(peer, { type: 'refuse', message });
+  }
+
   #welcome(worker: ConnectedWorker): void {
     if (this.#ports === undefined) return;
     const { brokerId, heartbeatMs, leaseMs, exposed, link } = this.#options;
@@ -205,40 +216,11 @@ export class Dispatcher {
     link.send(worker.peer, { type: 'welcome', ...terms, ...this.#ports });
   }
 
-  /** A worker that says hello still has this attempt: it goes on with it, or is told to stop. */
-  #keep(worker: ConnectedWorker, lease: string): void {
-    const named = parseLease(lease);
-    const current = named === undefined ? undefined : this.#attempts.get(named.callNum);
-    if (current?.lease === lease && current.workerId === worker.id) {
-      // What an outcome from before this hello says of its mini-worker is out of date.
-      current.slot = undefined;
-      worker.attempts.set(lease, current);
-      if (!current.ending) this.#events?.started(current.job, worker.id);
-      return;
-    }
-    const job = named === undefined ? undefined : this.#events?.claim(named.callNum, named.attempt);
-    if (job === undefined) return this.#options.link.send(worker.peer, { type: 'cancel', lease });
-    this.#options.scheduler.adopt(job);
-    this.#begin({ lease, job, workerId: worker.id, slot: undefined, ending: false }, worker);
-  }
-
-  #begin(attempt: Attempt, worker: ConnectedWorker): void {
-    this.#attempts.set(attempt.job.callNum, attempt);
-    worker.attempts.set(attempt.lease, attempt);
-    this.#events?.started(attempt.job, worker.id);
-  }
-
   #onReply({ message, parts }: Envelope<ReplyMessage>): void {
-    const attempt = this.#attempts.get(message.callNum);
-    if (message.type === 'log') {
-      const [piece] = parts;
-      if (attempt?.lease === message.lease && piece !== undefined) {
-        this.#events?.logged(attempt.job, message.offset, piece);
-      }
-      return;
-    }
+    if (message.type === 'log') return this.#onLog(message, parts);
+    const attempt = this.#session?.leases.endedBy(message);
     // Not the current attempt, or settled already: it changes nothing, and its worker may forget it.
-    if (attempt?.lease !== message.lease) return this.#acknowledge(message);
+    if (attempt === undefined) return this.#acknowledge(message);
     if (attempt.ending || attempt.workerId !== message.worker) return;
     attempt.ending = true;
     this.#settle(attempt, message, parts).catch((error: unknown) => {
@@ -246,33 +228,49 @@ export class Dispatcher {
     });
   }
 
+  #onLog({ callNum, lease, offset }: LogPiece, [piece]: readonly Uint8Array[]): void {
+    const attempt = this.#session?.leases.of(callNum);
+    if (attempt?.lease === lease && piece !== undefined) {
+      this.#session?.events.logged(attempt.job, offset, piece);
+    }
+  }
+
   async #settle(attempt: Attempt, outcome: Outcome, parts: readonly Uint8Array[]): Promise<void> {
     const [result = NOTHING, logs = NOTHING] = parts;
     // The mini-worker is free as soon as its call ended; that its result is not stored yet holds up nobody.
-    this.#options.scheduler.ended(attempt.job, outcome.runMs > 0 ? outcome.runMs : undefined);
-    this.#workers.get(attempt.workerId)?.attempts.delete(attempt.lease);
-    this.#takeBack(attempt, outcome);
+    const { job, workerId, lease } = attempt;
+    this.#options.scheduler.ended(job, { workerId, runMs: outcome.runMs > 0 ? outcome.runMs : undefined });
+    const worker = this.#roster.get(workerId);
+    worker?.attempts.delete(lease);
+    if (worker !== undefined) this.#takeBack(worker, attempt, outcome);
     this.#pump();
     if (outcome.status === 'DONE') {
       this.#retire(this.#succession.served(attempt.job.spec.id, (id) => this.#options.scheduler.isBusy(id)));
     }
-    await this.#events?.ended(attempt.job, { outcome, result, logs });
-    if (this.#attempts.get(attempt.job.callNum) === attempt) this.#attempts.delete(attempt.job.callNum);
+    await this.#session?.events.ended(attempt.job, { outcome, result, logs });
+    this.#session?.leases.drop(attempt);
     this.#acknowledge(outcome);
   }
 
-  /** The mini-worker and the sandbox that the attempt had are there for the next one. */
-  #takeBack({ slot, workerId, job }: Attempt, { free, kept = false }: Outcome): void {
-    if (free === undefined || free !== slot) return;
+  /**
+   * The mini-worker and the sandbox that the attempt had are there for the next one, or have it already. An offer that
+   * is out of date does no harm: a call that finds its mini-worker busy waits in the worker for the next free one.
+   */
+  #takeBack(worker: ConnectedWorker, { slot, job }: Attempt, { free, kept = false }: Outcome): void {
+    if (free === undefined) {
+      const next = slot === undefined ? undefined : firstWithoutSlot(worker.attempts.values());
+      if (next !== undefined) next.slot = slot;
+      return;
+    }
     const { scheduler } = this.#options;
-    if (kept)
-      scheduler.setHolding(workerId, job.spec.id, (scheduler.holdings(workerId).get(job.spec.id) ?? 0) + 1);
-    scheduler.offer(workerId, free);
+    const { id } = job.spec;
+    if (kept) scheduler.setHolding(worker.id, id, (scheduler.holdings(worker.id).get(id) ?? 0) + 1);
+    scheduler.offer(worker.id, free);
   }
 
   #acknowledge({ worker, lease }: Outcome): void {
-    const peer = this.#workers.get(worker)?.peer;
-    if (peer !== undefined) this.#options.link.send(peer, { type: 'ack', leases: [lease] });
+    const peer = this.#roster.get(worker)?.peer;
+    if (peer !== undefined) this.#acknowledgements.add(peer, lease);
   }
 
   #pump(): void {
@@ -291,37 +289,31 @@ export class Dispatcher {
   }
 
   #place({ job, workerId, slot }: Placement): void {
-    const worker = this.#workers.get(workerId);
-    if (worker === undefined) return;
-    const lease = leaseOf(job, this.#options.brokerId);
+    const worker = this.#roster.get(workerId);
+    const leases = this.#session?.leases;
+    if (worker === undefined || leases === undefined) return;
+    const lease = leases.nameOf(job);
     const { callNum, attempt: number, spec, input } = job;
     const known = worker.specs.has(spec.id);
-    if (!known) worker.specs.add(spec.id);
+    if (!known) worker.specs.set(spec.id, spec.owner);
     const target = { lease, slot, callNum, attempt: number, functionId: spec.id, input };
     const message = { type: 'invoke' as const, ...target, ...(known ? {} : { spec }) };
     this.#options.link.send(worker.peer, message, job.params.byteLength === 0 ? [] : [job.params]);
     // Not before: what is said of the attempt now must not reach the worker ahead of it.
-    this.#begin({ lease, job, workerId, slot, ending: false }, worker);
+    leases.begin(job, worker, lease, slot);
   }
 
   #beat(): void {
-    const { leaseMs } = this.#options;
-    const now = performance.now();
-    // When this process itself was stopped for a while, the workers' heartbeats still wait to be read.
-    const slept = now - this.#lastBeat > leaseMs / 2;
-    this.#lastBeat = now;
-    const oldest = now - leaseMs;
-    for (const worker of this.#workers.values()) {
-      if (slept) worker.lastHeard = now;
-      if (worker.lastHeard < oldest) this.#lose(worker, `the worker was silent for ${leaseMs} ms`);
-      else this.#options.link.send(worker.peer, { type: 'heartbeat' });
+    const { leaseMs, link } = this.#options;
+    for (const worker of this.#roster.silent(leaseMs)) {
+      this.#lose(worker, `the worker was silent for ${leaseMs} ms`);
     }
+    for (const { peer } of this.#roster.all()) link.send(peer, { type: 'heartbeat' });
   }
 
   #lose(worker: ConnectedWorker, why: string): void {
     this.#options.log.info({ worker: worker.id, attempts: worker.attempts.size }, `worker gone: ${why}`);
-    this.#peers.delete(worker.peer);
-    if (this.#workers.get(worker.id) === worker) this.#workers.delete(worker.id);
+    this.#roster.remove(worker);
     this.#options.scheduler.removeWorker(worker.id);
     this.#options.link.drop(worker.peer);
     for (const attempt of worker.attempts.values()) this.#giveUp(attempt, why);
@@ -329,10 +321,16 @@ export class Dispatcher {
 
   #giveUp(attempt: Attempt, why: string): void {
     if (attempt.ending) return;
-    this.#attempts.delete(attempt.job.callNum);
+    this.#session?.leases.drop(attempt);
     this.#options.scheduler.ended(attempt.job);
     const error: CallError = { code: 'WORKER_LOST', message: why };
-    this.#events?.lost(attempt.job, error);
+    this.#session?.events.lost(attempt.job, error);
     this.#pump();
   }
+}
+
+/** The call that has waited longest in its worker for a mini-worker. */
+function firstWithoutSlot(attempts: Iterable<Attempt>): Attempt | undefined {
+  for (const attempt of attempts) if (attempt.slot === undefined) return attempt;
+  return undefined;
 }

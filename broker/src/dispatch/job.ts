@@ -4,6 +4,8 @@ import type { FunctionSpec, InputKind } from '@panal/protocol';
 export interface Job {
   readonly callNum: number;
   readonly attempt: number;
+  /** When the call was accepted, epoch ms. */
+  readonly acceptedAt: number;
   readonly spec: FunctionSpec;
   /** Most calls of this function at once in the cluster. */
   readonly maxConcurrency: number;

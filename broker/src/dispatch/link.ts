@@ -7,6 +7,8 @@ export type Peer = string;
 export interface LinkEvents {
   onMessage(peer: Peer, envelope: Envelope<WorkerMessage>): void;
   onReply(envelope: Envelope<ReplyMessage>): void;
+  /** A worker says hello in another version of the protocol, and is to be refused. */
+  onForeign(peer: Peer, hello: { worker: string; protocol: number }): void;
 }
 
 /** The way to the workers. Messages to one peer arrive in order, or not at all: a lost peer is told by its silence. */

@@ -1,13 +1,15 @@
 import { IdleWorkers, type Seat } from './idle-workers.js';
 import type { Job } from './job.js';
 import { JobQueue } from './job-queue.js';
+import { Lookahead } from './lookahead.js';
 import { Turns } from './turns.js';
 
 /** A decision: this call goes to this mini-worker. */
 export interface Placement {
   job: Job;
   workerId: string;
-  slot: number;
+  /** `undefined`: whichever comes free next, for all are busy. */
+  slot: number | undefined;
 }
 
 interface WorkerSeat extends Seat {
@@ -30,6 +32,9 @@ const PROBES = 4;
 /** A function whose calls take longer than this is not made to wait for a sandbox of its own. */
 const SHORT_RUN_MS = 50;
 
+/** Calls of a function that takes longer than this are not handed out ahead: one might wait behind another for long. */
+const AHEAD_RUN_MS = 5;
+
 export interface SchedulerOptions {
   /** Most calls at once of an owner; unlimited by default. */
   ownerLimit?: (owner: string) => number;
@@ -47,6 +52,9 @@ export interface SchedulerOptions {
  *
  * A short function whose sandboxes are all busy waits a moment (twice its run time) for one of them before it takes
  * a place that holds none: starting a sandbox, and evicting another's for it, costs more than the wait.
+ *
+ * While the calls of one very short function are all that waits, and all mini-workers are busy, some of them go to
+ * where others of it run, to begin there as soon as those end.
  */
 export class Scheduler {
   readonly #workers = new Map<string, WorkerSeat>();
@@ -58,6 +66,7 @@ export class Scheduler {
   readonly #owners = new Map<string, OwnerTurn>();
   readonly #turns = new Turns<OwnerTurn>();
   readonly #patient = new Set<JobQueue>();
+  readonly #lookahead = new Lookahead();
   readonly #ownerLimit: (owner: string) => number;
   readonly #now: () => number;
   #waiting = 0;
@@ -80,6 +89,7 @@ export class Scheduler {
   addWorker(id: string, options: { slots: number; hasEngine: boolean }): void {
     this.removeWorker(id);
     this.#workers.set(id, { id, ...options, idleSlots: [], holds: new Map(), draining: false });
+    this.#lookahead.addWorker(id, options.slots);
   }
 
   removeWorker(id: string): void {
@@ -95,6 +105,7 @@ export class Scheduler {
     const worker = this.#workers.get(id);
     if (worker === undefined) return;
     worker.draining = true;
+    this.#lookahead.removeWorker(id);
     const before = worker.idleSlots.length;
     worker.idleSlots.length = 0;
     this.#idleOf(worker).moved(worker, before);
@@ -144,8 +155,12 @@ export class Scheduler {
     return true;
   }
 
-  /** A call that was placed runs no longer. `runMs` is how long its function ran, where it did. */
-  ended(job: Job, runMs?: number): void {
+  /**
+   * A call that was placed runs no longer. `runMs` is how long its function ran, where it did; `workerId` who had it,
+   * if that worker is still there.
+   */
+  ended(job: Job, { workerId, runMs }: { workerId?: string; runMs?: number | undefined } = {}): void {
+    if (workerId !== undefined) this.#lookahead.ended(workerId, job.spec.id);
     const queue = this.#queues.get(job.spec.id);
     if (queue === undefined) return;
     queue.ended(runMs);
@@ -158,10 +173,16 @@ export class Scheduler {
    * Counts a call as running that was not placed here: one that a worker ran already when it said hello.
    * `ended` undoes it.
    */
-  adopt(job: Job): void {
+  adopt(job: Job, workerId: string): void {
     let queue = this.#queues.get(job.spec.id);
     if (queue === undefined) this.#queues.set(job.spec.id, (queue = new JobQueue(job)));
     this.#started(queue);
+    this.keep(job, workerId);
+  }
+
+  /** A worker that was added anew has a call that was placed on it before. */
+  keep(job: Job, workerId: string): void {
+    this.#lookahead.begun(workerId, job.spec.id);
   }
 
   /** The next decision, or `undefined` when nothing can be placed now. */
@@ -170,7 +191,7 @@ export class Scheduler {
     for (let tries = this.#turns.size; tries > 0; tries--) {
       const owner = this.#turns.next();
       if (owner === undefined) return undefined;
-      if (this.#withEngine.mostIdle === 0 && this.#withoutEngine.mostIdle === 0) return undefined;
+      if (this.#withEngine.mostIdle === 0 && this.#withoutEngine.mostIdle === 0) return this.#ahead();
       const placement = this.#nextOf(owner);
       if (placement !== undefined) return placement;
     }
@@ -199,14 +220,30 @@ export class Scheduler {
       const slot = worker?.idleSlots.pop();
       if (worker === undefined || slot === undefined) continue;
       this.#idleOf(worker).moved(worker, worker.idleSlots.length + 1);
-      const job = queue.shift();
-      if (job === undefined) return undefined;
-      this.#waiting--;
-      this.#started(queue);
-      this.#useHolding(worker, queue.functionId);
-      return { job, workerId: worker.id, slot };
+      const placement = this.#take(queue, worker.id, slot);
+      if (placement !== undefined) this.#useHolding(worker, queue.functionId);
+      return placement;
     }
     return undefined;
+  }
+
+  /** A place behind calls of the same function, where no other function waits. */
+  #ahead(): Placement | undefined {
+    if (this.#turns.size > 1) return undefined;
+    const functions = this.#turns.next()?.functions;
+    const queue = functions?.size === 1 ? functions.next() : undefined;
+    if (queue?.keepsSandboxes !== true || queue.runMs === 0 || queue.runMs > AHEAD_RUN_MS) return undefined;
+    const workerId = this.#lookahead.workerFor(queue.functionId);
+    return workerId === undefined ? undefined : this.#take(queue, workerId, undefined);
+  }
+
+  #take(queue: JobQueue, workerId: string, slot: number | undefined): Placement | undefined {
+    const job = queue.shift();
+    if (job === undefined) return undefined;
+    this.#waiting--;
+    this.#started(queue);
+    this.keep(job, workerId);
+    return { job, workerId, slot };
   }
 
   #placeFor(queue: JobQueue): WorkerSeat | undefined {

@@ -7,7 +7,7 @@ export interface Attempt {
   readonly lease: string;
   readonly job: Job;
   readonly workerId: string;
-  /** Its mini-worker; not known of one that was going on when its worker said hello. */
+  /** Its mini-worker; not known while it waits for one, nor where it was going on when its worker said hello. */
   slot: number | undefined;
   /** Its result is here and being stored. */
   ending: boolean;
@@ -18,8 +18,8 @@ export interface ConnectedWorker {
   readonly id: string;
   readonly peer: Peer;
   readonly hello: Hello;
-  /** Functions whose spec it was sent. */
-  readonly specs: Set<string>;
+  /** Versions whose spec it was sent, by id: whose they are. */
+  readonly specs: Map<string, string>;
   readonly attempts: Map<string, Attempt>;
   draining: boolean;
   /** On the monotonic clock, in ms: a wall clock that jumps must not lose a worker. */
@@ -37,7 +37,7 @@ export interface WorkerView {
   slots: number;
   lastHeartbeat: string;
   miniWorkers: { id: number; state: 'idle' | 'busy'; functionName?: string; callNum?: number }[];
-  /** Idle sandboxes by function id, or `runtime:IMAGE`. */
+  /** Idle sandboxes by the id of a version, or `runtime:IMAGE`; of versions of others, how many in all. */
   holds: Record<string, number>;
 }
 
@@ -66,6 +66,23 @@ export function viewOf(
     slots,
     lastHeartbeat: new Date(Date.now() - (performance.now() - worker.lastHeard)).toISOString(),
     miniWorkers,
-    holds: Object.fromEntries(holds),
+    holds: shownHoldings(worker, holds, owner),
   };
+}
+
+/** Under which key the sandboxes of others are counted. */
+export const OTHERS = 'others';
+
+function shownHoldings(
+  { specs }: ConnectedWorker,
+  holds: ReadonlyMap<string, number>,
+  owner: string,
+): Record<string, number> {
+  const shown: Record<string, number> = {};
+  for (const [key, idle] of holds) {
+    const isNamed = key.startsWith('runtime:') || specs.get(key) === owner;
+    const as = isNamed ? key : OTHERS;
+    shown[as] = (shown[as] ?? 0) + idle;
+  }
+  return shown;
 }

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import {
   decode,
   encode,
+  foreignHello,
   MalformedMessage,
   replyMessageSchema,
   workerMessageSchema,
@@ -105,7 +106,10 @@ export class ZmqLink implements WorkerLink {
     for await (const [identity, ...frames] of this.#router) {
       if (identity === undefined) continue;
       const peer = identity.toString('latin1');
-      for (const envelope of this.#read(frames, workerMessageSchema)) events.onMessage(peer, envelope);
+      const envelopes = this.#read(frames, workerMessageSchema);
+      for (const envelope of envelopes) events.onMessage(peer, envelope);
+      const foreign = envelopes.length === 0 ? foreignHello(frames) : undefined;
+      if (foreign !== undefined) events.onForeign(peer, foreign);
     }
   }
 

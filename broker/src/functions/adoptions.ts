@@ -14,6 +14,8 @@ export class Adoptions {
   readonly #bundles: Bundles;
   /** Registrations that may be about to use a bundle which no version uses yet. */
   #underWay = 0;
+  /** Bundles to be looked at again when there are none. */
+  readonly #suspects = new Set<string>();
 
   constructor(store: Pick<Store, 'isBundleUsed'>, bundles: Bundles) {
     this.#store = store;
@@ -32,15 +34,27 @@ export class Adoptions {
       return used;
     } finally {
       this.#underWay -= 1;
-      if (unused !== undefined) await this.discard(unused);
+      if (unused !== undefined) this.#suspects.add(unused);
+      if (this.#underWay === 0) await this.#discardSuspects();
     }
   }
 
-  /** Removes a bundle that no version uses, unless a registration could be about to use it. */
+  /** Removes a bundle that no version uses; while a registration could be about to use it, that is put off. */
   async discard(sha256: string): Promise<void> {
+    this.#suspects.add(sha256);
+    await this.#discardSuspects();
+  }
+
+  async #discardSuspects(): Promise<void> {
+    for (const sha256 of [...this.#suspects]) await this.#look(sha256);
+  }
+
+  async #look(sha256: string): Promise<void> {
     try {
-      if (!(await this.#store.isBundleUsed(sha256)) && this.#underWay === 0)
-        await this.#bundles.remove(sha256);
+      const used = await this.#store.isBundleUsed(sha256);
+      if (!used && this.#underWay > 0) return;
+      this.#suspects.delete(sha256);
+      if (!used) await this.#bundles.remove(sha256);
     } catch {
       // What was to be done has failed already, or is done; a bundle that stays is found by its disuse.
     }

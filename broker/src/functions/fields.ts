@@ -24,4 +24,5 @@ export const pathSchema = z
 export const commandSchema = z
   .string()
   .max(65_536)
-  .regex(/^[^\0]*[^\0\s][^\0]*$/, 'must be a command');
+  // There is one way only to match: a text that is too long is matched too, and must be refused as fast as it is read.
+  .regex(/^\s*[^\0\s][^\0]*$/, 'must be a command');

@@ -1,15 +1,18 @@
 import Router from '@koa/router';
 import { PanalError } from '@panal/protocol';
 import Koa from 'koa';
+import { backupRoutes } from './backup.js';
 import { JsonReader } from './body.js';
 import { callLogRoutes } from './call-logs.js';
 import { callRoutes } from './calls.js';
 import type { Context, RequestState } from './context.js';
+import { refuseCrossSite } from './cross-site.js';
 import { errorBoundary } from './errors.js';
 import { functionRoutes } from './functions.js';
 import { gatewayRoutes } from './gateway.js';
 import { identification } from './identify.js';
 import { invocationRoutes } from './invocations.js';
+import { metricsRoutes } from './metrics.js';
 import { openApiRoute } from './openapi.js';
 import { operatingRoutes } from './operating.js';
 import type { Route } from './route.js';
@@ -32,6 +35,8 @@ export function allRoutes(services: Services): Route[] {
     ...gatewayRoutes(services),
     ...workerRoutes(services),
     ...operatingRoutes(services),
+    ...metricsRoutes(services),
+    ...backupRoutes(services),
   ];
   routes.push(openApiRoute(routes));
   return routes;
@@ -45,11 +50,12 @@ export function createApp(services: Services): Koa<RequestState> {
   for (const { method, path, access = 'owner', errorShape, serve } of allRoutes(services)) {
     router.register(path, [method], (ctx: Context) => {
       if (errorShape !== undefined) ctx.state.errorShape = errorShape;
+      refuseCrossSite(ctx.req);
       return identify(ctx, access, () => serve(ctx, json));
     });
   }
   const app = new Koa<RequestState>();
-  app.use(errorBoundary(services.log));
+  app.use(errorBoundary(services.log, services.errors));
   app.use(router.routes());
   app.use(refuseUnrouted);
   // Past the error boundary, only writing the answer can fail: the client is gone.

@@ -8,7 +8,10 @@ import type { Services } from './services.js';
 export const onDisconnectSchema = z
   .enum(['cancel', 'keep'])
   .optional()
-  .describe('What becomes of the call when the client goes away before its end. Default: `cancel`.');
+  .describe(
+    'What becomes of the call when the client goes away before its end. Default: `cancel`, or `keep` with an ' +
+      '`Idempotency-Key`, for it may come back.',
+  );
 
 /**
  * Waits for the end of a call for a client that hears of it by its end alone. A client that goes away takes its call
@@ -23,11 +26,7 @@ export async function endOfCall(
   onDisconnect: z.infer<typeof onDisconnectSchema>,
 ): Promise<CallRecord | undefined> {
   const gone = disconnection(ctx);
-  const cancel = (): void => abandon({ calls, log }, call);
-  if (onDisconnect !== 'keep') {
-    if (gone.aborted) cancel();
-    else gone.addEventListener('abort', cancel, { once: true });
-  }
+  if (onDisconnect !== 'keep') gone(() => abandon({ calls, log }, call));
   return await calls.settled(call, waitMs, gone);
 }
 
@@ -36,6 +35,8 @@ export function abandon(
   { calls, log }: Pick<Services, 'calls' | 'log'>,
   { owner, callNum }: CallRecord,
 ): void {
+  // It is the broker that leaves, not the client: the next one goes on with the call.
+  if (calls.stopping) return;
   calls.cancel(owner, callNum).catch((error: unknown) => {
     // An expected failure says that there is nothing to cancel.
     if (!(error instanceof PanalError)) log.error({ err: error }, 'a call was not cancelled');

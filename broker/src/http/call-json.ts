@@ -4,9 +4,6 @@ import { CALL_STATUSES, isSettled, LIFECYCLES } from '@panal/protocol';
 import { z } from 'zod';
 import { isoTime } from './time.js';
 
-/** In a list, results, logs and parameters are shown up to this size, in bytes. */
-const SHOWN_IN_LIST = 16 * 1024;
-
 const NOTHING = new Uint8Array(0);
 
 /** A call as clients see it. Parameters and results that are not text stand in base64. */
@@ -31,6 +28,7 @@ export const callSchema = z.strictObject({
     .strictObject({ queued: z.number(), prepare: z.number(), run: z.number(), total: z.number() })
     .optional(),
   acceptedAt: z.iso.datetime(),
+  putBackAt: z.iso.datetime().optional().describe('When it was last put back after it was DEAD.'),
   settledAt: z.iso.datetime().optional(),
   truncated: z.literal(true).optional().describe('In lists: something was too long to be shown whole.'),
 });
@@ -62,16 +60,12 @@ export function callJson(call: CallRecord, limit = Infinity): string {
     preloaded: call.preloaded,
     timings: call.timings,
     acceptedAt: isoTime(call.acceptedAt),
+    putBackAt: call.putBack && isoTime(call.putBack.at),
     settledAt: call.settledAt === undefined ? undefined : isoTime(call.settledAt),
     truncated: call.params.byteLength > limit || result?.cut === true || logs?.cut === true || undefined,
   });
   const first = `{"funcName":${JSON.stringify(call.funcName)},`;
   return first + (params === undefined ? '' : `"params":${params.json},`) + rest.slice(1);
-}
-
-/** The JSON text of a page of calls: `{"c2":{…},"c1":{…}}`. */
-export function callsJson(calls: readonly CallRecord[]): string {
-  return `{${calls.map((call) => `"c${call.callNum}":${callJson(call, SHOWN_IN_LIST)}`).join(',')}}`;
 }
 
 /** A JSON body comes back as the JSON it is, other text as a string, anything else in base64. */

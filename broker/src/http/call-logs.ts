@@ -5,6 +5,7 @@ import { z } from 'zod';
 import type { LogFollower } from '../calls/log-followers.js';
 import type { Context } from './context.js';
 import { EventStream } from './event-stream.js';
+import { logsSoFar } from './logs-so-far.js';
 import { callNumber } from './query.js';
 import { route, type Route } from './route.js';
 import type { Services } from './services.js';
@@ -27,7 +28,7 @@ export const callLogRoutes = ({ calls }: Pick<Services, 'calls'>): Route[] => [
     answers: {
       200: {
         description:
-          'The stored logs as text; or events: `log` with a piece of text as JSON, `attempt` with `{"attempt"}` ' +
+          'The logs so far as text; or events: `log` with a piece of text as JSON, `attempt` with `{"attempt"}` ' +
           'where an attempt begins and its logs anew, `end` with `{"callNum","status"}`.',
         types: ['text/plain; charset=utf-8', 'text/event-stream'],
       },
@@ -50,9 +51,10 @@ export const callLogRoutes = ({ calls }: Pick<Services, 'calls'>): Route[] => [
       }
       const call = await calls.get(owner, callNum);
       if (call === undefined) throw new PanalError('CALL_NOT_FOUND', `there is no call ${callNum}`);
+      const logs = call.status === 'RUNNING' ? await logsSoFar(calls, call) : call.logs;
       ctx.type = 'text/plain; charset=utf-8';
       ctx.set('X-Content-Type-Options', 'nosniff');
-      ctx.body = Buffer.from(call.logs ?? []);
+      ctx.body = Buffer.from(logs ?? []);
     },
   }),
 ];

@@ -27,13 +27,19 @@ export function actingUser({ state: { user } }: Context): ActingUser {
   return user;
 }
 
-/** A signal that aborts when the client goes away before its answer is written. */
-export function disconnection(ctx: Context): AbortSignal {
-  const controller = new AbortController();
-  const closed = (): void => {
-    if (!ctx.res.writableFinished) controller.abort();
+/** Tells `listener`, once, when the client goes away before its answer is written. */
+export type Disconnection = (listener: () => void) => void;
+
+/**
+ * When the client of a request goes away. Not an AbortSignal: to make one takes a tenth of the time that the broker
+ * spends on a hot call.
+ */
+export function disconnection({ res }: Context): Disconnection {
+  return (listener) => {
+    const closed = (): void => {
+      if (!res.writableFinished) listener();
+    };
+    if (res.closed) closed();
+    else res.once('close', closed);
   };
-  if (ctx.res.closed) closed();
-  else ctx.res.once('close', closed);
-  return controller.signal;
 }

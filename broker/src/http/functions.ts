@@ -183,11 +183,18 @@ function settingsOf(fields: Upload['fields']): FunctionSettings {
 
 function jsonField(name: string, text: unknown): unknown {
   try {
-    if (typeof text === 'string') return JSON.parse(text);
-  } catch {
+    if (typeof text === 'string') return JSON.parse(text, refusePoison);
+  } catch (error) {
+    if (error instanceof PanalError) throw error;
     // Said below.
   }
   throw new PanalError('INVALID_REQUEST', `${name}: must be given once, as a number or as JSON`);
+}
+
+/** As in every JSON body; the schemas would pass over it in silence. */
+function refusePoison(key: string, value: unknown): unknown {
+  if (key !== '__proto__') return value;
+  throw new PanalError('INVALID_REQUEST', 'the form has a forbidden key, __proto__');
 }
 
 function toView({ record, active }: FunctionDetail, versions: number[]): z.infer<typeof view> {

@@ -5,6 +5,7 @@ import { imageSchema, nameSchema } from '../functions/fields.js';
 import { abandon, endOfCall, onDisconnectSchema } from './awaited-call.js';
 import { credentialsOf } from './credentials.js';
 import type { ErrorShape } from './errors.js';
+import { IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, idempotencyKey, KEY_ERRORS, keyedCall } from './keyed-call.js';
 import { route, type Route } from './route.js';
 import type { CallInput, Services } from './services.js';
 
@@ -30,7 +31,7 @@ const activation = byName.extend({
 });
 
 export const gatewayRoutes = (services: Services): Route[] => {
-  const { users, functions } = services;
+  const { users, functions, clientAddress, registrations } = services;
   const activate = activator(services);
   return [
     route({
@@ -48,6 +49,7 @@ export const gatewayRoutes = (services: Services): Route[] => {
         if (credentials?.scheme !== 'basic') {
           throw new PanalError('UNAUTHORIZED', 'Basic credentials are needed: name and password of the user');
         }
+        registrations.take(clientAddress(ctx.req));
         await saying('ALREADY_EXISTS', 'El usuario ya existe', () =>
           users.register(credentials.name, credentials.password),
         );
@@ -94,12 +96,13 @@ export const gatewayRoutes = (services: Services): Route[] => {
       summary: 'Call a function and wait for its result; one that takes too long is cancelled',
       access: 'user',
       query: z.object({ onDisconnect: onDisconnectSchema }),
+      headers: IDEMPOTENCY_KEY,
       body: activation,
       answers: {
         200: {
           description: 'The result',
           json: activated,
-          headers: { 'X-Call-Num': 'Number of the call.' },
+          headers: { 'X-Call-Num': 'Number of the call.', ...IDEMPOTENT_REPLAYED },
         },
       },
       errors: [
@@ -107,6 +110,7 @@ export const gatewayRoutes = (services: Services): Route[] => {
         'FUNCTION_FAILED',
         'TIMEOUT',
         'TOO_MANY_CALLS',
+        ...KEY_ERRORS,
         'NO_CONTAINER_ENGINE',
         'QUEUE_FULL',
         'STORE_UNAVAILABLE',
@@ -124,7 +128,8 @@ type Activate = (
 ) => Promise<void>;
 
 /** Answers `/functions/activate`. */
-function activator({ functions, calls, gateway, log }: Services): Activate {
+function activator(services: Services): Activate {
+  const { functions, calls, gateway, log } = services;
   // A call counts as running only once a worker has begun it; those that came just now are counted here.
   const waiting = new Map<string, number>();
   const count = (owner: string, change: 1 | -1): void => {
@@ -133,8 +138,10 @@ function activator({ functions, calls, gateway, log }: Services): Activate {
     else waiting.set(owner, now);
   };
 
-  return async (ctx, { body: { functionName, parameter }, query: { onDisconnect } }) => {
+  return async (ctx, { body: { functionName, parameter }, query }) => {
     const { owner } = ctx.state;
+    const key = idempotencyKey(ctx);
+    const onDisconnect = query.onDisconnect ?? (key === undefined ? 'cancel' : 'keep');
     const version = await saying('FUNCTION_NOT_FOUND', UNKNOWN_FUNCTION, () =>
       functions.active(owner, functionName),
     );
@@ -144,7 +151,10 @@ function activator({ functions, calls, gateway, log }: Services): Activate {
     }
     count(owner, 1);
     try {
-      const call = await calls.accept(version, toInput(parameter), { awaited: true });
+      const input = toInput(parameter);
+      const call = await (key === undefined
+        ? calls.accept(version, input, { awaited: true })
+        : keyedCall(services, ctx, { key, version, input }));
       ctx.set('X-Call-Num', String(call.callNum));
       const settled = await endOfCall({ calls, log }, ctx, call, gateway.waitMs, onDisconnect);
       // Its result is for nobody any more.

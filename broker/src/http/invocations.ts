@@ -8,6 +8,7 @@ import { readBody } from './body.js';
 import { callJson, callSchema } from './call-json.js';
 import { disconnection, type Context } from './context.js';
 import { errorSchema } from './errors.js';
+import { IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, idempotencyKey, KEY_ERRORS, keyedCall } from './keyed-call.js';
 import { MAX_WAIT_SECONDS, preferredWait, seconds } from './prefer.js';
 import { route, type Route } from './route.js';
 import type { CallInput, Services } from './services.js';
@@ -28,77 +29,101 @@ const wait = z
 
 const accepted = z.strictObject({ callNum: z.int().min(1), status: z.literal('PENDING') });
 
+/** Bytes of a text up to which to decode it, and encode it again, costs less than a piece of its own. */
+const SHORT_TEXT = 16 * 1024;
+
 const NO_INPUT: CallInput = { kind: 'none', bytes: new Uint8Array(0) };
 
-export const invocationRoutes = ({ functions, calls, limits, log }: Services): Route[] => [
-  route({
-    method: 'POST',
-    path: '/run/:funcName',
-    summary: 'Call a function with the body as it is, and answer with its raw output',
-    params: z.strictObject({ funcName: nameSchema }),
-    query: z.strictObject({ onDisconnect: onDisconnectSchema }),
-    rawBody: { type: '*/*', schema: z.string() },
-    answers: {
-      200: {
-        description: 'What the function wrote; as text where it is UTF-8.',
-        types: ['text/plain; charset=utf-8', 'application/octet-stream'],
-        headers: { 'X-Call-Num': 'Number of the call.' },
+export const invocationRoutes = (services: Services): Route[] => {
+  const { functions, calls, limits, log } = services;
+  return [
+    route({
+      method: 'POST',
+      path: '/run/:funcName',
+      summary: 'Call a function with the body as it is, and answer with its raw output',
+      params: z.strictObject({ funcName: nameSchema }),
+      query: z.strictObject({ onDisconnect: onDisconnectSchema }),
+      headers: IDEMPOTENCY_KEY,
+      rawBody: { type: '*/*', schema: z.string() },
+      answers: {
+        200: {
+          description: 'What the function wrote; as text where it is UTF-8.',
+          types: ['text/plain; charset=utf-8', 'application/octet-stream'],
+          headers: { 'X-Call-Num': 'Number of the call.', ...IDEMPOTENT_REPLAYED },
+        },
+        502: { description: 'The call failed; the code says how.', json: errorSchema },
+        504: { description: 'TIMEOUT', json: errorSchema },
       },
-      502: { description: 'The call failed; the code says how.', json: errorSchema },
-      504: { description: 'TIMEOUT', json: errorSchema },
-    },
-    errors: [
-      'FUNCTION_NOT_FOUND',
-      'BODY_TOO_LARGE',
-      'REQUEST_ABORTED',
-      'NO_CONTAINER_ENGINE',
-      'QUEUE_FULL',
-      'STORE_UNAVAILABLE',
-      'SHUTTING_DOWN',
-    ],
-    async handle(ctx, { params, query: { onDisconnect } }) {
-      const version = await functions.active(ctx.state.owner, params.funcName);
-      const bytes = await readBody(ctx.req, limits.body);
-      // Nothing given is no parameter, rather than an empty one.
-      const input: CallInput = bytes.byteLength === 0 ? NO_INPUT : { kind: 'raw', bytes };
-      const call = await calls.accept(version, input, { awaited: true });
-      ctx.set('X-Call-Num', String(call.callNum));
-      answerRun(ctx, await endOfCall({ calls, log }, ctx, call, RUN_WAIT_MS, onDisconnect));
-    },
-  }),
-  route({
-    method: 'POST',
-    path: '/invokeFunction',
-    summary: 'Call a function; wait for its end, or ask later',
-    query: z.strictObject({ wait: wait.optional() }),
-    headers: { Prefer: '`wait=SECONDS` (RFC 7240) waits as `?wait=` does.' },
-    body: invocation,
-    answers: {
-      200: { description: 'The finished call', json: callSchema },
-      202: {
-        description: 'Accepted',
-        json: accepted,
-        headers: { Location: 'Where the call is found.' },
+      errors: [
+        'FUNCTION_NOT_FOUND',
+        'BODY_TOO_LARGE',
+        'REQUEST_ABORTED',
+        ...KEY_ERRORS,
+        'NO_CONTAINER_ENGINE',
+        'QUEUE_FULL',
+        'STORE_UNAVAILABLE',
+        'SHUTTING_DOWN',
+      ],
+      async handle(ctx, { params, query: { onDisconnect } }) {
+        const { funcName } = params;
+        const key = idempotencyKey(ctx);
+        const version = await functions.active(ctx.state.owner, funcName);
+        const bytes = await readBody(ctx.req, limits.body);
+        // Nothing given is no parameter, rather than an empty one.
+        const input: CallInput = bytes.byteLength === 0 ? NO_INPUT : { kind: 'raw', bytes };
+        const call = await (key === undefined
+          ? calls.accept(version, input, { awaited: true })
+          : keyedCall(services, ctx, { key, version, input }));
+        ctx.set('X-Call-Num', String(call.callNum));
+        const fate = onDisconnect ?? (key === undefined ? 'cancel' : 'keep');
+        answerRun(ctx, await endOfCall({ calls, log }, ctx, call, RUN_WAIT_MS, fate));
       },
-    },
-    errors: ['FUNCTION_NOT_FOUND', 'NO_CONTAINER_ENGINE', 'QUEUE_FULL', 'STORE_UNAVAILABLE', 'SHUTTING_DOWN'],
-    async handle(ctx, { query, body }) {
-      const version = await functions.active(ctx.state.owner, body.funcName);
-      const waitSeconds = query.wait ?? applyPreference(ctx) ?? 0;
-      const awaited = waitSeconds > 0;
-      const call = await calls.accept(version, jsonInput(body.params), { awaited });
-      const settled = awaited && (await calls.settled(call, 1000 * waitSeconds, disconnection(ctx)));
-      if (settled) {
-        ctx.type = 'application/json';
-        ctx.body = callJson(settled);
-      } else {
-        ctx.status = 202;
-        ctx.set('Location', `/call/${call.callNum}`);
-        ctx.body = { callNum: call.callNum, status: 'PENDING' } satisfies z.infer<typeof accepted>;
-      }
-    },
-  }),
-];
+    }),
+    route({
+      method: 'POST',
+      path: '/invokeFunction',
+      summary: 'Call a function; wait for its end, or ask later',
+      query: z.strictObject({ wait: wait.optional() }),
+      headers: { Prefer: '`wait=SECONDS` (RFC 7240) waits as `?wait=` does.', ...IDEMPOTENCY_KEY },
+      body: invocation,
+      answers: {
+        200: { description: 'The finished call', json: callSchema },
+        202: {
+          description: 'Accepted',
+          json: accepted,
+          headers: { Location: 'Where the call is found.', ...IDEMPOTENT_REPLAYED },
+        },
+      },
+      errors: [
+        'FUNCTION_NOT_FOUND',
+        ...KEY_ERRORS,
+        'NO_CONTAINER_ENGINE',
+        'QUEUE_FULL',
+        'STORE_UNAVAILABLE',
+        'SHUTTING_DOWN',
+      ],
+      async handle(ctx, { query, body }) {
+        const version = await functions.active(ctx.state.owner, body.funcName);
+        const waitSeconds = query.wait ?? applyPreference(ctx) ?? 0;
+        const awaited = waitSeconds > 0;
+        const input = jsonInput(body.params);
+        const key = idempotencyKey(ctx);
+        const call = await (key === undefined
+          ? calls.accept(version, input, { awaited })
+          : keyedCall(services, ctx, { key, version, input }));
+        const settled = awaited && (await calls.settled(call, 1000 * waitSeconds, disconnection(ctx)));
+        if (settled) {
+          ctx.type = 'application/json';
+          ctx.body = callJson(settled);
+        } else {
+          ctx.status = 202;
+          ctx.set('Location', `/call/${call.callNum}`);
+          ctx.body = { callNum: call.callNum, status: 'PENDING' } satisfies z.infer<typeof accepted>;
+        }
+      },
+    }),
+  ];
+};
 
 function applyPreference(ctx: Context): number | undefined {
   const preferred = preferredWait(ctx.get('Prefer'));
@@ -120,10 +145,12 @@ function answerRun(ctx: Context, call: CallRecord | undefined): void {
   if (call?.status === 'DONE') {
     const { buffer, byteOffset, byteLength } = call.result ?? new Uint8Array(0);
     const body = Buffer.from(buffer, byteOffset, byteLength);
-    ctx.set('Content-Type', isUtf8(body) ? 'text/plain; charset=utf-8' : 'application/octet-stream');
+    const isText = isUtf8(body);
+    ctx.set('Content-Type', isText ? 'text/plain; charset=utf-8' : 'application/octet-stream');
     // What a stranger's function wrote is nothing for a browser to guess at.
     ctx.set('X-Content-Type-Options', 'nosniff');
-    ctx.body = body;
+    // Node.js writes a string in one go with the head, and a buffer in a second piece: a third of the time to answer.
+    ctx.body = isText && byteLength <= SHORT_TEXT ? body.toString() : body;
     return;
   }
   ctx.status = call === undefined || call.status === 'TIMEOUT' ? 504 : 502;

@@ -35,6 +35,8 @@ export async function listen(
     },
     app.callback(),
   );
+  // Past a number of them Node.js would drop headers unseen, such as the second Authorization. Their size bounds them.
+  server.maxHeadersCount = 0;
   server.on('clientError', refuseMalformed);
   server.listen(port, host);
   await once(server, 'listening');

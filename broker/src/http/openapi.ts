@@ -128,9 +128,11 @@ function errorResponse({ errorShape = PANAL_ERRORS }: RouteDescription, codes: r
 }
 
 /** Every code that a route may answer with: its own, and what its parameters and body can be refused with. */
-export function errorCodes({ params, body, access, errors = [] }: RouteDescription): ErrorCode[] {
+export function errorCodes({ method, params, body, access, errors = [] }: RouteDescription): ErrorCode[] {
   // Any query can hold a parameter that does not exist.
   const codes = new Set<ErrorCode>(['INVALID_REQUEST', 'INTERNAL', ...errors]);
+  // What a page of another site sends.
+  if (method !== 'GET') codes.add('FORBIDDEN');
   if (params) codes.add('INVALID_NAME');
   if (access !== 'anyone') codes.add('UNAUTHORIZED').add('TOO_MANY_ATTEMPTS');
   if (body) {

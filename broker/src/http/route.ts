@@ -69,12 +69,16 @@ export function route<
   B extends z.ZodType = z.ZodUndefined,
 >({ handle, ...description }: Typed<P, Q, B>): Route {
   const { params = nothing, query = nothing, body } = description;
+  // Most requests have no query, and what to make of that need not be found out for each.
+  const noQuery = query.safeParse({}).data;
   return {
     ...description,
     async serve(ctx, json) {
       await handle(ctx, {
         params: parse(params, ctx.params) as z.output<P>,
-        query: parse(query, ctx.query) as z.output<Q>,
+        query: (noQuery !== undefined && ctx.querystring === ''
+          ? noQuery
+          : parse(query, ctx.query)) as z.output<Q>,
         body: (body && parse(body, await json.read(ctx))) as z.output<B>,
       });
     },

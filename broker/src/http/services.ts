@@ -1,11 +1,16 @@
-import type { CallQuery, CallRecord, VersionRecord } from '@panal/db';
-import type { Config, InputKind } from '@panal/protocol';
+import type { CallKey, CallQuery, CallRecord, VersionRecord } from '@panal/db';
+import type { Config, ErrorCode, InputKind } from '@panal/protocol';
+import type { MetricSet } from '@panal/protocol/metrics';
 import type { Logger } from 'pino';
+import type { Backups } from '../backup/backups.js';
+import type { KeyedCalls } from '../calls/keyed-calls.js';
 import type { LogFollower } from '../calls/log-followers.js';
 import type { FunctionHosts, Functions } from '../functions/functions.js';
 import type { Runtimes } from '../functions/runtimes.js';
+import type { Registrations } from '../users/registrations.js';
 import type { Users } from '../users/users.js';
 import type { ClientAddress } from './client-address.js';
+import type { Disconnection } from './context.js';
 import type { WorkerView } from './workers.js';
 
 /** The parameter of a call, as it is stored and as its function gets it. */
@@ -20,14 +25,19 @@ export interface CallService {
    * Stores a new call of `version` and lines it up.
    * @param options.awaited the client hears of the call no earlier than `settled` answers, so that until then the
    * call need not be on disk.
+   * @param options.key stored with the call
    * @throws PanalError QUEUE_FULL, STORE_UNAVAILABLE, NO_CONTAINER_ENGINE, SHUTTING_DOWN
    */
-  accept(version: VersionRecord, input: CallInput, options: { awaited: boolean }): Promise<CallRecord>;
+  accept(
+    version: VersionRecord,
+    input: CallInput,
+    options: { awaited: boolean; key?: CallKey },
+  ): Promise<CallRecord>;
   /**
-   * Resolves with the call once it is settled, or with `undefined` after `waitMs` or on abort; an unsettled call is
-   * on disk by then, however it was accepted.
+   * Resolves with the call once it is settled, or with `undefined` after `waitMs` or when its client has gone; an
+   * unsettled call is on disk by then, however it was accepted.
    */
-  settled(call: CallRecord, waitMs: number, signal?: AbortSignal): Promise<CallRecord | undefined>;
+  settled(call: CallRecord, waitMs: number, gone?: Disconnection): Promise<CallRecord | undefined>;
   get(owner: string, callNum: number): Promise<CallRecord | undefined>;
   list(query: CallQuery): Promise<CallRecord[]>;
   /**
@@ -35,6 +45,13 @@ export interface CallService {
    * @throws PanalError CALL_NOT_FOUND, CALL_SETTLED
    */
   cancel(owner: string, callNum: number): Promise<CallRecord>;
+  /**
+   * Puts a call back that is `DEAD`; it is stored as `PENDING` when this resolves.
+   * @throws PanalError CALL_NOT_FOUND, CALL_NOT_DEAD, VERSION_NOT_FOUND, and as `accept` does
+   */
+  putBack(owner: string, callNum: number): Promise<CallRecord>;
+  /** Whether the broker is about to stop. */
+  readonly stopping: boolean;
   /** How many calls of an owner's run now. */
   runningOf(owner: string): number;
   /**
@@ -64,8 +81,17 @@ export interface Services {
   functions: Functions;
   runtimes: Runtimes;
   calls: CallService;
+  /** Calls that their clients named. */
+  keyedCalls: KeyedCalls;
   cluster: Cluster;
   readiness: Readiness;
+  metrics: Pick<MetricSet, 'text' | 'contentType'>;
+  /** Counts the errors that requests were answered with. */
+  errors: { answered(code: ErrorCode): void };
+  registrations: Registrations;
+  backups: Backups;
+  /** Whoever shows it is the operator; without one nobody is. */
+  operatorToken: string | undefined;
   /** Where uploads are written while they come in; they are moved or removed before the request ends. */
   uploadFolder: string;
   /** Largest request body, and largest packed bundle, in bytes. */

@@ -22,7 +22,7 @@ const issued = z.strictObject({ token: z.string(), expiresAt: z.iso.datetime() }
 const deleted = z.strictObject({ deleted: z.literal(true) });
 const verified = z.strictObject({ user: z.string() });
 
-export const userRoutes = ({ users, clientAddress }: Services): Route[] => [
+export const userRoutes = ({ users, clientAddress, registrations }: Services): Route[] => [
   route({
     method: 'POST',
     path: '/users',
@@ -32,6 +32,7 @@ export const userRoutes = ({ users, clientAddress }: Services): Route[] => [
     answers: { 201: { description: 'Registered', json: user } },
     errors: ['ALREADY_EXISTS', 'TOO_MANY_ATTEMPTS', 'STORE_UNAVAILABLE'],
     async handle(ctx, { body: { email, password } }) {
+      registrations.take(clientAddress(ctx.req));
       ctx.status = 201;
       ctx.body = toView(await users.register(email, password));
     },

@@ -20,7 +20,10 @@ const worker = z.strictObject({
   ),
   holds: z
     .record(z.string(), z.int().min(0))
-    .describe('Idle sandboxes that stand ready, by function id or `runtime:IMAGE`.'),
+    .describe(
+      'Idle sandboxes that stand ready, by the id of a version of your own or `runtime:IMAGE`; `others`: those of ' +
+        'versions of others, or not called since the worker connected.',
+    ),
 });
 
 /** A connected worker. */

@@ -9,7 +9,7 @@ const MAX_UNREAD = 4096;
 const FORBIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}:]/u;
 
 /** What a user's name must be, for people. */
-export const NAME_RULE = `a user's name has 1 to ${MAX_NAME} characters, and no control characters or colons`;
+export const NAME_RULE = `a user's name has 1 to ${MAX_NAME} characters, no control characters or colons, and no space at its ends`;
 /** What a password must be, for people. */
 export const PASSWORD_RULE = `a password has 1 to ${MAX_PASSWORD_BYTES} bytes of well-formed Unicode`;
 
@@ -21,7 +21,9 @@ export function asUserName(text: string): string | undefined {
   if (text.length > MAX_UNREAD) return undefined;
   const name = text.normalize('NFKC');
   const length = Array.from(name).length;
-  return length === 0 || length > MAX_NAME || FORBIDDEN.test(name) ? undefined : name;
+  // With a space at its end, a name would look like another one, and be it wherever it is trimmed.
+  const isWrong = length === 0 || length > MAX_NAME || FORBIDDEN.test(name) || name.trim() !== name;
+  return isWrong ? undefined : name;
 }
 
 /**

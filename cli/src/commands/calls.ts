@@ -48,6 +48,12 @@ export const addCallVerbs: AddVerbs = (program, act) => {
     .argument('<call>', 'its number', number)
     .addHelpText('after', '\nExample:\n  $ panal cancel 7')
     .action(act(cancel));
+  program
+    .command('retry')
+    .description('put back a call that gave up (DEAD)')
+    .argument('<call>', 'its number', number)
+    .addHelpText('after', '\nExample:\n  $ panal calls --status DEAD\n  $ panal retry 7')
+    .action(act(retry));
 };
 
 async function list({ client, output }: Session, options: ListOptions): Promise<undefined> {
@@ -130,10 +136,13 @@ async function logs(
   { follow = false }: { follow?: boolean },
 ): Promise<number> {
   if (!follow || output.json) {
-    const call = await client.ask(callSchema, 'GET', callPath(callNum));
-    const text = call.logs ?? '';
-    if (output.json) output.show({ callNum, status: call.status, logs: text }, () => text);
-    else output.bytes(Buffer.from(text));
+    const { bytes } = await client.request('GET', callPath(callNum, '/logs'));
+    if (!output.json) {
+      output.bytes(bytes);
+      return 0;
+    }
+    const { status } = await client.ask(callSchema, 'GET', callPath(callNum));
+    output.show({ callNum, status, logs: bytes.toString() }, () => '');
     return 0;
   }
   const onLogs = (piece: string): void => output.bytes(Buffer.from(piece));
@@ -150,4 +159,9 @@ async function cancel({ client, output }: Session, callNum: number): Promise<num
       : `call ${callNum} is ${call.status} until its worker stops it`,
   );
   return call.status === 'DONE' ? EXIT_FAILED : 0;
+}
+
+async function retry({ client, output }: Session, callNum: number): Promise<undefined> {
+  const call = await client.ask(callSchema, 'POST', callPath(callNum, '/retry'));
+  output.show(call, () => `call ${callNum} is ${call.status} again`);
 }

@@ -32,10 +32,11 @@ export const addFunctionVerbs: AddVerbs = (program, act) => {
     .action(act(rollBack));
   program
     .command('rm')
-    .description('delete a function with all its versions')
+    .description('delete a function with all its versions, or one version of it')
     .argument('<name>')
+    .argument('[version]', 'delete only this one, which must not be the active one', wholeNumber(1))
     .option('-y, --yes', 'do not ask')
-    .addHelpText('after', '\nExample:\n  $ panal rm dice --yes')
+    .addHelpText('after', '\nExample:\n  $ panal rm dice --yes\n  $ panal rm dice 3')
     .action(act(remove));
 };
 
@@ -118,16 +119,20 @@ async function rollBack(
 async function remove(
   { client, output, shell }: Session,
   name: string,
+  version: number | undefined,
   { yes = false }: { yes?: boolean },
 ): Promise<number> {
+  const what = version === undefined ? name : `${name} version ${version}`;
   if (!yes) {
     if (shell.stdin.isTTY !== true) throw misuse(`rm would ask first`, 'give --yes where nobody can answer');
-    if (!(await confirm(shell, `Delete ${name} with all its versions?`))) {
+    if (!(await confirm(shell, `Delete ${what}${version === undefined ? ' with all its versions' : ''}?`))) {
       output.note('not deleted');
       return 1;
     }
   }
-  await client.request('DELETE', functionPath(name));
-  output.show({ functionName: name, deleted: true }, () => `${name} deleted`);
+  const path = functionPath(name);
+  await client.request('DELETE', version === undefined ? path : `${path}/versions/${version}`);
+  const shown = { functionName: name, ...(version !== undefined && { version }), deleted: true };
+  output.show(shown, () => `${what} deleted`);
   return 0;
 }

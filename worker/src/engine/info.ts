@@ -2,8 +2,12 @@ import type Docker from 'dockerode';
 
 /** What is to be known of an engine before containers are made on it. */
 export interface EngineInfo {
+  /** Which engine it is. */
+  id: string;
   /** Cores of its machine. */
   cores: number;
+  /** What its machine calls its architecture, such as `x86_64`. */
+  architecture: string;
   /** Limits that its kernel or set-up does not enforce. */
   warnings: string[];
   /** Whether the users of its containers are others outside of them, as with user namespaces. */
@@ -29,5 +33,7 @@ export async function engineInfo(docker: Docker): Promise<EngineInfo> {
     .map(([field]) => `the container engine does not limit the ${ENFORCED[field] ?? field} of a sandbox`);
   const security: unknown = 'SecurityOptions' in info ? info.SecurityOptions : [];
   const mapsUsers = Array.isArray(security) && security.some((each) => MAPS_USERS.test(String(each)));
-  return { cores: info.NCPU, warnings, mapsUsers };
+  const architecture = 'Architecture' in info ? String(info.Architecture) : '';
+  const id = 'ID' in info ? String(info.ID) : '';
+  return { id, cores: info.NCPU, architecture, warnings, mapsUsers };
 }

@@ -3,6 +3,8 @@ interface Progress {
   /** A piece of a build's output. */
   stream?: string;
   error?: string;
+  /** Digest of what was pushed. */
+  digest?: string;
 }
 
 /** An error that the engine reported after it had answered 200. */
@@ -22,17 +24,25 @@ function parse(line: string): Progress {
   return {
     ...('stream' in value && typeof value.stream === 'string' && { stream: value.stream }),
     ...('error' in value && typeof value.error === 'string' && { error: value.error }),
+    ...('aux' in value && digestIn(value.aux)),
   };
 }
 
+function digestIn(aux: unknown): Progress {
+  if (typeof aux !== 'object' || aux === null || !('Digest' in aux)) return {};
+  return typeof aux.Digest === 'string' ? { digest: aux.Digest } : {};
+}
+
 /**
- * Reads the progress of a pull or build to its end: only then is the image there.
+ * Reads the progress of a pull, build or push to its end: only then is the image there.
+ * @returns the digest of what was pushed
  * @throws ProgressError for an error that stands in the stream
  */
-export async function followProgress(stream: NodeJS.ReadableStream): Promise<void> {
+export async function followProgress(stream: NodeJS.ReadableStream): Promise<string | undefined> {
   stream.setEncoding('utf8');
   let output = '';
   let rest = '';
+  let digest: string | undefined;
   for await (const chunk of stream) {
     const lines = (rest + chunk.toString()).split('\n');
     rest = lines.pop() ?? '';
@@ -41,6 +51,8 @@ export async function followProgress(stream: NodeJS.ReadableStream): Promise<voi
       const progress = parse(line);
       if (progress.error !== undefined) throw new ProgressError(progress.error, output);
       output += progress.stream ?? '';
+      digest = progress.digest ?? digest;
     }
   }
+  return digest;
 }

@@ -18,11 +18,14 @@ interface ContainerEvent {
  * that they ended. One request to the engine for all of them, so that no call needs any.
  */
 export class Watch {
+  /** Called when the engine is back after it went away. */
+  onReturn: (() => void) | undefined;
   readonly #docker: Docker;
   readonly #workerId: string;
   readonly #abort = new AbortController();
   readonly #followed = new Map<string, Followed>();
   #retry: NodeJS.Timeout | undefined;
+  #listening = false;
 
   constructor(docker: Docker, workerId: string) {
     this.#docker = docker;
@@ -39,6 +42,7 @@ export class Watch {
       },
       abortSignal: this.#abort.signal,
     });
+    this.#listening = true;
     let rest = '';
     stream.setEncoding('utf8');
     stream.on('data', (chunk: string) => {
@@ -48,6 +52,11 @@ export class Watch {
     });
     stream.on('error', () => undefined);
     stream.on('close', () => this.#reopen());
+  }
+
+  /** Whether the engine is there, as far as is known. */
+  get listening(): boolean {
+    return this.#listening;
   }
 
   close(): void {
@@ -67,9 +76,13 @@ export class Watch {
   }
 
   #reopen(): void {
+    this.#listening = false;
     if (this.#abort.signal.aborted) return;
     this.#retry = setTimeout(() => {
-      this.open().catch(() => this.#reopen());
+      this.open().then(
+        () => this.onReturn?.(),
+        () => this.#reopen(),
+      );
     }, RETRY_MS);
     this.#retry.unref();
   }

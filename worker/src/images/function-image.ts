@@ -38,15 +38,15 @@ const INSTALLATION_CAPABILITIES = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'SETUID', 
 const OUTPUT_KEPT = 64 * 1024;
 
 /**
- * Names the image of a function by all that goes into it; the owner too, so that no owner ever runs what another's
- * dependencies made.
+ * The tag of a function's image stands for all that goes into it; the owner too, so that no owner ever runs what
+ * another's dependencies made.
  */
-export function functionImageName(
+export function functionImageTag(
   runtime: Image,
   { runtime: { path, dependencies }, bundle, owner }: RuntimeFunctionSpec,
 ): string {
   const parts = [runtime.id, bundle.sha256, path, dependencies ?? '', owner];
-  return `panal/function:${createHash('sha256').update(JSON.stringify(parts)).digest('hex')}`;
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 
 /**
@@ -160,9 +160,10 @@ async function commit(
   { id, owner, runtime: { path } }: RuntimeFunctionSpec,
   name: string,
 ): Promise<void> {
-  const [repo, tag] = name.split(':');
+  // A registry's address may have a colon too.
+  const colon = name.lastIndexOf(':');
   await container.commit({
-    _query: { container: container.id, repo, tag, pause: false },
+    _query: { container: container.id, repo: name.slice(0, colon), tag: name.slice(colon + 1), pause: false },
     // What is left out here would be taken over from the container.
     _body: {
       Entrypoint: runtime.entrypoint,

@@ -12,6 +12,8 @@ export interface Image {
   readonly workingDir: string;
   readonly user: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** `NAME@DIGEST` of each registry that it was pulled from or pushed to. */
+  readonly digests: readonly string[];
 }
 
 /** What the engine really answers: it leaves out, or sends as null, what an image does not set. */
@@ -27,7 +29,7 @@ interface ImageConfig {
 /** The image, or `undefined` where the engine does not have it. */
 export async function inspectImage(docker: Docker, reference: string): Promise<Image | undefined> {
   try {
-    const { Id, Config } = await docker.getImage(reference).inspect();
+    const { Id, Config, RepoDigests } = await docker.getImage(reference).inspect();
     const config: ImageConfig = Config;
     return {
       id: Id,
@@ -37,10 +39,19 @@ export async function inspectImage(docker: Docker, reference: string): Promise<I
       workingDir: config.WorkingDir ?? '',
       user: config.User ?? '',
       labels: config.Labels ?? {},
+      // The engine says null for none.
+      digests: Array.isArray(RepoDigests) ? RepoDigests : [],
     };
   } catch (error) {
     // A reference that is none (400) is not here either; the pull says so in words for its owner.
     if (statusOf(error) === 404 || statusOf(error) === 400) return undefined;
     throw error;
   }
+}
+
+/** Gives an image a further name, of the form `REPOSITORY:TAG`. */
+export async function tagImage(docker: Docker, reference: string, name: string): Promise<void> {
+  // A registry's address may have a colon too.
+  const colon = name.lastIndexOf(':');
+  await docker.getImage(reference).tag({ repo: name.slice(0, colon), tag: name.slice(colon + 1) });
 }

@@ -1,13 +1,16 @@
+import { basename } from 'node:path';
 import type { FunctionSpec } from '@panal/protocol';
 import { Gate } from '../engine/gate.js';
 import { LABEL } from '../engine/labels.js';
 import { FunctionError, PlatformError } from '../sandbox/sandbox.js';
-import { baseMissing, buildBundled, findBundled } from './bundled.js';
+import { baseMissing, buildBundled, findBundled, type BundledRuntime } from './bundled.js';
+import type { Credentials } from './credentials.js';
 import { FunctionCode } from './function-code.js';
-import { functionImageName, makeFunctionImage, type FunctionImageTools } from './function-image.js';
-import { inspectImage, type Image } from './image.js';
+import { functionImageTag, makeFunctionImage, type FunctionImageTools } from './function-image.js';
+import { inspectImage, tagImage, type Image } from './image.js';
 import { Places } from './places.js';
 import { pull } from './pull.js';
+import type { SharedImages } from './shared-images.js';
 import { SingleFlight } from './single-flight.js';
 
 /** Pulls and builds at once: more would share the same line to the registry, and the same disk. */
@@ -21,6 +24,10 @@ export interface ImagesOptions extends FunctionImageTools {
   runtimesDir: string;
   /** Folder for the code of functions that need no image of their own; `undefined`: all get one. */
   codeDir: string | undefined;
+  /** What the engine's machine calls its architecture. */
+  architecture: string;
+  credentials: Credentials;
+  shared: SharedImages;
 }
 
 /** What the containers of a function start from. */
@@ -52,42 +59,74 @@ export class Images {
   async of(spec: FunctionSpec, signal: AbortSignal): Promise<Origin> {
     if (spec.kind === 'image') return { image: await this.#get(spec.image, signal), code: undefined };
     const runtime = await this.#get(spec.runtime.image, signal);
-    const name = functionImageName(runtime, spec);
-    return await this.#functions.run(name, signal, async (shared) => {
-      const key = name.slice(name.indexOf(':') + 1);
-      const code = await this.#code?.of(key, runtime, spec, shared);
+    const tag = functionImageTag(runtime, spec);
+    return await this.#functions.run(tag, signal, async (shared) => {
+      const code = await this.#code?.of(tag, runtime, spec, shared);
       if (code !== undefined) return { image: runtime, code };
-      const kept = await inspectImage(this.#options.docker, name);
-      if (kept !== undefined) return { image: kept, code: undefined };
-      await this.#gate.run(() => makeFunctionImage(this.#options, runtime, spec, name, shared));
-      return { image: await this.#made(name), code: undefined };
+      const image = await this.#options.shared.obtain('function', tag, shared, (name) =>
+        this.#gate.run(() => makeFunctionImage(this.#options, runtime, spec, name, shared)),
+      );
+      return { image, code: undefined };
     });
+  }
+
+  /** Resolves once nothing is under way that outlives what it was begun for. */
+  async close(): Promise<void> {
+    await this.#options.shared.pushed();
   }
 
   async #get(reference: string, signal: AbortSignal): Promise<Image> {
     if (!REFERENCE.test(reference) || reference.includes('..')) {
       throw new FunctionError('IMAGE_NOT_FOUND', `${JSON.stringify(reference)} is no reference of an image`);
     }
-    return await this.#flights.run(reference, signal, async (shared) => {
+    const image = await this.#flights.run(reference, signal, async (shared) => {
       const limited = AbortSignal.any([shared, AbortSignal.timeout(this.#options.timeoutMs)]);
       const bundled = await findBundled(this.#options.runtimesDir, reference);
       const kept = await inspectImage(this.#options.docker, reference);
       // One without the label is an operator's own, made with another base: it stays.
       const context = kept?.labels[LABEL.context];
-      if (kept !== undefined && (context === undefined || context === bundled?.context)) return kept;
-      if (bundled === undefined) return await this.#pulled(reference, limited);
-      await this.#pulled(bundled.base, limited).catch((error: unknown) => {
+      if (kept !== undefined && context === undefined) return kept;
+      if (bundled === undefined) return kept ?? (await this.#pulled(reference, limited));
+      const current = context === bundled.context;
+      if (kept !== undefined && current && !this.#options.shared.shared) return kept;
+      return await this.#bundled(bundled, current, limited);
+    });
+    // The code of a function is its owner's; its image is not for others, whatever it is called.
+    if (image.labels[LABEL.kind] === 'function') {
+      throw new FunctionError('IMAGE_NOT_FOUND', `no image ${reference}`);
+    }
+    return image;
+  }
+
+  /**
+   * The image of a bundled runtime; with a registry the one of the cluster, for the images of functions are named after
+   * the very image they are made from.
+   * @param current whether the one that is here was built from the same folder
+   */
+  async #bundled(bundled: BundledRuntime, current: boolean, signal: AbortSignal): Promise<Image> {
+    const { docker, shared, architecture } = this.#options;
+    const build = async (): Promise<void> => {
+      if (current) return;
+      await this.#pulled(bundled.base, signal).catch((error: unknown) => {
         throw error instanceof FunctionError ? baseMissing(bundled, error) : error;
       });
-      await this.#gate.run(() => buildBundled(this.#options.docker, bundled, limited));
-      return await this.#made(reference);
+      await this.#gate.run(() => buildBundled(docker, bundled, signal));
+    };
+    if (!shared.shared) {
+      await build();
+      return await this.#made(bundled.image);
+    }
+    const tag = `${bundled.context}-${architecture}`;
+    return await shared.obtain(basename(bundled.image), tag, signal, async (name) => {
+      await build();
+      await tagImage(docker, bundled.image, name);
     });
   }
 
   async #pulled(reference: string, signal: AbortSignal): Promise<Image> {
     const kept = await inspectImage(this.#options.docker, reference);
     if (kept !== undefined) return kept;
-    await this.#gate.run(() => pull(this.#options.docker, reference, signal));
+    await this.#gate.run(() => pull(this.#options.docker, reference, this.#options.credentials, signal));
     return await this.#made(reference);
   }
 

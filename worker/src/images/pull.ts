@@ -2,6 +2,7 @@ import type Docker from 'dockerode';
 import { messageOf, statusOf } from '../engine/errors.js';
 import { followProgress } from '../engine/progress.js';
 import { FunctionError, PlatformError } from '../sandbox/sandbox.js';
+import type { Credentials } from './credentials.js';
 
 /** How engines and registries say that there is no such image, or none for us; a registry without a host has none. */
 const UNKNOWN = [
@@ -20,9 +21,15 @@ const UNKNOWN = [
  * Pulls an image and waits until all of it is there.
  * @throws FunctionError `IMAGE_NOT_FOUND`, PlatformError `IMAGE_PULL_FAILED`
  */
-export async function pull(docker: Docker, reference: string, signal: AbortSignal): Promise<void> {
+export async function pull(
+  docker: Docker,
+  reference: string,
+  credentials: Credentials,
+  signal: AbortSignal,
+): Promise<void> {
   try {
-    await followProgress(await docker.pull(reference, { abortSignal: signal }));
+    const authconfig = await credentials.for(reference);
+    await followProgress(await docker.pull(reference, { authconfig, abortSignal: signal }));
   } catch (cause) {
     throw pullFailure(reference, cause);
   }

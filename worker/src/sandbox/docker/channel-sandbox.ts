@@ -64,6 +64,10 @@ export class ChannelSandbox extends ContainerSandbox {
     this.followed.beginCall();
     const argv = this.#kind === 'agent' ? this.prepared.command(request) : [];
     const result = await this.#channel.run(request, this.prepared.spec, argv, this.prepared.cwd);
+    if (result.status === 'FAILED' && !result.reusable && !this.containers.watch.listening) {
+      // An engine that comes back kills what ran without it.
+      throw new PlatformError('SANDBOX_FAILED', 'the container engine went away during the call');
+    }
     // A process that could not be stopped, or broke its connection, may live on: nothing of the call may.
     if (!result.reusable) await this.remove();
     return result;

@@ -5,9 +5,13 @@ import type Docker from 'dockerode';
 import type { Logger } from 'pino';
 import { engineFailure } from '../../engine/errors.js';
 import { hostPaths, type ToHost } from '../../engine/host-paths.js';
-import { engineInfo } from '../../engine/info.js';
+import { engineInfo, type EngineInfo } from '../../engine/info.js';
 import { Watch } from '../../engine/watch.js';
+import type { Claims } from '../../images/claim-client.js';
+import type { Credentials } from '../../images/credentials.js';
 import { Images } from '../../images/images.js';
+import { Registry } from '../../images/registry.js';
+import { SharedImages } from '../../images/shared-images.js';
 import { within } from '../../waiting.js';
 import {
   FunctionError,
@@ -51,6 +55,10 @@ export interface DockerDriverOptions {
   blanks: boolean;
   /** Longest pull or build of an image, and longest run of `dependencies`, in ms. */
   prepareTimeoutMs: number;
+  /** Address of the registry through which workers share images; `undefined`: each engine has its own. */
+  registry: string | undefined;
+  credentials: Credentials;
+  claims: Claims;
   log: Logger;
 }
 
@@ -86,11 +94,18 @@ export class DockerDriver implements SandboxDriver {
 
   async open(): Promise<DriverInfo> {
     const { docker, workerId, agent, log } = this.#options;
-    const { cores, warnings, mapsUsers } = await engineInfo(docker);
+    const engine = await engineInfo(docker);
+    const { cores, warnings, mapsUsers } = engine;
     const watch = new Watch(docker, workerId);
     await watch.open();
     const containers = new Containers({ docker, workerId, watch, cores, log });
     await containers.reclaim({ all: true });
+    // What it could not remove while the engine was away, or what the engine ended when it came back.
+    watch.onReturn = () => {
+      containers
+        .reclaim({ all: false })
+        .catch((error: unknown) => log.warn({ err: error }, 'reclaiming failed'));
+    };
     await rm(this.#folder, { recursive: true, force: true });
     await mkdir(this.#folder, { recursive: true });
     // Functions may write to folders in it, as root even: nobody else on this machine should meet what they leave.
@@ -100,7 +115,7 @@ export class DockerDriver implements SandboxDriver {
     this.#opened = {
       containers,
       watch,
-      images: this.#images(cores, codeDir),
+      images: this.#images(engine, codeDir),
       transport: await this.#transport(toHost),
     };
     if (agent !== undefined) return { sandbox: 'docker', path: 'agent', warnings };
@@ -112,11 +127,12 @@ export class DockerDriver implements SandboxDriver {
 
   async close(): Promise<void> {
     if (this.#opened === undefined) return;
-    const { containers, watch } = this.#opened;
+    const { containers, images, watch } = this.#opened;
     this.#opened = undefined;
     this.#closing.abort(new PlatformError('SHUTTING_DOWN', 'the worker is stopping'));
     await containers.removeAll();
     await containers.reclaim({ all: true });
+    await images.close();
     watch.close();
     await rm(this.#folder, { recursive: true, force: true });
   }
@@ -189,18 +205,29 @@ export class DockerDriver implements SandboxDriver {
     return blanks && agent !== undefined && root ? resolve(dataDir, 'functions') : undefined;
   }
 
-  #images(cores: number, codeDir: string | undefined): Images {
-    const { docker, workerId, dataDir, bundles, unpack, runtimesDir, prepareTimeoutMs } = this.#options;
+  #images({ id, cores, architecture }: EngineInfo, codeDir: string | undefined): Images {
+    const { docker, workerId, dataDir, bundles, prepareTimeoutMs, registry, credentials, claims, log } =
+      this.#options;
     return new Images({
       docker,
       workerId,
       folder: resolve(dataDir, 'unpacked', workerId),
       cores,
+      architecture,
       timeoutMs: prepareTimeoutMs,
       bundle: (ref, signal) => bundles.get(ref, signal),
-      unpack,
-      runtimesDir,
+      unpack: this.#options.unpack,
+      runtimesDir: this.#options.runtimesDir,
       codeDir,
+      credentials,
+      shared: new SharedImages({
+        docker,
+        engine: id,
+        registry: registry === undefined ? undefined : new Registry(registry, docker, credentials),
+        claims,
+        closing: this.#closing.signal,
+        log,
+      }),
     });
   }
 

@@ -35,11 +35,23 @@ export class HandlerSandbox extends ChannelSandbox {
     const status = statusOf(cause);
     // Docker answers 400 where the image has no shell; any other refusal is the engine's own trouble.
     if (status !== undefined && status !== 400) return engineFailure('starting a sandbox', cause);
+    if (status === undefined && !(await this.#engineAnswers()))
+      return engineFailure('starting a sandbox', cause);
     const exitCode = await this.#exitCode();
     const known = exitCode === SIGKILLED ? await this.followed.explain(this.prepared.memoryMb) : undefined;
     const message = `the handler did not start: ${messageOf(cause)}`;
     const error = known ?? { code: 'START_FAILED' as const, message };
     return new FunctionError(error.code, error.message, written.bytes, exitCode);
+  }
+
+  /** Whether it can have been the handler's own fault. */
+  async #engineAnswers(): Promise<boolean> {
+    try {
+      await this.containers.docker.ping();
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   /** The exit code of the handler; `undefined` where it runs, or never did. */

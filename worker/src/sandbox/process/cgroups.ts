@@ -62,7 +62,7 @@ export class Cgroups {
 
   async #open(): Promise<void> {
     for (const folder of this.#folders) {
-      await mkdir(folder, { recursive: true });
+      await makeGroup(folder);
       const entries = await readdir(folder, { withFileTypes: true });
       const left = entries.filter((entry) => entry.isDirectory()).map((entry) => join(folder, entry.name));
       await Promise.all(left.map((each) => removeGroup(each)));
@@ -74,7 +74,7 @@ export class Cgroups {
   async create(id: string, settings: SandboxSettings): Promise<Cgroup> {
     const folders = this.#folders.map((folder) => join(folder, id));
     const [memory = '', pids = memory, cpu = memory] = folders;
-    await Promise.all(folders.map((folder) => mkdir(folder, { recursive: true })));
+    await Promise.all(folders.map(makeGroup));
     const bytes = String(settings.memoryMb * MiB);
     const most = String(settings.pids + OVERHEAD_PIDS);
     const quota = Math.max(1000, Math.round(settings.cpus * CPU_PERIOD_US));
@@ -135,6 +135,15 @@ function v1Parents(root: string, membership: readonly string[]): string[] {
     if (line === undefined) throw new Error(`the kernel has no ${controller} controller`);
     return join(root, controller, line.split(':').slice(2).join(':'));
   });
+}
+
+/** Not recursive: where no control groups are mounted, Node.js would try the parent and the folder for ever. */
+async function makeGroup(folder: string): Promise<void> {
+  try {
+    await mkdir(folder);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  }
 }
 
 async function killGroup(folder: string): Promise<void> {

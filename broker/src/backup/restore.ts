@@ -1,0 +1,137 @@
+import { createHash } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { access, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
+import { LevelStore } from '@panal/db';
+import { z } from 'zod';
+import { BUNDLES, END, FORMAT, MANIFEST, membersOf, PAGES, SECRET, type Member } from './archive.js';
+import { decodePage } from './page-codec.js';
+
+const manifestSchema = z.object({ format: z.number(), createdAt: z.iso.datetime() });
+const endSchema = z.object({ entries: z.int(), bundles: z.int() });
+
+/** What a backup held. */
+export interface Restored {
+  /** When it was made. */
+  createdAt: string;
+  entries: number;
+  bundles: number;
+}
+
+/** A backup that cannot be restored, or not there. Its message is for people. */
+export class RestoreFailure extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'RestoreFailure';
+  }
+}
+
+/**
+ * Makes the data folder of a broker from a backup: all of it, or nothing where this fails. No broker may run there.
+ * @param dataDir must not have been a broker's yet; it is made where it is missing.
+ * @throws RestoreFailure
+ */
+export async function restore(backup: AsyncIterable<Buffer>, dataDir: string): Promise<Restored> {
+  for (const name of ['store', 'bundles', SECRET]) {
+    if (await exists(join(dataDir, name))) {
+      throw new RestoreFailure(
+        `${dataDir} has data of a broker already; move it away, or give another folder`,
+      );
+    }
+  }
+  const draft = join(dataDir, 'restoring');
+  await rm(draft, { recursive: true, force: true });
+  await mkdir(join(draft, 'bundles'), { recursive: true });
+  try {
+    const restored = await readInto(draft, backup);
+    for (const name of ['store', 'bundles', SECRET]) {
+      if (await exists(join(draft, name))) await rename(join(draft, name), join(dataDir, name));
+    }
+    return restored;
+  } catch (error) {
+    if (error instanceof RestoreFailure) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new RestoreFailure(`the backup cannot be restored: ${why}`, { cause: error });
+  } finally {
+    await rm(draft, { recursive: true, force: true });
+  }
+}
+
+async function readInto(draft: string, backup: AsyncIterable<Buffer>): Promise<Restored> {
+  const store = new LevelStore(join(draft, 'store'), { sync: true });
+  await store.open();
+  try {
+    return await readMembers(draft, store, backup);
+  } finally {
+    await store.close();
+  }
+}
+
+async function readMembers(
+  draft: string,
+  store: LevelStore,
+  backup: AsyncIterable<Buffer>,
+): Promise<Restored> {
+  let createdAt: string | undefined;
+  let [entries, bundles, whole] = [0, 0, false];
+  for await (const member of membersOf(backup)) {
+    const { path } = member;
+    if (path === MANIFEST) createdAt = await readManifest(member);
+    else if (createdAt === undefined) throw new Error('it is no backup');
+    else if (path.startsWith(PAGES)) {
+      const page = decodePage(await textOf(member));
+      await store.putPage(page);
+      entries += page.length;
+    } else if (path.startsWith(BUNDLES)) {
+      await readBundle(join(draft, 'bundles'), path.slice(BUNDLES.length), member);
+      bundles++;
+    } else if (path === SECRET) {
+      await writeFile(join(draft, SECRET), await textOf(member), { mode: 0o600, flush: true });
+    } else if (path === END) {
+      const end = endSchema.parse(JSON.parse((await textOf(member)).toString()));
+      if (end.entries !== entries || end.bundles !== bundles) throw new Error('parts of it are missing');
+      whole = true;
+    } else {
+      throw new Error(`it holds ${JSON.stringify(path)}, which is nothing of a backup's`);
+    }
+  }
+  if (createdAt === undefined || !whole) throw new Error('it was cut off');
+  return { createdAt, entries, bundles };
+}
+
+async function readManifest(member: Member): Promise<string> {
+  const { format, createdAt } = manifestSchema.parse(JSON.parse((await textOf(member)).toString()));
+  if (format !== FORMAT) throw new Error(`it is of format ${format}, and this Panal reads ${FORMAT}`);
+  return createdAt;
+}
+
+/** Code has to be what its name says. */
+async function readBundle(folder: string, sha256: string, member: Member): Promise<void> {
+  if (!/^[0-9a-f]{64}$/.test(sha256)) throw new Error('a bundle of it has a wrong name');
+  const file = join(folder, sha256);
+  const hash = createHash('sha256');
+  await pipeline(
+    member.bytes(),
+    async function* (pieces: AsyncIterable<Buffer>) {
+      for await (const piece of pieces) {
+        hash.update(piece);
+        yield piece;
+      }
+    },
+    createWriteStream(file),
+  );
+  if (hash.digest('hex') !== sha256) throw new Error(`the bundle ${sha256} is damaged`);
+  const written = await open(file, 'r+');
+  await written.sync().finally(() => written.close());
+}
+
+const textOf = async (member: Member): Promise<Buffer> => await buffer(member.bytes());
+
+async function exists(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
+}

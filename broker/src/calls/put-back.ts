@@ -1,0 +1,34 @@
+import type { CallRecord, Store, VersionRecord } from '@panal/db';
+import { PanalError } from '@panal/protocol';
+import { ActiveCall } from './active-call.js';
+
+/**
+ * Takes a call that gave up, to begin anew: as many attempts as at first, and none to wait for. Numbers of attempts go
+ * on from where they were, so that no two attempts of a call ever have the same name.
+ * @param versionOf finds the version that a call was accepted with
+ * @throws PanalError CALL_NOT_FOUND; CALL_NOT_DEAD; VERSION_NOT_FOUND where the call can never run again
+ */
+export async function takeDeadCall(
+  store: Store,
+  { owner, callNum, now }: { owner: string; callNum: number; now: number },
+  versionOf: (record: CallRecord) => Promise<VersionRecord | undefined>,
+): Promise<ActiveCall> {
+  const dead = await store.getCall(owner, callNum);
+  if (dead === undefined) throw new PanalError('CALL_NOT_FOUND', `there is no call ${callNum}`);
+  if (dead.status !== 'DEAD') throw notDead(dead);
+  const version = await versionOf(dead);
+  if (version === undefined) {
+    const gone = `version ${dead.version} of ${dead.funcName}, which call ${callNum} was accepted with, was deleted`;
+    throw new PanalError('VERSION_NOT_FOUND', gone);
+  }
+  const record: CallRecord = { ...dead, status: 'PENDING', putBack: { at: now, attempts: dead.attempts } };
+  // What the last attempt logged, and why it failed, stays until the next one begins.
+  delete record.settledAt;
+  delete record.result;
+  delete record.timings;
+  return new ActiveCall(record, version);
+}
+
+/** Why a call cannot be put back. */
+export const notDead = ({ callNum, status }: CallRecord): PanalError =>
+  new PanalError('CALL_NOT_DEAD', `call ${callNum} is ${status}; only one that is DEAD can be put back`);

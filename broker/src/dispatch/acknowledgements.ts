@@ -1,0 +1,34 @@
+import type { Peer, WorkerLink } from './link.js';
+
+/** How long an acknowledgement may wait for others, in ms. */
+const ACK_MS = 10;
+
+/**
+ * Tells workers which outcomes they may forget. Nobody waits for that, so that it goes out for many calls at once: a
+ * message for each would double what the broker sends.
+ */
+export class Acknowledgements {
+  readonly #link: WorkerLink;
+  #leases = new Map<Peer, string[]>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(link: WorkerLink) {
+    this.#link = link;
+  }
+
+  add(peer: Peer, lease: string): void {
+    const leases = this.#leases.get(peer);
+    if (leases === undefined) this.#leases.set(peer, [lease]);
+    else leases.push(lease);
+    this.#timer ??= setTimeout(() => this.flush(), ACK_MS);
+  }
+
+  /** Says now what waits to be said. */
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const said = this.#leases;
+    this.#leases = new Map();
+    for (const [peer, leases] of said) this.#link.send(peer, { type: 'ack', leases });
+  }
+}

@@ -1,0 +1,148 @@
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { restore, RestoreFailure } from '../../broker/src/backup/restore.js';
+import { tarGz } from '../support/archives.js';
+import { temporaryFolder } from '../support/folder.js';
+import { eventually } from '../support/wait.js';
+import { Api, errorCode, startedApi } from './api.js';
+import { basic, bearer, Person } from './person.js';
+
+const TOKEN = 'the-operators-token-of-this-very-test';
+
+const module = (text: string): Buffer => tarGz([{ name: 'test.py', content: text }]);
+
+async function* pieces(archive: Buffer, size = 1000): AsyncGenerator<Buffer> {
+  for (let at = 0; at < archive.byteLength; at += size) yield archive.subarray(at, at + size);
+}
+
+async function failure(work: Promise<unknown>): Promise<string> {
+  const error: unknown = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof RestoreFailure)) throw new Error('expected a RestoreFailure', { cause: error });
+  return error.message;
+}
+
+describe('A backup', function () {
+  this.slow(4000);
+  const api = startedApi({ operatorToken: TOKEN });
+  const folder = temporaryFolder();
+  const backup = async (): Promise<Buffer> => {
+    const reply = await api().send('GET', '/backup', undefined, bearer(TOKEN));
+    expect([reply.status, reply.headers.get('content-type')]).to.deep.equal([200, 'application/x-tar']);
+    return reply.bytes;
+  };
+
+  it('is handed to the operator alone', async () => {
+    const ana = await Person.register(api(), 'ana');
+    for (const headers of [{}, ana.credentials, bearer('x'.repeat(TOKEN.length)), bearer(`${TOKEN}x`)]) {
+      const reply = await api().send('GET', '/backup', undefined, headers);
+      expect([reply.status, errorCode(reply)]).to.deep.equal([401, 'UNAUTHORIZED']);
+    }
+    // Nor is the operator a user.
+    expect((await api().send('GET', '/functions', undefined, bearer(TOKEN))).status).to.equal(401);
+  });
+
+  it('holds users, functions, code and calls, and a broker begins where it was made', async () => {
+    const ana = await Person.register(api(), 'ana');
+    expect((await ana.upload('dice', module('print(1)'))).status).to.equal(201);
+    expect((await ana.upload('dice', module('print(2)'))).status).to.equal(201);
+    await api().upload('shared', module('print(1)'));
+    await ana.post('/invokeFunction', { funcName: 'dice', params: { roll: 'ñ' } });
+    await api().end(await api().take(), 'done');
+    await writeFile(join(api().folder, 'jwt-secret'), 'a secret\n');
+    const copied = await backup();
+    await ana.send('DELETE', '/users/me');
+
+    const target = join(folder(), 'new');
+    const restored = await restore(pieces(copied), target);
+    expect(restored.bundles).to.equal(2);
+    expect(await readFile(join(target, 'jwt-secret'), 'utf8')).to.equal('a secret\n');
+    const second = new Api(target);
+    await second.start();
+    try {
+      const again = new Person(second, 'ana', basic('ana', 'secret'));
+      expect((await again.get('/functions')).json).to.deep.equal(['dice']);
+      expect((await again.get('/functions/dice')).json).to.deep.include({ version: 2, versions: [1, 2] });
+      expect((await again.get('/call/1')).json).to.deep.include({ result: 'done', params: { roll: 'ñ' } });
+      expect(await second.storedBundles()).to.have.length(2);
+      expect((await second.get('/functions')).json).to.deep.equal(['shared']);
+      await again.post('/invokeFunction', { funcName: 'dice' });
+      expect((await again.get('/call/2')).json).to.include({ status: 'PENDING' });
+    } finally {
+      await second.stop();
+    }
+  });
+
+  it('is of one moment, whatever happens while it is read', async () => {
+    const ana = await Person.register(api(), 'ana');
+    for (let n = 0; n < 5; n++) await ana.upload(`f${n}`, module(`print(${n})${'#'.repeat(n)}`));
+    const stream = await api().services.backups.begin();
+    await ana.send('DELETE', '/users/me');
+    await api().upload('later', module('print("later")'));
+    expect(await api().storedBundles()).to.have.length(1);
+    const target = join(folder(), 'new');
+    const { bundles } = await restore(stream as AsyncIterable<Buffer>, target);
+    expect(bundles).to.equal(5);
+    const second = new Api(target);
+    await second.start();
+    try {
+      const again = new Person(second, 'ana', basic('ana', 'secret'));
+      expect((await again.get('/functions')).json).to.deep.equal(['f0', 'f1', 'f2', 'f3', 'f4']);
+      expect((await second.get('/functions')).json).to.deep.equal([]);
+    } finally {
+      await second.stop();
+    }
+    await eventually(
+      'the links are gone',
+      async () => (await readdir(join(api().folder, 'backups'))).length === 0,
+    );
+  });
+
+  it('that its reader gives up leaves nothing behind', async () => {
+    await api().upload('dice', module('print(1)'));
+    const stream = await api().services.backups.begin();
+    expect(await readdir(join(api().folder, 'backups'))).to.have.length(1);
+    stream.destroy();
+    await eventually(
+      'the links are gone',
+      async () => (await readdir(join(api().folder, 'backups'))).length === 0,
+    );
+  });
+
+  it('is restored whole or not at all', async () => {
+    await api().upload('dice', module('print(1)'));
+    const copied = await backup();
+    const target = join(folder(), 'new');
+    // The last 1,024 bytes are the end of every tar archive, the 1,024 before them the member that says it was whole.
+    for (const size of [0, 700, copied.byteLength - 2048, copied.byteLength - 1100]) {
+      expect(await failure(restore(pieces(copied.subarray(0, size)), target))).to.contain('it was cut off');
+    }
+    const code = copied.indexOf('bundles/');
+    const damaged = Buffer.from(copied);
+    damaged[code + 520] = (damaged[code + 520] ?? 0) ^ 1;
+    expect(await failure(restore(pieces(damaged), target))).to.match(/the bundle [0-9a-f]{64} is damaged/);
+    expect(await failure(restore(pieces(Buffer.alloc(5000, 'x')), target))).to.contain('it is no backup');
+    expect(await readdir(target)).to.deep.equal([]);
+  });
+
+  it('is restored over nothing', async () => {
+    const copied = await backup();
+    const target = join(folder(), 'used');
+    await mkdir(join(target, 'store'), { recursive: true });
+    expect(await failure(restore(pieces(copied), target))).to.contain('has data of a broker already');
+    expect(await readdir(target)).to.deep.equal(['store']);
+  });
+});
+
+describe('A broker without an operator', () => {
+  const api = startedApi();
+
+  it('hands out no backup', async () => {
+    const reply = await api().send('GET', '/backup', undefined, bearer('undefined'));
+    expect([reply.status, errorCode(reply)]).to.deep.equal([403, 'FORBIDDEN']);
+    expect((await api().get('/backup')).status).to.equal(401);
+  });
+});

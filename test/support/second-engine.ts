@@ -1,0 +1,81 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Docker from 'dockerode';
+import { eventually } from './wait.js';
+
+/** A container engine as another machine would have it: with images, containers and a bridge of its own. */
+export class SecondEngine {
+  readonly docker: Docker;
+  /** For `DOCKER_HOST`. */
+  readonly host: string;
+  readonly #folder: string;
+  readonly #bridge: string;
+  readonly #child: ChildProcess;
+
+  private constructor(folder: string, subnet: number) {
+    const socketPath = join(folder, 'engine.sock');
+    this.#folder = folder;
+    this.#bridge = `panaltest${subnet}`;
+    this.host = `unix://${socketPath}`;
+    this.docker = new Docker({ socketPath });
+    ip('link', 'add', this.#bridge, 'type', 'bridge');
+    ip('address', 'add', `10.215.${subnet}.1/24`, 'dev', this.#bridge);
+    ip('link', 'set', this.#bridge, 'up');
+    this.#child = spawn(
+      'dockerd',
+      [
+        `--host=${this.host}`,
+        `--data-root=${join(folder, 'data')}`,
+        `--exec-root=${join(folder, 'run')}`,
+        `--pidfile=${join(folder, 'engine.pid')}`,
+        // Where the machine has a containerd that engines share.
+        '--containerd-namespace=panal-test',
+        // An engine that is told to have no bridge removes the one of that name that another has.
+        `--bridge=${this.#bridge}`,
+        '--iptables=false',
+        '--ip-forward=false',
+        '--ip-masq=false',
+      ],
+      { stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    this.#child.stderr?.pipe(createWriteStream(join(folder, 'log')));
+  }
+
+  static async start(): Promise<SecondEngine> {
+    const folder = await mkdtemp(join(tmpdir(), 'panal-engine-'));
+    const subnet = randomInt(256);
+    const engine = new SecondEngine(folder, subnet);
+    try {
+      await eventually('the second engine answers', () => engine.#answers(), 60_000);
+    } catch (error) {
+      const log = await readFile(join(folder, 'log'), 'utf8');
+      await engine.stop();
+      throw new Error(`the second engine did not start; it said: ${log}`, { cause: error });
+    }
+    return engine;
+  }
+
+  async stop(): Promise<void> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      this.#child.kill('SIGTERM');
+      await once(this.#child, 'exit');
+    }
+    ip('link', 'delete', this.#bridge);
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  async #answers(): Promise<boolean> {
+    if (this.#child.exitCode !== null) throw new Error(`dockerd ended with code ${this.#child.exitCode}`);
+    return await this.docker.ping().then(
+      () => true,
+      () => false,
+    );
+  }
+}
+
+const ip = (...args: string[]): Buffer => execFileSync('ip', args);

@@ -1,0 +1,137 @@
+import { claimReplySchema, decode, encode, MalformedMessage, type ClaimReply } from '@panal/protocol';
+import type { Logger } from 'pino';
+import type { Dealer } from 'zeromq';
+
+/** The right to make something, until it is released. */
+export interface HeldClaim {
+  release(): void;
+}
+
+/** Where workers agree on who makes what. */
+export interface Claims {
+  /** The claim; `undefined` where another worker has it. */
+  take(name: string): Promise<HeldClaim | undefined>;
+}
+
+/** For a worker on its own. */
+export const NO_CLAIMS: Claims = { take: async () => ({ release: () => undefined }) };
+
+export interface ClaimClientOptions {
+  /** Makes the socket, with its keys; the client sets the rest. */
+  createDealer: () => Dealer;
+  /** Id of this worker. */
+  holder: string;
+  log: Logger;
+  /** Milliseconds for which a claim holds unless it is renewed; 30,000 by default. */
+  holdMs?: number;
+  /** Milliseconds after which a broker that does not answer is not waited for; 2,000 by default. */
+  answerMs?: number;
+}
+
+interface Waiting {
+  name: string;
+  resolve: (granted: boolean | undefined) => void;
+}
+
+/**
+ * The worker's end of claims, which go over the bundle channel. A broker that does not answer (it is away, or older than
+ * claims) keeps nobody from his work: the same may then be made twice, which costs time and nothing else.
+ */
+export class ClaimClient implements Claims {
+  readonly #options: Required<ClaimClientOptions>;
+  readonly #renewals = new Set<NodeJS.Timeout>();
+  #dealer: Dealer | undefined;
+  #waiting: Waiting[] = [];
+  #sending: Promise<void> = Promise.resolve();
+
+  constructor(options: ClaimClientOptions) {
+    this.#options = { holdMs: 30_000, answerMs: 2000, ...options };
+  }
+
+  /** Turns to the broker's bundle channel at this address. */
+  connect(address: string): void {
+    this.#dealer?.close();
+    const dealer = this.#options.createDealer();
+    // A release that is on its way when the worker stops should still go.
+    dealer.linger = 200;
+    dealer.connect(address);
+    this.#dealer = dealer;
+    this.#receive(dealer).catch((error: unknown) => {
+      if (!dealer.closed) this.#options.log.error({ err: error }, 'the channel of claims broke');
+    });
+  }
+
+  /** What is held lapses. May be called twice. */
+  close(): void {
+    for (const renewal of this.#renewals) clearInterval(renewal);
+    this.#renewals.clear();
+    this.#dealer?.close();
+    this.#dealer = undefined;
+    for (const { resolve } of this.#waiting) resolve(undefined);
+    this.#waiting = [];
+  }
+
+  async take(name: string): Promise<HeldClaim | undefined> {
+    if ((await this.#ask(name)) === false) return undefined;
+    const { holder, holdMs } = this.#options;
+    const renewal = setInterval(() => this.#claim(name), holdMs / 3);
+    renewal.unref();
+    this.#renewals.add(renewal);
+    return {
+      release: () => {
+        clearInterval(renewal);
+        if (this.#renewals.delete(renewal)) this.#send({ type: 'release', name, holder });
+      },
+    };
+  }
+
+  /** `undefined`: nobody answered. */
+  async #ask(name: string): Promise<boolean | undefined> {
+    if (this.#dealer === undefined) return undefined;
+    let timer: NodeJS.Timeout | undefined;
+    const answer = new Promise<boolean | undefined>((resolve) => {
+      this.#waiting.push({ name, resolve });
+      timer = setTimeout(resolve, this.#options.answerMs, undefined);
+      timer.unref();
+    });
+    this.#claim(name);
+    const granted = await answer;
+    clearTimeout(timer);
+    return granted;
+  }
+
+  #claim(name: string): void {
+    const { holder, holdMs: ms } = this.#options;
+    this.#send({ type: 'claim', name, holder, ms });
+  }
+
+  /** One send after the other, for those that overlap throw. */
+  #send(message: object): void {
+    const dealer = this.#dealer;
+    if (dealer === undefined) return;
+    this.#sending = this.#sending
+      .then(() => dealer.send(encode([{ message, parts: [] }])))
+      .catch((error: unknown) => {
+        if (!dealer.closed) this.#options.log.error({ err: error }, 'cannot send on the channel of claims');
+      });
+  }
+
+  async #receive(dealer: Dealer): Promise<void> {
+    for await (const frames of dealer) {
+      for (const { name, granted } of this.#decode(frames)) {
+        for (const { resolve } of this.#waiting.filter((each) => each.name === name)) resolve(granted);
+        this.#waiting = this.#waiting.filter((each) => each.name !== name);
+      }
+    }
+  }
+
+  #decode(frames: Buffer[]): ClaimReply[] {
+    try {
+      return decode(frames, claimReplySchema).map(({ message }) => message);
+    } catch (error) {
+      if (!(error instanceof MalformedMessage)) throw error;
+      this.#options.log.debug({ reason: error.message }, 'dropped garbage on the channel of claims');
+      return [];
+    }
+  }
+}
