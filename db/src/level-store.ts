@@ -48,7 +48,7 @@ export interface LevelStoreOptions {
 }
 
 /** Calls read at once when a broker takes up where it left. */
-const RECOVERY_PAGE = 256;
+const RECOVERY_PAGE = 1000;
 
 /** Keys, and functions, removed at once with what a user owned. */
 const REMOVAL_PAGE = 1000;

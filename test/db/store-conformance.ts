@@ -188,7 +188,7 @@ function describeCalls(subject: Subject): void {
   });
 
   it('hands out more unsettled calls than it reads at once', async () => {
-    const numbers = Array.from({ length: 700 }, (_, index) => index + 1);
+    const numbers = Array.from({ length: 2500 }, (_, index) => index + 1);
     await Promise.all(numbers.map((callNum) => subject.store.acceptCall(aCall(callNum))));
     expect(await unsettled(subject.store)).to.deep.equal(numbers);
   });

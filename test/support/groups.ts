@@ -33,13 +33,18 @@ function group(
   return (title, body) => describe.skip(`${title} (left out: ${lacking})`, body);
 }
 
-const engine = await engineAnswers();
-if (!engine && process.env.FAAS_REQUIRE_DOCKER === '1') {
-  throw new Error('FAAS_REQUIRE_DOCKER=1, but no container engine answers');
+/** A group that may not be left out with `FAAS_REQUIRE_DOCKER=1`. */
+function containerGroup(available: boolean, lacking: string): ReturnType<typeof group> {
+  if (!available && process.env.FAAS_REQUIRE_DOCKER === '1') {
+    throw new Error(`FAAS_REQUIRE_DOCKER=1, but ${lacking}`);
+  }
+  return group(available, lacking);
 }
 
+const engine = await engineAnswers();
+
 /** Groups of tests that need a container engine. */
-export const withEngine = group(engine, 'no container engine answers');
+export const withEngine = containerGroup(engine, 'no container engine answers');
 /** Groups of tests that need bubblewrap. */
 export const withBubblewrap = group(
   commandWorks('bwrap', '--ro-bind', '/', '/', 'true'),
@@ -52,15 +57,16 @@ export const withNginx = group(commandWorks('nginx', '-v'), 'nginx is not instal
 /** Groups of tests that need Prometheus's tool for its files. */
 export const withPromtool = group(commandWorks('promtool', '--version'), 'promtool is not installed');
 /** Groups of tests that need docker-compose, and an engine. */
-export const withCompose = group(
+export const withCompose = containerGroup(
   engine && commandWorks('docker-compose', 'version'),
   'no container engine answers, or docker-compose is not installed',
 );
-/** Groups of tests that need a registry, an engine, and leave to start another one. */
-export const withRegistry = group(
+/** Groups of tests that need an engine, docker-compose, a registry's command, and leave to start another engine. */
+export const withRegistry = containerGroup(
   engine &&
+    commandWorks('docker-compose', 'version') &&
     process.getuid?.() === 0 &&
     commandWorks('docker-registry', '--version') &&
     commandWorks('dockerd', '-v'),
-  'no container engine answers, docker-registry or dockerd is not installed, or not run as root',
+  'no container engine answers, docker-compose, docker-registry or dockerd is not installed, or not run as root',
 );

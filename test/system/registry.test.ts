@@ -2,7 +2,12 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import Docker from 'dockerode';
+import { pino } from 'pino';
 import { followProgress } from '../../worker/src/engine/progress.js';
+import { NO_CLAIMS } from '../../worker/src/images/claim-client.js';
+import { Credentials } from '../../worker/src/images/credentials.js';
+import { Registry } from '../../worker/src/images/registry.js';
+import { SharedImages } from '../../worker/src/images/shared-images.js';
 import { Rig, runOnce, text } from '../docker/rig.js';
 import { tarGz } from '../support/archives.js';
 import { withRegistry } from '../support/groups.js';
@@ -161,6 +166,26 @@ withRegistry('The registry of a cluster of two engines', function () {
     expect(status).to.equal('DEAD');
     expect(error).to.have.property('code', 'REGISTRY_UNAVAILABLE');
     await registry.resume();
+  });
+
+  it('gets what was made while it was away when it is back', async () => {
+    const address = `${registry.address}/team`;
+    const closing = new AbortController();
+    const images = new SharedImages({
+      docker,
+      engine: 'here',
+      registry: new Registry(address, docker, new Credentials(await registry.credentials())),
+      claims: NO_CLAIMS,
+      closing: closing.signal,
+      retryMs: 10,
+      log: pino({ level: 'silent' }),
+    });
+    await docker.getImage('busybox:latest').tag({ repo: `${address}/panal-kept`, tag: '1' });
+    await registry.pause();
+    await images.obtain('kept', '1', closing.signal, () => Promise.reject(new Error('it is there')));
+    await registry.resume();
+    await images.pushed();
+    expect(await registry.tags('team/panal-kept')).to.deep.equal(['1']);
   });
 
   it('lets in no worker with wrong credentials', async () => {

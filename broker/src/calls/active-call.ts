@@ -16,7 +16,8 @@ export class ActiveCall {
   settling = false;
   /** Why it could not be accepted after all. */
   #failure: unknown;
-  readonly #waiters = new Set<(settled?: CallRecord) => void>();
+  /** Made with the first: a broker may take up very many calls that nobody waits for. */
+  #waiters: Set<(settled?: CallRecord) => void> | undefined;
   /** On the monotonic clock, in ms: when it was accepted (or put back), and since when no worker has it. */
   readonly #acceptedAt: number;
   #queuedSince: number | undefined;
@@ -101,15 +102,15 @@ export class ActiveCall {
 
   /** Hands the settled record to all who wait. */
   settled(): void {
-    for (const waiter of this.#waiters) waiter(this.record);
-    this.#waiters.clear();
+    for (const waiter of this.#waiters ?? []) waiter(this.record);
+    this.#waiters = undefined;
   }
 
   /** It could not be stored: those who wait are told so. */
   failed(error: unknown): void {
     this.#failure = error;
-    for (const waiter of this.#waiters) waiter();
-    this.#waiters.clear();
+    for (const waiter of this.#waiters ?? []) waiter();
+    this.#waiters = undefined;
   }
 
   /** Resolves with the record once it is settled. */
@@ -125,12 +126,12 @@ export class ActiveCall {
     return new Promise((resolve, reject) => {
       const end = (settled?: CallRecord): void => {
         clearTimeout(timer);
-        this.#waiters.delete(end);
+        this.#waiters?.delete(end);
         if (this.#failure === undefined) resolve(settled);
         else reject(toError(this.#failure));
       };
       const timer = setTimeout(end, Math.min(ms, 2 ** 31 - 1));
-      this.#waiters.add(end);
+      (this.#waiters ??= new Set()).add(end);
       if (this.#failure !== undefined) end();
       else gone?.(() => end());
     });

@@ -9,6 +9,7 @@ import type { Registry } from './registry.js';
 
 /** Between two looks whether the worker that makes an image is done. */
 const LOOK_MS = 250;
+const MOST_WAIT_MS = 300_000;
 
 export interface SharedImagesOptions {
   docker: Docker;
@@ -18,6 +19,8 @@ export interface SharedImagesOptions {
   claims: Claims;
   /** Aborted when the worker stops. */
   closing: AbortSignal;
+  /** Before what could not be pushed is pushed again, in ms; twice that before each later time. */
+  retryMs: number;
   log: Logger;
 }
 
@@ -58,7 +61,7 @@ export class SharedImages {
       const kept = await inspectImage(docker, reference);
       if (kept !== undefined) return this.#kept(reference, name, kept);
       const claim = await claims.take(name);
-      if (claim !== undefined) return await this.#obtain(reference, claim, signal, make);
+      if (claim !== undefined) return await this.#obtain({ reference, name, claim }, signal, make);
       await pause(LOOK_MS, undefined, { signal });
     }
   }
@@ -69,8 +72,7 @@ export class SharedImages {
   }
 
   async #obtain(
-    reference: string,
-    claim: HeldClaim,
+    { reference, name, claim }: { reference: string; name: string; claim: HeldClaim },
     signal: AbortSignal,
     make: (reference: string) => Promise<void>,
   ): Promise<Image> {
@@ -83,7 +85,7 @@ export class SharedImages {
       if ((await registry?.digestOf(reference, signal)) === undefined) {
         await make(reference);
         if (registry !== undefined) {
-          this.#push(reference, async () => claim);
+          this.#push(reference, name, claim);
           mine = undefined;
         }
       } else {
@@ -97,34 +99,44 @@ export class SharedImages {
 
   /** What was made here while the registry was away, or by a worker that was stopped then, is pushed now. */
   #kept(reference: string, name: string, image: Image): Image {
-    const { registry, claims } = this.#options;
     const repository = reference.slice(0, reference.lastIndexOf(':'));
     const pushed = image.digests.some((digest) => digest.startsWith(`${repository}@`));
-    if (registry !== undefined && !pushed) this.#push(reference, () => claims.take(name));
+    if (this.shared && !pushed) this.#push(reference, name);
     return image;
   }
 
-  /** Pushes in the background, unless another worker does. Where that fails it is tried when the image is needed anew. */
-  #push(reference: string, claim: () => Promise<HeldClaim | undefined>): void {
+  /** Pushes in the background, unless another worker does, and tries again where that fails. */
+  #push(reference: string, name: string, claim?: HeldClaim): void {
     if (this.#pushing.has(reference)) return;
-    const pushing = this.#claimAndPush(reference, claim)
-      .catch((error: unknown) => {
-        this.#options.log.warn({ image: reference, error: messageOf(error) }, 'image not pushed');
-      })
-      .finally(() => this.#pushing.delete(reference));
+    const pushing = this.#pushUntilDone(reference, name, claim).finally(() =>
+      this.#pushing.delete(reference),
+    );
     this.#pushing.set(reference, pushing);
   }
 
-  async #claimAndPush(reference: string, take: () => Promise<HeldClaim | undefined>): Promise<void> {
-    const { registry, closing, log } = this.#options;
-    const since = performance.now();
-    const claim = await take();
-    try {
-      if (registry === undefined || claim === undefined) return;
-      const digest = await registry.push(reference, closing);
-      log.info({ image: reference, digest, ms: Math.round(performance.now() - since) }, 'image pushed');
-    } finally {
-      claim?.release();
+  /** Never rejects. */
+  async #pushUntilDone(reference: string, name: string, held?: HeldClaim): Promise<void> {
+    const { registry, claims, closing, log, retryMs } = this.#options;
+    let claim = held;
+    for (
+      let wait = retryMs;
+      registry !== undefined && !closing.aborted;
+      wait = Math.min(2 * wait, MOST_WAIT_MS)
+    ) {
+      const since = performance.now();
+      claim ??= await claims.take(name);
+      if (claim === undefined) return;
+      try {
+        const digest = await registry.push(reference, closing);
+        log.info({ image: reference, digest, ms: Math.round(performance.now() - since) }, 'image pushed');
+        return;
+      } catch (error) {
+        log.warn({ image: reference, error: messageOf(error) }, 'image not pushed');
+      } finally {
+        claim.release();
+        claim = undefined;
+      }
+      await pause(wait, undefined, { signal: closing, ref: false }).catch(() => undefined);
     }
   }
 

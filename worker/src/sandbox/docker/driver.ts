@@ -34,6 +34,8 @@ import { SocketTransport, StdioTransport, type Transport } from './transport.js'
 
 /** How long an engine may take to answer that it is there. */
 const ANSWER_WITHIN_MS = 5000;
+/** Before an image that could not be pushed is pushed again. */
+const PUSH_AGAIN_MS = 5000;
 
 export interface DockerDriverOptions {
   docker: Docker;
@@ -226,6 +228,7 @@ export class DockerDriver implements SandboxDriver {
         registry: registry === undefined ? undefined : new Registry(registry, docker, credentials),
         claims,
         closing: this.#closing.signal,
+        retryMs: PUSH_AGAIN_MS,
         log,
       }),
     });
