@@ -5,6 +5,9 @@ import { functionSpecSchema, INPUT_KINDS, lifecycleSchema } from './function.js'
 /** Version of the worker protocol. A broker refuses a worker of another. */
 export const PROTOCOL_VERSION = 1;
 
+/** Most calls that a worker lets wait for each of its mini-workers; it hands back what is more. */
+export const MOST_AHEAD = 8;
+
 const errorSchema = z.object({
   code: z.enum(Object.keys(ERROR_STATUS) as [ErrorCode, ...ErrorCode[]]),
   message: z.string(),
@@ -105,6 +108,8 @@ const outcome = z.object({
   exitCode: z.int().optional(),
   error: errorSchema.optional(),
   start: lifecycleSchema.optional(),
+  /** It did not begin here: it is to begin elsewhere, at once, and that costs no attempt. */
+  returned: z.boolean().optional(),
   /** Whether a sandbox that was started ahead served it. */
   preloaded: z.boolean(),
   /**

@@ -173,6 +173,22 @@ describe('Calls', () => {
     expect(settled?.error?.code).to.equal('WORKER_LOST');
   });
 
+  it('begins anew, at once and at no cost, an attempt that a worker handed back before it began', async () => {
+    calls = open({ attempts: 1, backoffMs: 60_000 });
+    const call = await calls.accept(dice, input, { awaited: false });
+    const handedBack = { status: 'FAILED', platform: true, returned: true } as const;
+    for (let times = 0; times < 3; times++) {
+      const job = await nextJob();
+      calls.started(job, 'w1');
+      await calls.ended(job, outcomeOf(job, handedBack));
+      expect((await calls.get('public', call.callNum))?.status).to.equal('PENDING');
+    }
+    const last = await nextJob();
+    calls.started(last, 'w2');
+    await calls.ended(last, outcomeOf(last));
+    expect(await calls.get('public', call.callNum)).to.include({ status: 'DONE', attempts: 4 });
+  });
+
   it('lets only the current attempt settle', async () => {
     await calls.accept(dice, input, { awaited: false });
     const first = await nextJob();

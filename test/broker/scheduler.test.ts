@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import type { FunctionSpec } from '@panal/protocol';
+import { MOST_AHEAD, type FunctionSpec } from '@panal/protocol';
 import type { Job } from '../../broker/src/dispatch/job.js';
 import { Scheduler } from '../../broker/src/dispatch/scheduler.js';
 import { imageSpec, runtimeSpec } from '../support/specs.js';
@@ -242,15 +242,28 @@ describe('Scheduler', () => {
       return jobs;
     };
 
-    it('hands out as many calls of a very short function as run, to wait where those run', () => {
-      const scheduler = busy(1);
+    it('hands out calls of a very short function ahead, to wait where others of it run', () => {
+      const scheduler = busy(5);
       const [first, second, third] = enqueue(scheduler, 3);
       expect(scheduler.next()).to.deep.equal({ job: first, workerId: 'w1', slot: undefined });
       expect(scheduler.next()).to.deep.equal({ job: second, workerId: 'w1', slot: undefined });
       expect(scheduler.next()).to.equal(undefined);
       if (first === undefined) throw new Error('unreachable');
-      scheduler.ended(first, { workerId: 'w1', runMs: 1 });
+      scheduler.ended(first, { workerId: 'w1', runMs: 5 });
       expect(scheduler.next()?.job).to.equal(third);
+    });
+
+    it('hands out the more of them the shorter they are, up to what a worker takes', () => {
+      for (const [runMs, each] of [
+        [5, 1],
+        [2.5, 2],
+        [1, 5],
+        [0.01, MOST_AHEAD],
+      ] as const) {
+        const scheduler = busy(runMs);
+        enqueue(scheduler, 100);
+        expect(placeAll(scheduler), `runs of ${runMs} ms`).to.have.length(2 * each);
+      }
     });
 
     it('hands out nothing ahead of a longer function, nor of one that keeps no sandbox', () => {
@@ -284,7 +297,7 @@ describe('Scheduler', () => {
     });
 
     it('counts what a worker that came back still has', () => {
-      const scheduler = busy(1);
+      const scheduler = busy(5);
       const [third, fourth] = enqueue(scheduler, 2);
       if (third === undefined || fourth === undefined) throw new Error('unreachable');
       scheduler.addWorker('w1', { slots: 2, hasEngine: true });

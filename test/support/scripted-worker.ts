@@ -31,6 +31,7 @@ export class ScriptedWorker {
   readonly #keys: CurveClient | undefined;
   readonly #dealer: Dealer;
   #push: Push | undefined;
+  #replyPort = 0;
   #sending: Promise<void> = Promise.resolve();
   #replying: Promise<void> = Promise.resolve();
 
@@ -50,7 +51,8 @@ export class ScriptedWorker {
       this.heard.slice(known).find((message) => message.type === 'welcome'),
     );
     this.#push ??= new Push({ linger: 0, ...this.#keys });
-    this.#push.connect(`tcp://127.0.0.1:${welcome.replyPort}`);
+    if (welcome.replyPort !== this.#replyPort) this.#push.connect(`tcp://127.0.0.1:${welcome.replyPort}`);
+    this.#replyPort = welcome.replyPort;
     return welcome;
   }
 
@@ -86,14 +88,18 @@ export class ScriptedWorker {
       runMs: 1,
       ...fields,
     };
-    const frames = encode([{ message: outcome, parts: [Buffer.from(result), Buffer.from(logs)] }]);
-    this.#replying = this.#replying.then(() => this.#push?.send(frames));
-    await this.#replying;
+    await this.replyFrames(encode([{ message: outcome, parts: [Buffer.from(result), Buffer.from(logs)] }]));
   }
 
   /** Sends a piece of an attempt's logs. */
   async log({ lease, callNum }: Invoke, offset: number, text: string): Promise<void> {
-    const frames = encode([{ message: { type: 'log', lease, callNum, offset }, parts: [Buffer.from(text)] }]);
+    await this.replyFrames(
+      encode([{ message: { type: 'log', lease, callNum, offset }, parts: [Buffer.from(text)] }]),
+    );
+  }
+
+  /** Sends whatever this is over the reply channel. */
+  async replyFrames(frames: (string | Uint8Array)[]): Promise<void> {
     this.#replying = this.#replying.then(() => this.#push?.send(frames));
     await this.#replying;
   }

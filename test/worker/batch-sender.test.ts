@@ -33,6 +33,23 @@ describe('a batch sender', () => {
     expect(socket.heads).to.deep.equal([[{ n: 1 }, { n: 2 }]]);
   });
 
+  it('lets the first message of a batch wait for its moment, and what comes meanwhile travel with it', async () => {
+    const { socket } = kit();
+    socket.gate.open();
+    const moment = new Gate();
+    const sender = new BatchSender<{ n: number }>(
+      socket,
+      () => undefined,
+      async () => moment.pass(),
+    );
+    sender.push({ n: 1 });
+    await new Promise(setImmediate);
+    sender.push({ n: 2 });
+    moment.open();
+    await sender.flushed();
+    expect(socket.heads).to.deep.equal([[{ n: 1 }, { n: 2 }]]);
+  });
+
   it('never sends twice at once, and keeps the order', async () => {
     const { socket, sender, errors } = kit();
     sender.push({ n: 1 });

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { MOST_AHEAD } from '@panal/protocol';
 import { FunctionError, PlatformError } from '../../worker/src/sandbox/sandbox.js';
 import { echo } from '../support/fake-sandbox.js';
 import { Gate } from '../support/gate.js';
@@ -104,10 +105,24 @@ describe('a worker', () => {
 
     it('hands back what is more than it can take', async () => {
       const { broker, gate } = await busy();
-      broker.invoke(5, 0, dice, '5', true);
-      expect(await broker.outcomeOf(5)).to.include({ status: 'FAILED', platform: true });
+      // Two mini-workers, of whom each may have so many that wait; two do already.
+      const last = 2 + 2 * MOST_AHEAD;
+      for (let callNum = 5; callNum <= last + 1; callNum++) broker.invoke(callNum, 0, dice, '5', true);
+      expect(await broker.outcomeOf(last + 1)).to.include({ status: 'FAILED', platform: true });
       gate.open();
-      expect(await broker.outcomeOf(4)).to.include({ status: 'DONE' });
+      expect(await broker.outcomeOf(last)).to.include({ status: 'DONE' });
+    });
+
+    it('hands back what has waited for long, to begin elsewhere', async () => {
+      const { broker, driver, gate } = await busy();
+      for (const callNum of [3, 4]) {
+        const outcome = await broker.outcomeOf(callNum);
+        expect(outcome).to.include({ status: 'FAILED', platform: true, returned: true });
+        expect(outcome.prepareMs).to.be.at.least(100);
+      }
+      gate.open();
+      await Promise.all([1, 2].map((callNum) => broker.outcomeOf(callNum)));
+      expect(driver.counts.run).to.equal(2);
     });
 
     it('cancels a call that waits here, which never runs', async () => {

@@ -12,21 +12,30 @@ const MAX_BATCH_BYTES = 1024 * 1024;
 const NO_PARTS: readonly Uint8Array[] = [];
 
 /**
- * The one sender of a socket. What is pushed within a turn of the event loop leaves as one ZeroMQ message, and no
- * two sends overlap, which zeromq.js refuses with `EBUSY`. `push` never waits: while the socket cannot send,
+ * The one sender of a socket. What is pushed within a turn of the event loop, or while one waits
+ * for its moment, leaves as one ZeroMQ message, and no two sends overlap, which zeromq.js refuses with `EBUSY`. `push` never waits: while the socket cannot send,
  * messages wait here, and are dropped with the sender when the socket is closed.
  */
 export class BatchSender<M extends object> {
   readonly #socket: FrameSink;
   readonly #onError: (error: unknown) => void;
+  readonly #moment: () => Promise<unknown>;
   #waiting: Envelope<M>[] = [];
   #flushing: Promise<void> | undefined;
   #closed = false;
 
-  /** @param onError is told when the socket fails; a send cut off by `close` is no failure. */
-  constructor(socket: FrameSink, onError: (error: unknown) => void) {
+  /**
+   * @param onError is told when the socket fails; a send cut off by `close` is no failure.
+   * @param moment what the first message of a batch waits for; by default the next turn of the event loop.
+   */
+  constructor(
+    socket: FrameSink,
+    onError: (error: unknown) => void,
+    moment: () => Promise<unknown> = () => nextTurn(),
+  ) {
     this.#socket = socket;
     this.#onError = onError;
+    this.#moment = moment;
   }
 
   push(message: M, parts: readonly Uint8Array[] = NO_PARTS): void {
@@ -47,7 +56,7 @@ export class BatchSender<M extends object> {
   }
 
   async #flush(): Promise<void> {
-    await nextTurn();
+    await this.#moment();
     try {
       while (this.#waiting.length > 0) await this.#socket.send(encode(this.#takeBatch()));
     } catch (error) {

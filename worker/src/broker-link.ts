@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import {
   brokerMessageSchema,
   decode,
@@ -21,6 +22,8 @@ export type Order = Extract<BrokerMessage, { type: 'invoke' | 'cancel' | 'follow
 
 /** What a link tells its worker, and asks of it. */
 export interface LinkListener {
+  /** Whether a reply may wait a moment, for others to travel with it. */
+  readonly hasWork: boolean;
   /** The greeting, with all that the broker must know before anything else. */
   hello(): Hello;
   /** The broker took the greeting. It knows nothing of what was said before: all is to be said again. */
@@ -42,6 +45,12 @@ export interface LinkOptions {
   listener: LinkListener;
   log: Logger;
 }
+
+/**
+ * How long a reply waits that may. A message wakes threads of ZeroMQ on both sides and the broker, which on a virtual
+ * machine costs more than all that it says.
+ */
+const REPLY_WAIT_MS = 1;
 
 interface Channel<S, M extends object> {
   readonly socket: S;
@@ -137,8 +146,12 @@ export class BrokerLink {
     return { linger: 0, reconnectInterval: 100, reconnectMaxInterval: 2000, ...this.#options.keys };
   }
 
-  #senderOf<M extends object>(socket: Dealer | Push): BatchSender<M> {
-    return new BatchSender<M>(socket, (error) => this.#failed(error));
+  #senderOf<M extends object>(socket: Dealer | Push, moment?: () => Promise<unknown>): BatchSender<M> {
+    return new BatchSender<M>(socket, (error) => this.#failed(error), moment);
+  }
+
+  #replyMoment(): Promise<unknown> {
+    return this.#options.listener.hasWork ? pause(REPLY_WAIT_MS) : nextTurn();
   }
 
   #greet(): void {
@@ -248,7 +261,7 @@ export class BrokerLink {
     this.#reply?.socket.close();
     const socket = new Push(this.#socketOptions());
     socket.connect(address);
-    this.#reply = { socket, sender: this.#senderOf(socket) };
+    this.#reply = { socket, sender: this.#senderOf(socket, () => this.#replyMoment()) };
   }
 
   #addressOf(port: number): string {

@@ -27,6 +27,12 @@ export class Line {
     return undefined;
   }
 
+  /** Takes out the call that waits longest, where it came at `since` or before. */
+  nextSince(since: number): Assignment | undefined {
+    const [first] = this.#waiting.values();
+    return first === undefined || first.since > since ? undefined : this.next();
+  }
+
   /** Takes out the call of this lease. */
   leave(lease: string): Assignment | undefined {
     const call = this.#waiting.get(lease);

@@ -10,12 +10,21 @@ export const CANCELLED = {
   error: { code: 'CANCELLED', message: 'the call was cancelled' },
 } as const;
 
-/** The outcome of an attempt that never ran here. */
+/** Handed back before it began, for another worker to run. */
+export const RETURNED = {
+  status: 'FAILED',
+  platform: true,
+  error: { code: 'WORKER_LOST', message: 'its worker handed it back before it began' },
+  returned: true,
+} as const;
+
+/** The outcome of an attempt that never ran here, but waited for `waitedMs`. */
 export function notRun(
   worker: string,
   { lease, callNum }: Attempt,
-  ending: Pick<Outcome, 'status' | 'platform' | 'error'>,
+  ending: Pick<Outcome, 'status' | 'platform' | 'error' | 'returned'>,
+  waitedMs = 0,
 ): Outcome {
-  const never = { preloaded: false, prepareMs: 0, runMs: 0 };
+  const never = { preloaded: false, prepareMs: waitedMs, runMs: 0 };
   return { type: 'outcome', lease, callNum, worker, ...ending, ...never };
 }

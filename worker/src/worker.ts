@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import {
+  MOST_AHEAD,
   PROTOCOL_VERSION,
   type Envelope,
   type FunctionSpec,
@@ -14,7 +15,7 @@ import { BrokerLink, type LinkOptions, type Order } from './broker-link.js';
 import type { Budget } from './greedy-dual.js';
 import { Line } from './line.js';
 import { MiniWorker, type Assignment } from './mini-worker.js';
-import { CANCELLED, notRun, type Attempt } from './not-run.js';
+import { CANCELLED, notRun, RETURNED, type Attempt } from './not-run.js';
 import { Outbox } from './outbox.js';
 import { Preparation } from './preparation.js';
 import type { PreloadPolicy } from './preload.js';
@@ -45,6 +46,9 @@ export interface WorkerOptions {
 
 const SWEEP_MS = 1000;
 const RECLAIM_MS = 60_000;
+/** A call that was handed out ahead and waits for longer than this goes back: what was short is so no more. */
+const PATIENCE_MS = 100;
+
 /** What a worker has now. */
 export interface WorkerCensus extends Record<MiniWorker['state'], number> {
   /** Sandboxes that stand idle. */
@@ -78,6 +82,8 @@ export class Worker {
   /** Functions that the broker told of since it welcomed this worker. */
   readonly #specs = new Map<string, FunctionSpec>();
   readonly #timers: NodeJS.Timeout[] = [];
+  /** Until it is looked who has waited for too long. */
+  #patience: NodeJS.Timeout | undefined;
   #state: 'serving' | 'draining' | 'stopped' = 'serving';
 
   constructor(options: WorkerOptions) {
@@ -128,14 +134,12 @@ export class Worker {
     this.#link.say({ type: 'drain' });
     const idle = Promise.all(this.#miniWorkers.map((each) => each.finished()));
     if (!(await within(graceMs, idle))) {
-      for (let call = this.#line.next(); call !== undefined; call = this.#line.next()) {
-        this.#decline(call, 'WORKER_LOST', 'the worker is stopping');
-      }
+      this.#returnSince(Infinity);
       for (const each of this.#miniWorkers) each.stop('worker stopped');
       await within(HAND_BACK_MS, idle);
     }
     if (this.#link.joined) await within(ACK_MS, this.#outbox.emptied());
-    for (const timer of this.#timers) clearInterval(timer);
+    for (const timer of [...this.#timers, this.#patience]) clearInterval(timer);
     this.#pool.close();
     this.#link.say({ type: 'bye' });
     await this.#link.close(FLUSH_MS);
@@ -147,6 +151,11 @@ export class Worker {
     for (const { state } of this.#miniWorkers) states[state]++;
     const { joined, reconnects } = this.#link;
     return { ...states, sandboxes: this.#pool.idle, outbox: this.#outbox.size, joined, reconnects };
+  }
+
+  /** Each mini-worker has its next call at hand: nothing waits for what is said to the broker now. */
+  get hasWork(): boolean {
+    return this.#line.size >= this.#options.slots;
   }
 
   hello(): Hello {
@@ -215,8 +224,8 @@ export class Worker {
     if (this.#outbox.has(lease) || this.#line.has(lease) || this.#runnerOf(lease) !== undefined) return;
     const spec = this.#specs.get(functionId);
     const [bytes = NOTHING] = parts;
-    if (this.#state !== 'serving') this.#decline(order, 'WORKER_LOST', 'the worker is stopping');
-    else if (spec === undefined) this.#decline(order, 'INTERNAL', 'the worker was not told of the function');
+    if (this.#state !== 'serving') this.#report(notRun(this.#options.id, order, RETURNED), []);
+    else if (spec === undefined) this.#decline(order, 'the worker was not told of the function');
     else
       this.#begin(
         { lease, callNum, attempt, spec, input, bytes, since: performance.now(), followed: false },
@@ -229,8 +238,26 @@ export class Worker {
     const named = slot === undefined ? undefined : this.#miniWorkers[slot];
     const idle = named?.state === 'idle' ? named : this.#miniWorkers.find(({ state }) => state === 'idle');
     if (idle !== undefined) idle.begin(call);
-    else if (this.#line.size < this.#options.slots) this.#line.join(call);
-    else this.#decline(call, 'INTERNAL', 'the worker has more calls than it can take');
+    else if (this.#line.size < MOST_AHEAD * this.#options.slots) this.#join(call);
+    else this.#decline(call, 'the worker has more calls than it can take');
+  }
+
+  #join(call: Assignment): void {
+    this.#line.join(call);
+    this.#patience ??= setTimeout(() => this.#returnLate(), PATIENCE_MS).unref();
+  }
+
+  #returnLate(): void {
+    this.#returnSince(performance.now() - PATIENCE_MS);
+    this.#patience =
+      this.#line.size === 0 ? undefined : setTimeout(() => this.#returnLate(), PATIENCE_MS).unref();
+  }
+
+  /** Hands back what has waited since then or longer. */
+  #returnSince(since: number): void {
+    for (let call = this.#line.nextSince(since); call !== undefined; call = this.#line.nextSince(since)) {
+      this.#report(notRun(this.#options.id, call, RETURNED, performance.now() - call.since), []);
+    }
   }
 
   #cancel(lease: string): void {
@@ -243,10 +270,10 @@ export class Worker {
     return this.#miniWorkers.find((each) => each.lease === lease);
   }
 
-  /** Hands back an attempt that must not begin here. */
-  #decline(call: Attempt, code: 'WORKER_LOST' | 'INTERNAL', message: string): void {
+  /** Hands back an attempt that cannot begin here, which should not happen. */
+  #decline(call: Attempt, message: string): void {
     this.#options.log.warn({ callNum: call.callNum, reason: message }, 'a call was declined');
-    const ending = { status: 'FAILED', platform: true, error: { code, message } } as const;
+    const ending = { status: 'FAILED', platform: true, error: { code: 'INTERNAL', message } } as const;
     this.#report(notRun(this.#options.id, call, ending), []);
     // The broker counts on a mini-worker less than there are.
     this.#offerIdle();
@@ -260,7 +287,7 @@ export class Worker {
 
   /** @param free the mini-worker that the attempt had. */
   #report(outcome: Outcome, parts: readonly Uint8Array[], free?: number): void {
-    this.#options.outcomes?.ended(outcome);
+    if (outcome.returned !== true) this.#options.outcomes?.ended(outcome);
     this.#outbox.put({ outcome, parts }, performance.now());
     const offers = free !== undefined && this.#state === 'serving';
     this.#link.reply(offers ? { ...outcome, free } : outcome, parts);

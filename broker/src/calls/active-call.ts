@@ -22,6 +22,8 @@ export class ActiveCall {
   readonly #acceptedAt: number;
   #queuedSince: number | undefined;
   #queuedMs = 0;
+  /** Attempts of this life that were handed back before they began. */
+  #returns = 0;
 
   constructor(record: CallRecord, version: VersionRecord) {
     this.record = record;
@@ -36,9 +38,15 @@ export class ActiveCall {
     return this.record.cancelling === true;
   }
 
-  /** Attempts begun since it was accepted, or last put back. */
+  /** Attempts begun since it was accepted, or last put back, as far as this broker knows. */
   get attemptsOfThisLife(): number {
-    return this.record.attempts - (this.record.putBack?.attempts ?? 0);
+    return this.record.attempts - (this.record.putBack?.attempts ?? 0) - this.#returns;
+  }
+
+  /** The attempt that a worker had has not begun. Its number is not used again. */
+  returned(): void {
+    this.job = undefined;
+    this.#returns++;
   }
 
   /** Makes the call's next attempt. */

@@ -275,6 +275,10 @@ export class Calls implements AttemptEvents {
     const call = this.#current(job);
     if (call === undefined) return;
     this.#followers.attemptEnded(job.callNum, logs);
+    if (outcome.returned === true) {
+      this.#takeBack(call);
+      return;
+    }
     const { exitCode, start, preloaded, prepareMs, runMs } = outcome;
     const seen: Partial<CallRecord> = { logs, preloaded };
     if (exitCode !== undefined) seen.exitCode = exitCode;
@@ -364,6 +368,13 @@ export class Calls implements AttemptEvents {
       call.version.settings.retry,
     );
     return call.cancelled && !('settle' in step) ? { settle: 'CANCELLED' } : step;
+  }
+
+  /** An attempt that did not begin is made anew, at once. */
+  #takeBack(call: ActiveCall): void {
+    call.returned();
+    this.#active.queued(call);
+    this.#submit(call);
   }
 
   async #retry(call: ActiveCall, ms: number, seen: Partial<CallRecord>): Promise<void> {

@@ -239,7 +239,9 @@ export class Dispatcher {
     const [result = NOTHING, logs = NOTHING] = parts;
     // The mini-worker is free as soon as its call ended; that its result is not stored yet holds up nobody.
     const { job, workerId, lease } = attempt;
-    this.#options.scheduler.ended(job, { workerId, runMs: outcome.runMs > 0 ? outcome.runMs : undefined });
+    // Where a call came back for having waited too long, others of its function run for that long.
+    const ranMs = outcome.returned === true ? outcome.prepareMs : outcome.runMs;
+    this.#options.scheduler.ended(job, { workerId, runMs: ranMs > 0 ? ranMs : undefined });
     const worker = this.#roster.get(workerId);
     worker?.attempts.delete(lease);
     if (worker !== undefined) this.#takeBack(worker, attempt, outcome);

@@ -13,8 +13,8 @@ const PROBES = 4;
 
 /**
  * Which busy workers may be handed one call more, ahead of the end of one that they have: the next call of a short
- * function then begins as soon as the one before it ends, and not a way to the broker and back later. With as many
- * calls ahead as run, both sides have something to do all the time.
+ * function then begins as soon as the one before it ends, and not a way to the broker and back later; and what there is
+ * to say of several travels as one message, which wakes fewer threads.
  */
 export class Lookahead {
   readonly #loads = new Map<string, Load>();
@@ -60,15 +60,16 @@ export class Lookahead {
     this.#leave(load, functionId);
   }
 
-  /** A worker all of whose mini-workers are busy, and which runs more calls of this version than it has ahead. */
-  workerFor(functionId: string): string | undefined {
+  /** A worker all of whose mini-workers are busy, and which has fewer than `each` calls ahead for each that it runs of this version. */
+  workerFor(functionId: string, each: number): string | undefined {
     const runners = this.#runners.get(functionId);
     if (runners === undefined) return undefined;
     for (let probes = Math.min(PROBES, runners.size); probes > 0; probes--) {
       const load = runners.next();
       if (load === undefined) return undefined;
       const ahead = load.total - load.slots;
-      if (ahead >= 0 && 2 * ahead < (load.of.get(functionId) ?? 0)) return load.workerId;
+      const running = (load.of.get(functionId) ?? 0) - ahead;
+      if (ahead >= 0 && ahead < each * running) return load.workerId;
     }
     return undefined;
   }

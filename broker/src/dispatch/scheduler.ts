@@ -1,3 +1,4 @@
+import { MOST_AHEAD } from '@panal/protocol';
 import { IdleWorkers, type Seat } from './idle-workers.js';
 import type { Job } from './job.js';
 import { JobQueue } from './job-queue.js';
@@ -32,8 +33,8 @@ const PROBES = 4;
 /** A function whose calls take longer than this is not made to wait for a sandbox of its own. */
 const SHORT_RUN_MS = 50;
 
-/** Calls of a function that takes longer than this are not handed out ahead: one might wait behind another for long. */
-const AHEAD_RUN_MS = 5;
+/** How long a call that is handed out ahead may be expected to wait in its worker. */
+const AHEAD_MS = 5;
 
 export interface SchedulerOptions {
   /** Most calls at once of an owner; unlimited by default. */
@@ -232,8 +233,9 @@ export class Scheduler {
     if (this.#turns.size > 1) return undefined;
     const functions = this.#turns.next()?.functions;
     const queue = functions?.size === 1 ? functions.next() : undefined;
-    if (queue?.keepsSandboxes !== true || queue.runMs === 0 || queue.runMs > AHEAD_RUN_MS) return undefined;
-    const workerId = this.#lookahead.workerFor(queue.functionId);
+    if (queue?.keepsSandboxes !== true || queue.runMs === 0) return undefined;
+    const each = Math.min(MOST_AHEAD, Math.floor(AHEAD_MS / queue.runMs));
+    const workerId = this.#lookahead.workerFor(queue.functionId, each);
     return workerId === undefined ? undefined : this.#take(queue, workerId, undefined);
   }
 
