@@ -202,7 +202,7 @@ async function openChannels(
   closers.add(() => dispatcher.stop());
   return await listening(`ZMQ_BIND_ADDRESS ${address} (and the next two ports)`, async () => {
     const bundlePort = await bundleServer.start(withPortOffset(address, 2));
-    return await dispatcher.start(calls, bundlePort);
+    return await dispatcher.start(calls.attempts, bundlePort);
   });
 }
 

@@ -3,7 +3,8 @@ import { expect } from 'chai';
 import { pino } from 'pino';
 import { LevelStore, type CallRecord } from '@panal/db';
 import { PanalError, type Outcome } from '@panal/protocol';
-import { Calls, type Dispatch } from '../../broker/src/calls/calls.js';
+import type { Dispatch } from '../../broker/src/calls/attempts.js';
+import { Calls } from '../../broker/src/calls/calls.js';
 import type { Job } from '../../broker/src/dispatch/job.js';
 import { temporaryFolder } from '../support/folder.js';
 import { imageSpec, runtimeSpec, versionOf } from '../support/specs.js';
@@ -128,9 +129,9 @@ describe('Calls', () => {
     const call = await calls.accept(dice, input, { awaited: true });
     const waiting = calls.settled(call, 10_000);
     const job = await nextJob();
-    calls.started(job, 'w1');
+    calls.attempts.started(job, 'w1');
     expect(await calls.get('public', 1)).to.include({ status: 'RUNNING', attempts: 1, worker: 'w1' });
-    await calls.ended(job, outcomeOf(job));
+    await calls.attempts.ended(job, outcomeOf(job));
     const settled = await waiting;
     expect(settled).to.include({ status: 'DONE', exitCode: 0, start: 'warm', worker: 'w1' });
     expect(settled?.timings).to.include({ prepare: 2, run: 3 });
@@ -142,11 +143,11 @@ describe('Calls', () => {
   it('keeps a settled call as it is, whatever comes later', async () => {
     await calls.accept(dice, input, { awaited: false });
     const job = await nextJob();
-    calls.started(job, 'w1');
-    await calls.ended(job, outcomeOf(job));
+    calls.attempts.started(job, 'w1');
+    await calls.attempts.ended(job, outcomeOf(job));
     const before = await calls.get('public', 1);
-    await calls.ended(job, outcomeOf(job, { status: 'FAILED' }));
-    calls.lost(job, { code: 'WORKER_LOST', message: 'late' });
+    await calls.attempts.ended(job, outcomeOf(job, { status: 'FAILED' }));
+    calls.attempts.lost(job, { code: 'WORKER_LOST', message: 'late' });
     expect(await refusal(calls.cancel('public', 1))).to.equal('CALL_SETTLED');
     expect(await calls.get('public', 1)).to.deep.equal(before);
   });
@@ -154,8 +155,8 @@ describe('Calls', () => {
   it('settles once when the outcome and a cancel meet', async () => {
     await calls.accept(dice, input, { awaited: false });
     const job = await nextJob();
-    calls.started(job, 'w1');
-    const [, cancelled] = await Promise.all([calls.ended(job, outcomeOf(job)), calls.cancel('public', 1)]);
+    calls.attempts.started(job, 'w1');
+    const [, cancelled] = await Promise.all([calls.attempts.ended(job, outcomeOf(job)), calls.cancel('public', 1)]);
     expect(cancelled.status).to.equal('DONE');
     expect((await store.getCall('public', 1))?.status).to.equal('DONE');
   });
@@ -165,8 +166,8 @@ describe('Calls', () => {
     for (const attempt of [1, 2]) {
       const job = await nextJob();
       expect(job.attempt).to.equal(attempt);
-      calls.started(job, 'w1');
-      calls.lost(job, { code: 'WORKER_LOST', message: 'gone' });
+      calls.attempts.started(job, 'w1');
+      calls.attempts.lost(job, { code: 'WORKER_LOST', message: 'gone' });
     }
     const settled = await calls.settled(call, 10_000);
     expect(settled).to.include({ status: 'DEAD', attempts: 2 });
@@ -179,41 +180,41 @@ describe('Calls', () => {
     const handedBack = { status: 'FAILED', platform: true, returned: true } as const;
     for (let times = 0; times < 3; times++) {
       const job = await nextJob();
-      calls.started(job, 'w1');
-      await calls.ended(job, outcomeOf(job, handedBack));
+      calls.attempts.started(job, 'w1');
+      await calls.attempts.ended(job, outcomeOf(job, handedBack));
       expect((await calls.get('public', call.callNum))?.status).to.equal('PENDING');
     }
     const last = await nextJob();
-    calls.started(last, 'w2');
-    await calls.ended(last, outcomeOf(last));
+    calls.attempts.started(last, 'w2');
+    await calls.attempts.ended(last, outcomeOf(last));
     expect(await calls.get('public', call.callNum)).to.include({ status: 'DONE', attempts: 4 });
   });
 
   it('lets only the current attempt settle', async () => {
     await calls.accept(dice, input, { awaited: false });
     const first = await nextJob();
-    calls.started(first, 'w1');
-    calls.lost(first, { code: 'WORKER_LOST', message: 'gone' });
+    calls.attempts.started(first, 'w1');
+    calls.attempts.lost(first, { code: 'WORKER_LOST', message: 'gone' });
     const second = await nextJob();
-    calls.started(second, 'w2');
-    await calls.ended(first, outcomeOf(first));
+    calls.attempts.started(second, 'w2');
+    await calls.attempts.ended(first, outcomeOf(first));
     expect((await calls.get('public', 1))?.status).to.equal('RUNNING');
-    await calls.ended(second, outcomeOf(second, { worker: 'w2' }));
+    await calls.attempts.ended(second, outcomeOf(second, { worker: 'w2' }));
     expect(await calls.get('public', 1)).to.include({ status: 'DONE', attempts: 2 });
   });
 
   it('gives an attempt back to the worker that still has it, while no later one began', async () => {
     await calls.accept(dice, input, { awaited: false });
     const first = await nextJob();
-    calls.started(first, 'w1');
-    calls.lost(first, { code: 'WORKER_LOST', message: 'gone' });
-    const claimed = calls.claim({ ...first, run: '' });
+    calls.attempts.started(first, 'w1');
+    calls.attempts.lost(first, { code: 'WORKER_LOST', message: 'gone' });
+    const claimed = calls.attempts.claim({ ...first, run: '' });
     expect(claimed?.attempt).to.equal(1);
-    expect(calls.claim({ ...first, run: '', callNum: 99 })).to.equal(undefined);
+    expect(calls.attempts.claim({ ...first, run: '', callNum: 99 })).to.equal(undefined);
     if (claimed === undefined) throw new Error('unreachable');
-    calls.started(claimed, 'w1');
-    expect(calls.claim({ ...first, run: '' }), 'it runs now').to.equal(undefined);
-    await calls.ended(claimed, outcomeOf(claimed));
+    calls.attempts.started(claimed, 'w1');
+    expect(calls.attempts.claim({ ...first, run: '' }), 'it runs now').to.equal(undefined);
+    await calls.attempts.ended(claimed, outcomeOf(claimed));
     expect(await calls.get('public', 1)).to.include({ status: 'DONE', attempts: 1 });
     expect(dispatch.jobs).to.deep.equal([]);
   });
@@ -222,11 +223,11 @@ describe('Calls', () => {
     await calls.accept(dice, input, { awaited: false });
     await calls.accept(dice, input, { awaited: false });
     const running = await nextJob();
-    calls.started(running, 'w1');
+    calls.attempts.started(running, 'w1');
     expect((await calls.cancel('public', 2)).status).to.equal('CANCELLED');
     const cancelling = calls.cancel('public', 1);
     await eventually('the worker is told', () => dispatch.cancelled.includes(running));
-    await calls.ended(running, outcomeOf(running, { status: 'CANCELLED' }));
+    await calls.attempts.ended(running, outcomeOf(running, { status: 'CANCELLED' }));
     expect((await cancelling).status).to.equal('CANCELLED');
   });
 
@@ -240,7 +241,7 @@ describe('Calls', () => {
   it('lists running and waiting calls by their status of now', async () => {
     await calls.accept(dice, input, { awaited: false });
     await calls.accept(dice, input, { awaited: false });
-    calls.started(await nextJob(), 'w1');
+    calls.attempts.started(await nextJob(), 'w1');
     const numbers = async (status?: CallRecord['status']): Promise<number[]> => {
       const query = { owner: 'public', limit: 10, ...(status === undefined ? {} : { status }) };
       return (await calls.list(query)).map(({ callNum }) => callNum);
@@ -257,8 +258,8 @@ describe('Calls', () => {
     const call = await calls.accept(dice, input, { awaited: true });
     expect(await calls.settled(call, 1)).to.equal(undefined);
     const job = await nextJob();
-    calls.started(job, 'w1');
-    await calls.ended(job, outcomeOf(job));
+    calls.attempts.started(job, 'w1');
+    await calls.attempts.ended(job, outcomeOf(job));
     expect(await calls.settled(call, 10_000)).to.include({ status: 'DONE' });
   });
 
@@ -278,8 +279,8 @@ describe('Calls', () => {
     await calls.accept(dice, input, { awaited: false });
     await calls.accept(dice, input, { awaited: false });
     const settled = await nextJob();
-    calls.started(settled, 'w1');
-    await calls.ended(settled, outcomeOf(settled));
+    calls.attempts.started(settled, 'w1');
+    await calls.attempts.ended(settled, outcomeOf(settled));
     calls.stop();
     await store.close();
     await store.open();

@@ -58,7 +58,7 @@ describe('users side by side, over ZeroMQ', () => {
       recoveryMs: 0,
       log,
     });
-    worker = new ScriptedWorker('w1', await dispatcher.start(calls, 2002));
+    worker = new ScriptedWorker('w1', await dispatcher.start(calls.attempts, 2002));
     await worker.join({ slots: 4 });
     worker.say(...[0, 1, 2, 3].map((slot) => ({ type: 'ready' as const, slot })));
     await eventually('the worker is known', () => dispatcher.workers('ana').length === 1);

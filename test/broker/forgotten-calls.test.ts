@@ -88,7 +88,7 @@ describe('A user who is deleted while a call settles', () => {
   async function running(): Promise<{ job: Job; waiting: Promise<string>; told: string[] }> {
     const call = await calls.accept(dice, input, { awaited: false });
     const job = await eventually('a job', () => jobs.shift());
-    calls.started(job, 'w1');
+    calls.attempts.started(job, 'w1');
     const told: string[] = [];
     const follower: LogFollower = {
       attempt: (number) => told.push(`attempt ${number}`),
@@ -107,7 +107,7 @@ describe('A user who is deleted while a call settles', () => {
     const ids = { type: 'outcome', lease: 'any', callNum: job.callNum, worker: 'w1' } as const;
     const times = { preloaded: false, prepareMs: 1, runMs: 1 };
     const outcome: Outcome = { ...ids, ...times, status: 'DONE', platform: false, ...fields };
-    return calls.ended(job, { outcome, result: Buffer.from('done'), logs: Buffer.from('logs') });
+    return calls.attempts.ended(job, { outcome, result: Buffer.from('done'), logs: Buffer.from('logs') });
   }
 
   async function deleteUser(): Promise<void> {
@@ -179,7 +179,7 @@ describe('A user who is deleted while a call settles', () => {
     const { job } = await running();
     await deleteUser();
     await end(job);
-    calls.lost(job, { code: 'WORKER_LOST', message: 'x' });
+    calls.attempts.lost(job, { code: 'WORKER_LOST', message: 'x' });
     await expectNothingLeft();
     expect(counted).to.deep.equal(['accepted', 'forgotten']);
   });

@@ -6,7 +6,8 @@ import type { Outcome } from '@panal/protocol';
 import { pino } from 'pino';
 import { Backups } from '../../broker/src/backup/backups.js';
 import { BundleStore } from '../../broker/src/bundles/bundle-store.js';
-import { Calls, type Dispatch } from '../../broker/src/calls/calls.js';
+import type { Dispatch } from '../../broker/src/calls/attempts.js';
+import { Calls } from '../../broker/src/calls/calls.js';
 import { WorkerTally, type Census } from '../../broker/src/dispatch/census.js';
 import { KeyedCalls } from '../../broker/src/calls/keyed-calls.js';
 import type { Job } from '../../broker/src/dispatch/job.js';
@@ -238,7 +239,7 @@ export class Api {
   /** Waits for the next job and begins it, as a worker would. */
   async take(): Promise<Job> {
     const job = await eventually('a job', () => this.cluster.jobs.shift());
-    this.calls.started(job, 'worker-1');
+    this.calls.attempts.started(job, 'worker-1');
     return job;
   }
 
@@ -258,7 +259,7 @@ export class Api {
       runMs: 3,
       ...fields,
     };
-    await this.calls.ended(job, { outcome, result: Buffer.from(result), logs: Buffer.from(logs) });
+    await this.calls.attempts.ended(job, { outcome, result: Buffer.from(result), logs: Buffer.from(logs) });
   }
 
   async uploads(): Promise<string[]> {

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { isSettled, PanalError, type CallError, type InputKind } from '@panal/protocol';
+import { isSettled, PanalError, type InputKind } from '@panal/protocol';
 import {
   KeyedLock,
   type CallKey,
@@ -8,29 +8,16 @@ import {
   type Store,
   type VersionRecord,
 } from '@panal/db';
-import type { AttemptEvents, AttemptResult, LeasedAttempt } from '../dispatch/attempt.js';
-import type { Job } from '../dispatch/job.js';
 import { ActiveCall } from './active-call.js';
 import { ActiveCalls } from './active-calls.js';
 import { admit, type QueueBounds } from './admission.js';
-import { Alarm } from './alarm.js';
+import { Attempts, type Dispatch } from './attempts.js';
 import { NOBODY_COUNTS, type CallObserver } from './call-observer.js';
 import { KeptVersions } from './kept-versions.js';
 import { LogFollowers, type LogFollower } from './log-followers.js';
 import { notDead, takeDeadCall } from './put-back.js';
 import { leftCalls } from './recovery.js';
-import { afterAttempt, type AttemptEnd, type RetryPolicy } from './retry.js';
-import { untilStored } from './until-stored.js';
-
-/** What the life of a call needs of whoever brings calls to workers. */
-export interface Dispatch {
-  submit(job: Job): void;
-  withdraw(job: Job): boolean;
-  cancel(job: Job): void;
-  /** Asks for the logs of an attempt that runs, from their first byte; or wants no more of them. */
-  follow(job: Job, on: boolean): void;
-  hasEngine(): boolean | undefined;
-}
+import type { RetryPolicy } from './retry.js';
 
 export interface CallsOptions extends QueueBounds {
   store: Store;
@@ -52,17 +39,17 @@ const CANCEL_WAIT_MS = 5000;
  * once; only its current attempt settles it; a settled call never changes, but that its owner may put one back that is
  * `DEAD`. `docs/guarantees.md` says which tests attack that.
  */
-export class Calls implements AttemptEvents {
+export class Calls {
+  /** What becomes of those that were accepted. */
+  readonly attempts: Attempts;
   readonly #options: CallsOptions;
   readonly #active = new ActiveCalls();
   readonly #kept: KeptVersions;
   readonly #followers: LogFollowers;
   readonly #observer: CallObserver;
   readonly #putBacks = new KeyedLock();
-  readonly #alarm = new Alarm<ActiveCall>((call) => this.#submit(call));
   #lastCallNum = 0;
   #stopping = false;
-  #stopped = false;
 
   constructor(options: CallsOptions) {
     this.#options = options;
@@ -70,6 +57,13 @@ export class Calls implements AttemptEvents {
     this.#observer = observer;
     this.#kept = new KeptVersions(store, log, (id) => this.#active.ofVersion(id) > 0);
     this.#followers = new LogFollowers((job, on) => dispatch.follow(job, on));
+    this.attempts = new Attempts({
+      ...options,
+      observer,
+      active: this.#active,
+      followers: this.#followers,
+      onGone: (call) => this.#kept.release(call.record.functionId),
+    });
   }
 
   /** Takes up the calls that an earlier run of the broker left. Call it before anything else. */
@@ -78,7 +72,7 @@ export class Calls implements AttemptEvents {
     this.#lastCallNum = await store.lastCallNum();
     for await (const call of leftCalls(store, (record) => this.#kept.versionOf(record))) {
       this.#active.add(call);
-      this.#alarm.set(call, Math.max(recoveryMs, (call.record.notBefore ?? 0) - Date.now()));
+      this.attempts.submitIn(call, Math.max(recoveryMs, (call.record.notBefore ?? 0) - Date.now()));
     }
     await this.#kept.recover();
     if (this.#active.size > 0) log.info({ calls: this.#active.size }, 'took up unsettled calls');
@@ -95,8 +89,8 @@ export class Calls implements AttemptEvents {
   }
 
   stop(): void {
-    this.#stopping = this.#stopped = true;
-    this.#alarm.stop();
+    this.#stopping = true;
+    this.attempts.stop();
   }
 
   /** Calls that are not settled. */
@@ -130,7 +124,8 @@ export class Calls implements AttemptEvents {
     input: { kind: InputKind; bytes: Uint8Array },
     options: { awaited: boolean; key?: CallKey },
   ): Promise<CallRecord> {
-    if (this.#stopped) throw new PanalError('SHUTTING_DOWN', 'the broker is stopping', { retryAfter: 1 });
+    if (this.attempts.stopped)
+      throw new PanalError('SHUTTING_DOWN', 'the broker is stopping', { retryAfter: 1 });
     admit(version, this.#active, this.#options, () => this.#options.dispatch.hasEngine());
     const { spec } = version;
     const record: CallRecord = {
@@ -152,8 +147,8 @@ export class Calls implements AttemptEvents {
     if (key !== undefined) return await this.#begin(call, this.#options.store.acceptCall(record, { key }));
     const stored = this.#options.store.acceptCall(record, { lazy: awaited });
     if (!awaited) return await this.#begin(call, stored);
-    this.#submit(call);
-    stored.catch((error: unknown) => this.#forget(call, error));
+    this.attempts.submit(call);
+    stored.catch((error: unknown) => this.attempts.forget(call, error));
     return record;
   }
 
@@ -165,7 +160,8 @@ export class Calls implements AttemptEvents {
   async putBack(owner: string, callNum: number): Promise<CallRecord> {
     // One after the other: whoever comes second finds it put back, or how it ended since.
     return await this.#putBacks.run(String(callNum), async () => {
-      if (this.#stopped) throw new PanalError('SHUTTING_DOWN', 'the broker is stopping', { retryAfter: 1 });
+      if (this.attempts.stopped)
+        throw new PanalError('SHUTTING_DOWN', 'the broker is stopping', { retryAfter: 1 });
       const active = this.#active.get(callNum)?.record;
       if (active?.owner === owner) throw notDead(active);
       const { store, dispatch } = this.#options;
@@ -228,12 +224,13 @@ export class Calls implements AttemptEvents {
     call.record.cancelling = true;
     const waits = call.job === undefined || this.#options.dispatch.withdraw(call.job);
     if (waits) {
-      await this.#settleCancelled(call);
+      await this.attempts.settleCancelled(call);
     } else if (call.job !== undefined) {
       this.#options.dispatch.cancel(call.job);
       const settled = await call.wait(CANCEL_WAIT_MS);
       // Its owner now hears that it is being stopped: the next broker must know that, too.
-      if (settled === undefined && this.#isOpen(call)) await this.#options.store.updateCall(call.record);
+      if (settled === undefined && this.attempts.isOpen(call))
+        await this.#options.store.updateCall(call.record);
     }
     return call.record;
   }
@@ -241,7 +238,7 @@ export class Calls implements AttemptEvents {
   /** Stops every call of an owner who is being deleted: as if there had been none. Nothing of them is stored any more. */
   forgetOwner(owner: string): void {
     const gone = new PanalError('CANCELLED', 'the user was deleted');
-    for (const call of this.#active.allOf(owner)) this.#forget(call, gone);
+    for (const call of this.#active.allOf(owner)) this.attempts.forget(call, gone);
   }
 
   /**
@@ -260,174 +257,15 @@ export class Calls implements AttemptEvents {
     return () => undefined;
   }
 
-  started(job: Job, workerId: string): void {
-    const call = this.#active.get(job.callNum);
-    if (call === undefined) return;
-    this.#active.started(call, workerId);
-    this.#followers.started(job);
-  }
-
-  logged(job: Job, offset: number, piece: Uint8Array): void {
-    this.#followers.logged(job, offset, piece);
-  }
-
-  async ended(job: Job, { outcome, result, logs }: AttemptResult): Promise<void> {
-    const call = this.#current(job);
-    if (call === undefined) return;
-    this.#followers.attemptEnded(job.callNum, logs);
-    if (outcome.returned === true) {
-      this.#takeBack(call);
-      return;
-    }
-    const { exitCode, start, preloaded, prepareMs, runMs } = outcome;
-    const seen: Partial<CallRecord> = { logs, preloaded };
-    if (exitCode !== undefined) seen.exitCode = exitCode;
-    if (start !== undefined) seen.start = start;
-    if (outcome.error !== undefined) seen.error = outcome.error;
-    const step = this.#nextStep(call, outcome);
-    if ('retryInMs' in step) await this.#retry(call, step.retryInMs, seen);
-    else await this.#settle(call, step.settle, { ...seen, result }, { prepareMs, runMs });
-  }
-
-  lost(job: Job, error: CallError): void {
-    const call = this.#current(job);
-    if (call === undefined) return;
-    const step = this.#nextStep(call, { status: 'FAILED', platform: true, error });
-    const done =
-      'retryInMs' in step
-        ? this.#retry(call, step.retryInMs, { error })
-        : this.#settle(call, step.settle, { error });
-    done.catch((cause: unknown) => this.#options.log.error({ err: cause }, 'a lost attempt was not stored'));
-  }
-
-  claim(named: LeasedAttempt): Job | undefined {
-    const call = this.#active.get(named.callNum);
-    if (call?.record.status !== 'PENDING' || call.settling || !call.mayBe(named)) return undefined;
-    if (call.job !== undefined && !this.#options.dispatch.withdraw(call.job)) return undefined;
-    return call.takeUp(named);
-  }
-
   /** Lines the call up once it is stored. */
   async #begin(call: ActiveCall, stored: Promise<void>): Promise<CallRecord> {
     try {
       await stored;
     } catch (error) {
-      this.#forget(call, error);
+      this.attempts.forget(call, error);
       throw error;
     }
-    this.#submit(call);
+    this.attempts.submit(call);
     return call.record;
-  }
-
-  #submit(call: ActiveCall): void {
-    if (this.#stopped || call.job !== undefined || !this.#isOpen(call)) return;
-    if (!call.cancelled) return this.#options.dispatch.submit(call.nextJob());
-    this.#settleCancelled(call).catch((error: unknown) =>
-      this.#options.log.error({ err: error }, 'a cancelled call was not stored'),
-    );
-  }
-
-  async #settleCancelled(call: ActiveCall): Promise<void> {
-    const error: CallError = { code: 'CANCELLED', message: 'cancelled before it ran' };
-    await this.#settle(call, 'CANCELLED', { error });
-  }
-
-  /** Whether nothing is decided yet of how it ends. */
-  #isOpen(call: ActiveCall): boolean {
-    return this.#isActive(call) && !call.settling;
-  }
-
-  /** Whether it has not ended; another one of its number, which was put back since, is not the same. */
-  #isActive(call: ActiveCall): boolean {
-    return this.#active.get(call.record.callNum) === call;
-  }
-
-  /** A call whose record could not be stored: as if it had never been. */
-  #forget(call: ActiveCall, error: unknown): void {
-    this.#remove(call);
-    this.#observer.forgotten();
-    call.failed(error);
-    this.#followers.callEnded(call.record);
-    if (call.job !== undefined && !this.#options.dispatch.withdraw(call.job))
-      this.#options.dispatch.cancel(call.job);
-  }
-
-  #current(job: Job): ActiveCall | undefined {
-    const call = this.#active.get(job.callNum);
-    return call?.job === job ? call : undefined;
-  }
-
-  #nextStep(call: ActiveCall, end: AttemptEnd): ReturnType<typeof afterAttempt> {
-    // An attempt that nobody waited for was stopped, and then became the current one again.
-    const stopped = end.status === 'CANCELLED' && !call.cancelled;
-    const ended: AttemptEnd = stopped ? { ...end, status: 'FAILED', platform: true } : end;
-    const step = afterAttempt(
-      ended,
-      call.attemptsOfThisLife,
-      this.#options.policy,
-      call.version.settings.retry,
-    );
-    return call.cancelled && !('settle' in step) ? { settle: 'CANCELLED' } : step;
-  }
-
-  /** An attempt that did not begin is made anew, at once. */
-  #takeBack(call: ActiveCall): void {
-    call.returned();
-    this.#active.queued(call);
-    this.#submit(call);
-  }
-
-  async #retry(call: ActiveCall, ms: number, seen: Partial<CallRecord>): Promise<void> {
-    this.#observer.retried();
-    Object.assign(call.record, seen);
-    call.job = undefined;
-    this.#active.queued(call);
-    call.record.notBefore = Date.now() + ms;
-    // Set before the store answers: that a crash forgets this attempt costs one attempt more, no call.
-    this.#alarm.set(call, ms);
-    // Once a later attempt has settled the call, this must not be written over that.
-    await this.#stored(
-      () => this.#isOpen(call),
-      () => this.#options.store.updateCall(call.record),
-    );
-  }
-
-  async #settle(
-    call: ActiveCall,
-    status: CallRecord['status'],
-    seen: Partial<CallRecord>,
-    { prepareMs = 0, runMs = 0 } = {},
-  ): Promise<void> {
-    if (call.settling) return;
-    call.settling = true;
-    call.job = undefined;
-    const timings = call.timings(prepareMs, runMs);
-    const settled: CallRecord = { ...call.record, ...seen, status, settledAt: Date.now(), timings };
-    if (settled.notBefore !== undefined) delete settled.notBefore;
-    if (settled.cancelling !== undefined) delete settled.cancelling;
-    await this.#stored(
-      () => this.#isActive(call),
-      () => this.#options.store.settleCall(settled, { sync: false }),
-    );
-    // Its owner was deleted meanwhile: who waited for it knows.
-    if (!this.#isActive(call)) return;
-    this.#remove(call);
-    // Not before it is stored: a crash now must not take back what somebody has seen.
-    Object.assign(call.record, settled);
-    if (call.record.notBefore !== undefined) delete call.record.notBefore;
-    if (call.record.cancelling !== undefined) delete call.record.cancelling;
-    this.#observer.settled(call.record, call.version);
-    call.settled();
-    this.#followers.callEnded(call.record);
-  }
-
-  #remove(call: ActiveCall): void {
-    this.#active.remove(call);
-    this.#kept.release(call.record.functionId);
-  }
-
-  /** @param wanted not where not even the call's acceptance could be stored, and its client knows. */
-  async #stored(wanted: () => boolean, write: () => Promise<void>): Promise<void> {
-    await untilStored(write, { stopped: () => this.#stopped, wanted, log: this.#options.log });
   }
 }

@@ -117,7 +117,7 @@ export class RealWorld {
     const bounds = { maxQueue: 10, recoveryMs: 0 };
     const calls = new Calls({ store: this.#store, dispatch: dispatcher, policy, ...bounds, log });
     await calls.recover();
-    await dispatcher.start(calls, 3);
+    await dispatcher.start(calls.attempts, 3);
     link.onOther = (peer, message) => this.#hear(peer, message);
     this.#broker = { calls, dispatcher, link };
   }

@@ -1,0 +1,227 @@
+import type { Logger } from 'pino';
+import type { CallError } from '@panal/protocol';
+import type { CallRecord, Store } from '@panal/db';
+import type { AttemptEvents, AttemptResult, LeasedAttempt } from '../dispatch/attempt.js';
+import type { Job } from '../dispatch/job.js';
+import type { ActiveCall } from './active-call.js';
+import type { ActiveCalls } from './active-calls.js';
+import { Alarm } from './alarm.js';
+import type { CallObserver } from './call-observer.js';
+import type { LogFollowers } from './log-followers.js';
+import { afterAttempt, type AttemptEnd, type RetryPolicy } from './retry.js';
+import { untilStored } from './until-stored.js';
+
+/** What the life of a call needs of whoever brings calls to workers. */
+export interface Dispatch {
+  submit(job: Job): void;
+  withdraw(job: Job): boolean;
+  cancel(job: Job): void;
+  /** Asks for the logs of an attempt that runs, from their first byte; or wants no more of them. */
+  follow(job: Job, on: boolean): void;
+  hasEngine(): boolean | undefined;
+}
+
+export interface AttemptsOptions {
+  store: Pick<Store, 'updateCall' | 'settleCall'>;
+  dispatch: Dispatch;
+  policy: RetryPolicy;
+  active: ActiveCalls;
+  followers: LogFollowers;
+  observer: CallObserver;
+  /** A call is no longer among the active ones. */
+  onGone: (call: ActiveCall) => void;
+  log: Logger;
+}
+
+/** What becomes of a call that was accepted: its attempts, one after the other, until it settles. */
+export class Attempts implements AttemptEvents {
+  readonly #options: AttemptsOptions;
+  readonly #active: ActiveCalls;
+  readonly #followers: LogFollowers;
+  readonly #observer: CallObserver;
+  readonly #alarm = new Alarm<ActiveCall>((call) => this.submit(call));
+  #stopped = false;
+
+  constructor(options: AttemptsOptions) {
+    this.#options = options;
+    this.#active = options.active;
+    this.#followers = options.followers;
+    this.#observer = options.observer;
+  }
+
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** Begins nothing more. */
+  stop(): void {
+    this.#stopped = true;
+    this.#alarm.stop();
+  }
+
+  /** Lines up the call's next attempt. */
+  submit(call: ActiveCall): void {
+    if (this.#stopped || call.job !== undefined || !this.isOpen(call)) return;
+    if (!call.cancelled) return this.#options.dispatch.submit(call.nextJob());
+    this.settleCancelled(call).catch((error: unknown) =>
+      this.#options.log.error({ err: error }, 'a cancelled call was not stored'),
+    );
+  }
+
+  /** Does so in `ms` milliseconds. */
+  submitIn(call: ActiveCall, ms: number): void {
+    this.#alarm.set(call, ms);
+  }
+
+  /** Settles a call that no worker has. */
+  async settleCancelled(call: ActiveCall): Promise<void> {
+    const error: CallError = { code: 'CANCELLED', message: 'cancelled before it ran' };
+    await this.#settle(call, 'CANCELLED', { error });
+  }
+
+  /** Whether nothing is decided yet of how it ends. */
+  isOpen(call: ActiveCall): boolean {
+    return this.#isActive(call) && !call.settling;
+  }
+
+  /** A call whose record could not be stored: as if it had never been. */
+  forget(call: ActiveCall, error: unknown): void {
+    this.#remove(call);
+    this.#observer.forgotten();
+    call.failed(error);
+    this.#followers.callEnded(call.record);
+    if (call.job !== undefined && !this.#options.dispatch.withdraw(call.job))
+      this.#options.dispatch.cancel(call.job);
+  }
+
+  started(job: Job, workerId: string): void {
+    const call = this.#active.get(job.callNum);
+    if (call === undefined) return;
+    this.#active.started(call, workerId);
+    this.#followers.started(job);
+  }
+
+  logged(job: Job, offset: number, piece: Uint8Array): void {
+    this.#followers.logged(job, offset, piece);
+  }
+
+  async ended(job: Job, { outcome, result, logs }: AttemptResult): Promise<void> {
+    const call = this.#current(job);
+    if (call === undefined) return;
+    this.#followers.attemptEnded(job.callNum, logs);
+    if (outcome.returned === true) {
+      this.#takeBack(call);
+      return;
+    }
+    const { exitCode, start, preloaded, prepareMs, runMs } = outcome;
+    const seen: Partial<CallRecord> = { logs, preloaded };
+    if (exitCode !== undefined) seen.exitCode = exitCode;
+    if (start !== undefined) seen.start = start;
+    if (outcome.error !== undefined) seen.error = outcome.error;
+    const step = this.#nextStep(call, outcome);
+    if ('retryInMs' in step) await this.#retry(call, step.retryInMs, seen);
+    else await this.#settle(call, step.settle, { ...seen, result }, { prepareMs, runMs });
+  }
+
+  lost(job: Job, error: CallError): void {
+    const call = this.#current(job);
+    if (call === undefined) return;
+    const step = this.#nextStep(call, { status: 'FAILED', platform: true, error });
+    const done =
+      'retryInMs' in step
+        ? this.#retry(call, step.retryInMs, { error })
+        : this.#settle(call, step.settle, { error });
+    done.catch((cause: unknown) => this.#options.log.error({ err: cause }, 'a lost attempt was not stored'));
+  }
+
+  claim(named: LeasedAttempt): Job | undefined {
+    const call = this.#active.get(named.callNum);
+    if (call?.record.status !== 'PENDING' || call.settling || !call.mayBe(named)) return undefined;
+    if (call.job !== undefined && !this.#options.dispatch.withdraw(call.job)) return undefined;
+    return call.takeUp(named);
+  }
+
+  /** Whether it has not ended; another one of its number, which was put back since, is not the same. */
+  #isActive(call: ActiveCall): boolean {
+    return this.#active.get(call.record.callNum) === call;
+  }
+
+  #current(job: Job): ActiveCall | undefined {
+    const call = this.#active.get(job.callNum);
+    return call?.job === job ? call : undefined;
+  }
+
+  #nextStep(call: ActiveCall, end: AttemptEnd): ReturnType<typeof afterAttempt> {
+    // An attempt that nobody waited for was stopped, and then became the current one again.
+    const stopped = end.status === 'CANCELLED' && !call.cancelled;
+    const ended: AttemptEnd = stopped ? { ...end, status: 'FAILED', platform: true } : end;
+    const step = afterAttempt(
+      ended,
+      call.attemptsOfThisLife,
+      this.#options.policy,
+      call.version.settings.retry,
+    );
+    return call.cancelled && !('settle' in step) ? { settle: 'CANCELLED' } : step;
+  }
+
+  /** An attempt that did not begin is made anew, at once. */
+  #takeBack(call: ActiveCall): void {
+    call.returned();
+    this.#active.queued(call);
+    this.submit(call);
+  }
+
+  async #retry(call: ActiveCall, ms: number, seen: Partial<CallRecord>): Promise<void> {
+    this.#observer.retried();
+    Object.assign(call.record, seen);
+    call.job = undefined;
+    this.#active.queued(call);
+    call.record.notBefore = Date.now() + ms;
+    // Set before the store answers: that a crash forgets this attempt costs one attempt more, no call.
+    this.#alarm.set(call, ms);
+    // Once a later attempt has settled the call, this must not be written over that.
+    await this.#stored(
+      () => this.isOpen(call),
+      () => this.#options.store.updateCall(call.record),
+    );
+  }
+
+  async #settle(
+    call: ActiveCall,
+    status: CallRecord['status'],
+    seen: Partial<CallRecord>,
+    { prepareMs = 0, runMs = 0 } = {},
+  ): Promise<void> {
+    if (call.settling) return;
+    call.settling = true;
+    call.job = undefined;
+    const timings = call.timings(prepareMs, runMs);
+    const settled: CallRecord = { ...call.record, ...seen, status, settledAt: Date.now(), timings };
+    if (settled.notBefore !== undefined) delete settled.notBefore;
+    if (settled.cancelling !== undefined) delete settled.cancelling;
+    await this.#stored(
+      () => this.#isActive(call),
+      () => this.#options.store.settleCall(settled, { sync: false }),
+    );
+    // Its owner was deleted meanwhile: who waited for it knows.
+    if (!this.#isActive(call)) return;
+    this.#remove(call);
+    // Not before it is stored: a crash now must not take back what somebody has seen.
+    Object.assign(call.record, settled);
+    if (call.record.notBefore !== undefined) delete call.record.notBefore;
+    if (call.record.cancelling !== undefined) delete call.record.cancelling;
+    this.#observer.settled(call.record, call.version);
+    call.settled();
+    this.#followers.callEnded(call.record);
+  }
+
+  #remove(call: ActiveCall): void {
+    this.#active.remove(call);
+    this.#options.onGone(call);
+  }
+
+  /** @param wanted not where not even the call's acceptance could be stored, and its client knows. */
+  async #stored(wanted: () => boolean, write: () => Promise<void>): Promise<void> {
+    await untilStored(write, { stopped: () => this.#stopped, wanted, log: this.#options.log });
+  }
+}
