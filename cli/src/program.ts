@@ -11,6 +11,7 @@ import { addDevVerb } from './commands/dev.js';
 import { addFunctionVerbs } from './commands/functions.js';
 import { addInitVerb } from './commands/init.js';
 import { addInvokeVerb } from './commands/invoke.js';
+import { addKeysVerb } from './commands/keys.js';
 import { addUpVerb } from './commands/up.js';
 import { fieldsOf } from './fields.js';
 import { Session, type GlobalOptions } from './session.js';
@@ -37,6 +38,7 @@ const FAMILIES: readonly AddVerbs[] = [
   addClusterVerbs,
   addBenchVerb,
   addBackupVerbs,
+  addKeysVerb,
   addCompletionVerb,
 ];
 

@@ -12,6 +12,7 @@ import {
   type NetworkRange,
   type Setting,
 } from './setting.js';
+import { withFiles } from './setting-files.js';
 
 export { ConfigError, type NetworkRange, type Reader, type Setting } from './setting.js';
 
@@ -229,11 +230,12 @@ type Values = { [K in keyof typeof SETTINGS]: ReturnType<(typeof SETTINGS)[K]['p
 export type Config = Readonly<Values>;
 
 /**
- * Reads every setting from the environment.
- * @throws ConfigError on an ill-formed value, or a `FAAS_…` variable that does not exist (a misspelt setting would
+ * Reads every setting from the environment, or from the file that `NAME_FILE` names.
+ * @throws ConfigError on an ill-formed value, a file that cannot be read, or a `FAAS_…` variable that does not exist (a misspelt setting would
  * otherwise be ignored in silence).
  */
-export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+  const env = withFiles(environment, (name) => Object.hasOwn(SETTINGS, name));
   for (const name of Object.keys(env)) {
     if (name.startsWith('FAAS_') && !Object.hasOwn(SETTINGS, name)) {
       throw new ConfigError(`${name} is not a setting of Panal`);
