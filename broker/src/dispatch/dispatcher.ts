@@ -16,8 +16,9 @@ import type { Census, WorkerTally } from './census.js';
 import type { Job } from './job.js';
 import { Leases } from './leases.js';
 import type { Peer, WorkerLink } from './link.js';
+import { Placing } from './placing.js';
 import { Roster } from './roster.js';
-import type { Placement, Scheduler } from './scheduler.js';
+import type { Scheduler } from './scheduler.js';
 import { Succession } from './succession.js';
 import { viewOf, type Attempt, type ConnectedWorker, type WorkerView } from './worker-table.js';
 
@@ -47,11 +48,9 @@ export class Dispatcher {
   readonly #succession = new Succession();
   readonly #acknowledgements: Acknowledgements;
   /** Once it is started. */
-  #session: { events: AttemptEvents; leases: Leases } | undefined;
+  #session: { events: AttemptEvents; leases: Leases; placing: Placing } | undefined;
   #ports: { replyPort: number; bundlePort: number } | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
-  #wake: NodeJS.Timeout | undefined;
-  #stopped = false;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
@@ -61,7 +60,9 @@ export class Dispatcher {
   /** Starts to listen for workers; resolves with the port of the dispatch channel. */
   async start(events: AttemptEvents, bundlePort: number): Promise<number> {
     const { link, heartbeatMs, scheduler, brokerId } = this.#options;
-    this.#session = { events, leases: new Leases({ scheduler, events, brokerId }) };
+    const leases = new Leases({ scheduler, events, brokerId });
+    const placing = new Placing({ scheduler, roster: this.#roster, leases, link });
+    this.#session = { events, leases, placing };
     const { dispatchPort, replyPort } = await link.open({
       onMessage: (peer, envelope) => this.#onMessage(peer, envelope),
       onReply: (envelope) => this.#onReply(envelope),
@@ -74,16 +75,15 @@ export class Dispatcher {
 
   /** Places nothing more. Workers go on with what they have, and hand it to the next broker. */
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#session?.placing.stop();
     clearInterval(this.#heartbeat);
-    clearTimeout(this.#wake);
     this.#acknowledgements.flush();
     await this.#options.link.close();
   }
 
   submit(job: Job): void {
     this.#options.scheduler.enqueue(job);
-    this.#pump();
+    this.#session?.placing.pump();
   }
 
   /** Takes a call out of the queue; `false` if it does not wait. */
@@ -162,10 +162,10 @@ export class Dispatcher {
     switch (message.type) {
       case 'ready':
         this.#options.scheduler.offer(worker.id, message.slot);
-        return this.#pump();
+        return this.#session?.placing.pump();
       case 'holds':
         this.#options.scheduler.setHolding(worker.id, message.key, message.idle);
-        return this.#pump();
+        return this.#session?.placing.pump();
       case 'drain':
         worker.draining = true;
         return this.#options.scheduler.drainWorker(worker.id);
@@ -245,7 +245,7 @@ export class Dispatcher {
     const worker = this.#roster.get(workerId);
     worker?.attempts.delete(lease);
     if (worker !== undefined) this.#takeBack(worker, attempt, outcome);
-    this.#pump();
+    this.#session?.placing.pump();
     if (outcome.status === 'DONE') {
       this.#retire(this.#succession.served(attempt.job.spec.id, (id) => this.#options.scheduler.isBusy(id)));
     }
@@ -275,36 +275,6 @@ export class Dispatcher {
     if (peer !== undefined) this.#acknowledgements.add(peer, lease);
   }
 
-  #pump(): void {
-    if (this.#stopped) return;
-    const { scheduler } = this.#options;
-    for (let next = scheduler.next(); next !== undefined; next = scheduler.next()) this.#place(next);
-    const wakeAt = scheduler.wakeAt();
-    if (wakeAt === undefined || this.#wake !== undefined) return;
-    this.#wake = setTimeout(
-      () => {
-        this.#wake = undefined;
-        this.#pump();
-      },
-      Math.max(1, wakeAt - performance.now()),
-    );
-  }
-
-  #place({ job, workerId, slot }: Placement): void {
-    const worker = this.#roster.get(workerId);
-    const leases = this.#session?.leases;
-    if (worker === undefined || leases === undefined) return;
-    const lease = leases.nameOf(job);
-    const { callNum, attempt: number, spec, input } = job;
-    const known = worker.specs.has(spec.id);
-    if (!known) worker.specs.set(spec.id, spec.owner);
-    const target = { lease, slot, callNum, attempt: number, functionId: spec.id, input };
-    const message = { type: 'invoke' as const, ...target, ...(known ? {} : { spec }) };
-    this.#options.link.send(worker.peer, message, job.params.byteLength === 0 ? [] : [job.params]);
-    // Not before: what is said of the attempt now must not reach the worker ahead of it.
-    leases.begin(job, worker, lease, slot);
-  }
-
   #beat(): void {
     const { leaseMs, link } = this.#options;
     for (const worker of this.#roster.silent(leaseMs)) {
@@ -327,7 +297,7 @@ export class Dispatcher {
     this.#options.scheduler.ended(attempt.job);
     const error: CallError = { code: 'WORKER_LOST', message: why };
     this.#session?.events.lost(attempt.job, error);
-    this.#pump();
+    this.#session?.placing.pump();
   }
 }
 

@@ -1,4 +1,5 @@
 import { MOST_AHEAD } from '@panal/protocol';
+import { Holders, type Holder } from './holders.js';
 import { IdleWorkers, type Seat } from './idle-workers.js';
 import type { Job } from './job.js';
 import { JobQueue } from './job-queue.js';
@@ -13,10 +14,8 @@ export interface Placement {
   slot: number | undefined;
 }
 
-interface WorkerSeat extends Seat {
+interface WorkerSeat extends Seat, Holder {
   readonly slots: number;
-  /** Idle sandboxes by key: a function id, or `runtime:IMAGE`. */
-  readonly holds: Map<string, number>;
   draining: boolean;
 }
 
@@ -26,9 +25,6 @@ interface OwnerTurn {
   readonly functions: Turns<JobQueue>;
   running: number;
 }
-
-/** How many workers that hold a wanted sandbox are looked at before another kind of place is taken. */
-const PROBES = 4;
 
 /** A function whose calls take longer than this is not made to wait for a sandbox of its own. */
 const SHORT_RUN_MS = 50;
@@ -61,8 +57,7 @@ export class Scheduler {
   readonly #workers = new Map<string, WorkerSeat>();
   readonly #withEngine = new IdleWorkers<WorkerSeat>();
   readonly #withoutEngine = new IdleWorkers<WorkerSeat>();
-  /** Workers by what idle sandboxes they hold. */
-  readonly #holders = new Map<string, Turns<WorkerSeat>>();
+  readonly #holders = new Holders<WorkerSeat>();
   readonly #queues = new Map<string, JobQueue>();
   readonly #owners = new Map<string, OwnerTurn>();
   readonly #turns = new Turns<OwnerTurn>();
@@ -97,7 +92,7 @@ export class Scheduler {
     const worker = this.#workers.get(id);
     if (worker === undefined) return;
     this.drainWorker(id);
-    for (const key of worker.holds.keys()) this.setHolding(id, key, 0);
+    this.#holders.remove(worker);
     this.#workers.delete(id);
   }
 
@@ -125,16 +120,8 @@ export class Scheduler {
   setHolding(workerId: string, key: string, idle: number): void {
     const worker = this.#workers.get(workerId);
     if (worker === undefined) return;
-    const holders = this.#holders.get(key);
-    if (idle === 0) {
-      worker.holds.delete(key);
-      holders?.leave(worker);
-      if (holders?.size === 0) this.#holders.delete(key);
-      return;
-    }
-    worker.holds.set(key, idle);
-    if (holders === undefined) this.#holders.set(key, new Turns());
-    this.#holders.get(key)?.join(worker);
+    this.#holders.set(worker, key, idle);
+    if (idle === 0) return;
     const queue = this.#queues.get(key);
     if (queue !== undefined && this.#patient.has(queue)) this.#wake(queue);
   }
@@ -222,7 +209,7 @@ export class Scheduler {
       if (worker === undefined || slot === undefined) continue;
       this.#idleOf(worker).moved(worker, worker.idleSlots.length + 1);
       const placement = this.#take(queue, worker.id, slot);
-      if (placement !== undefined) this.#useHolding(worker, queue.functionId);
+      if (placement !== undefined) this.#holders.use(worker, queue.functionId);
       return placement;
     }
     return undefined;
@@ -249,24 +236,14 @@ export class Scheduler {
   }
 
   #placeFor(queue: JobQueue): WorkerSeat | undefined {
-    const own = this.#holderOf(queue.functionId);
+    const own = this.#holders.idleOne(queue.functionId);
     if (own !== undefined) return own;
     if (this.#waitsForOwn(queue)) return undefined;
-    const withRuntime = queue.runtimeKey === undefined ? undefined : this.#holderOf(queue.runtimeKey);
+    const withRuntime = queue.runtimeKey === undefined ? undefined : this.#holders.idleOne(queue.runtimeKey);
     if (withRuntime !== undefined) return withRuntime;
     if (queue.needsEngine) return this.#withEngine.leastLoaded();
     const withEngineFirst = this.#withEngine.mostIdle >= this.#withoutEngine.mostIdle;
     return (withEngineFirst ? this.#withEngine : this.#withoutEngine).leastLoaded();
-  }
-
-  #holderOf(key: string): WorkerSeat | undefined {
-    const holders = this.#holders.get(key);
-    if (holders === undefined) return undefined;
-    for (let probes = Math.min(PROBES, holders.size); probes > 0; probes--) {
-      const worker = holders.next();
-      if (worker !== undefined && worker.idleSlots.length > 0) return worker;
-    }
-    return undefined;
   }
 
   /** Whether the function should wait for one of its own sandboxes; if so it is out of the turns until then. */
@@ -299,12 +276,6 @@ export class Scheduler {
     if (queue.waiting === 0) queue.patientUntil = undefined;
     this.#ownerOf(queue.owner).running++;
     this.#takeTurns(queue);
-  }
-
-  /** Presumes one sandbox taken, until the worker says how many it holds. */
-  #useHolding(worker: WorkerSeat, key: string): void {
-    const idle = worker.holds.get(key);
-    if (idle !== undefined) this.setHolding(worker.id, key, idle - 1);
   }
 
   /** Puts the function and its owner into the turns or takes them out, as their limits and their queues say. */
