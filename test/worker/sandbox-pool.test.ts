@@ -205,7 +205,7 @@ describe("a worker's sandbox pool", () => {
       await eventually('one stands ready', () => own.holds.get(dice.id) === 1);
       const second = await own.call(dice);
       expect(second).not.to.equal(first);
-      expect(removed(own)).to.have.length(2);
+      await eventually('both are removed', () => removed(own).length === 2);
       await eventually('it was replaced', () => own.driver.sandboxes.length === 3);
     });
 
@@ -233,6 +233,7 @@ describe("a worker's sandbox pool", () => {
       await own.call(dice);
       own.pool.sweep();
       expect(own.driver.counts.start).to.equal(2);
+      await eventually('what was used is removed', () => removed(own).length > 0);
       expect(removed(own)).to.deep.equal(['dice']);
     });
 
