@@ -231,8 +231,8 @@ export type Config = Readonly<Values>;
 
 /**
  * Reads every setting from the environment, or from the file that `NAME_FILE` names.
- * @throws ConfigError on an ill-formed value, a file that cannot be read, or a `FAAS_…` variable that does not exist (a misspelt setting would
- * otherwise be ignored in silence).
+ * @throws ConfigError on an ill-formed value, a file that cannot be read, or a `FAAS_…` variable that does not exist (a
+ * misspelt setting would otherwise be ignored in silence).
  */
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
   const env = withFiles(environment, (name) => Object.hasOwn(SETTINGS, name));
@@ -246,8 +246,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       return [name, parse(env[name])];
     } catch (error) {
       if (!(error instanceof BadValue)) throw error;
-      // A secret that is ill-formed is a secret still.
-      const given = /_(SECRET|TOKEN)$/.test(name) ? '' : `, not ${JSON.stringify(env[name])}`;
+      // A secret that is ill-formed is a secret still, and what a file has may be one.
+      const hidden = /_(SECRET|TOKEN)$/.test(name) || env[name] !== environment[name];
+      const given = hidden ? '' : `, not ${JSON.stringify(env[name])}`;
       throw new ConfigError(`${name} ${error.message}${given}`);
     }
   });

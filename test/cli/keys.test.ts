@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { ConfigError, readConfig } from '@panal/protocol';
@@ -41,12 +41,34 @@ describe("a cluster's keys", () => {
       .not.contain(secret);
     expect(() => readConfig({ FAAS_JWT_SECRET_FILE: at('none') })).to.throw(
       ConfigError,
-      /^FAAS_JWT_SECRET_FILE .*ENOENT/,
+      /^FAAS_JWT_SECRET_FILE .*ENOENT$/,
     );
+    await writeFile(at('empty'), '\n');
+    expect(() => readConfig({ FAAS_JWT_SECRET_FILE: at('empty') })).to.throw(
+      ConfigError,
+      'FAAS_JWT_SECRET_FILE names a file that is empty',
+    );
+    expect(() => readConfig({ FAAS_CURVE_SERVER_PUBLIC_FILE: at('jwt_secret') }))
+      .to.throw(ConfigError, 'FAAS_CURVE_SERVER_PUBLIC must be a Z85 key')
+      .with.property('message')
+      .not.contain(secret);
     expect(() => readConfig({ FAAS_NO_SUCH_FILE: at('jwt_secret') })).to.throw(
       ConfigError,
       'FAAS_NO_SUCH_FILE is not a setting',
     );
     expect(readConfig({ FAAS_JWT_SECRET_FILE: '', FAAS_SLOTS: '3' })).to.include({ FAAS_SLOTS: 3 });
+  });
+
+  it('leave no channel open where only some of them are given', async () => {
+    await makeKeys(join(folder(), 'keys'));
+    for (const name of Object.keys(settings()).filter((each) => each.includes('CURVE'))) {
+      const config = readConfig({ [name]: settings()[name] });
+      if (name !== 'FAAS_CURVE_CLIENT_SECRET_FILE') {
+        expect(() => brokerKeys(config), name).to.throw(ConfigError, 'must be set together');
+      }
+      if (name !== 'FAAS_CURVE_SERVER_SECRET_FILE') {
+        expect(() => workerKeys(config), name).to.throw(ConfigError, 'must be set together');
+      }
+    }
   });
 });

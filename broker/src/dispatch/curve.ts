@@ -1,5 +1,5 @@
 import * as zmq from 'zeromq';
-import type { Config } from '@panal/protocol';
+import { ConfigError, type Config } from '@panal/protocol';
 
 /** The broker's CURVE keys (ZeroMQ RFC 26), Z85. */
 export interface CurveKeys {
@@ -11,18 +11,29 @@ export interface CurveKeys {
 
 const ZAP_ADDRESS = 'inproc://zeromq.zap.01';
 
-/** The keys of the settings, or `undefined` where channels are not encrypted. */
+/** Who connects and does not come to an understanding is let go after so many ms: a connection is a descriptor. */
+const HANDSHAKE_MS = 10_000;
+
+/**
+ * The keys of the settings; `undefined` where none is set, and channels are not encrypted.
+ * @throws ConfigError where only some are: the channels would be open, against what was meant.
+ */
 export function curveKeys(config: Config): CurveKeys | undefined {
-  const secretKey = config.FAAS_CURVE_SERVER_SECRET;
-  const publicKey = config.FAAS_CURVE_SERVER_PUBLIC;
-  if (secretKey === undefined || publicKey === undefined) return undefined;
-  return { secretKey, publicKey, clientKey: config.FAAS_CURVE_CLIENT_PUBLIC };
+  const {
+    FAAS_CURVE_SERVER_SECRET: secretKey,
+    FAAS_CURVE_SERVER_PUBLIC: publicKey,
+    FAAS_CURVE_CLIENT_PUBLIC: clientKey,
+  } = config;
+  if (secretKey !== undefined && publicKey !== undefined) return { secretKey, publicKey, clientKey };
+  if (secretKey === undefined && publicKey === undefined && clientKey === undefined) return undefined;
+  throw new ConfigError('FAAS_CURVE_SERVER_SECRET and FAAS_CURVE_SERVER_PUBLIC must be set together');
 }
 
-/** Socket options that make a socket the CURVE server of its connections. */
+/** Socket options of a socket that workers connect to; with keys it is the CURVE server of its connections. */
 export function serverOptions(keys: CurveKeys | undefined): zmq.SocketOptions<zmq.Router> {
-  if (keys === undefined) return {};
-  return { curveServer: true, curveSecretKey: keys.secretKey, curvePublicKey: keys.publicKey };
+  const common = { handshakeInterval: HANDSHAKE_MS };
+  if (keys === undefined) return common;
+  return { ...common, curveServer: true, curveSecretKey: keys.secretKey, curvePublicKey: keys.publicKey };
 }
 
 /**
