@@ -7,11 +7,13 @@ import { damageIn, LevelStore } from '@panal/db';
 import { ConfigError, type Config } from '@panal/protocol';
 import { Backups } from './backup/backups.js';
 import { isExposed, urlOf, withPortOffset } from './addresses.js';
+import { BundleKeeper } from './bundles/bundle-keeper.js';
 import { BundleServer } from './bundles/bundle-server.js';
 import { BundleStore } from './bundles/bundle-store.js';
 import { readBundledRuntimes, RUNTIMES_DIR } from './bundled-runtimes.js';
 import { Calls } from './calls/calls.js';
 import { KeyedCalls } from './calls/keyed-calls.js';
+import { retention } from './calls/retention.js';
 import { Closers } from './closers.js';
 import { curveKeys, serverOptions } from './dispatch/curve.js';
 import { Dispatcher } from './dispatch/dispatcher.js';
@@ -63,6 +65,7 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
   const { store, bundles } = await openState(config, log, closers, metrics);
   const dispatcher = makeDispatcher(config, log);
   const limits = ownerLimits(config);
+  const keeper = new BundleKeeper({ store, bundles, log });
   const calls = new Calls({
     store,
     dispatch: dispatcher,
@@ -71,6 +74,10 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
     ownerQueue: limits.unsettled,
     recoveryMs: RECOVERY_HEARTBEATS * config.FAAS_HEARTBEAT_MS,
     observer: metrics.calls,
+    onVersionGone(version) {
+      dispatcher.retire([version.spec.id]);
+      void keeper.discard([version]);
+    },
     log,
   });
   await calls.recover();
@@ -83,7 +90,7 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
   const functions = new Functions({
     store,
     runtimes,
-    bundles,
+    bundles: keeper,
     calls,
     hosts: dispatcher,
     limitsOf: limits.stored,
@@ -114,9 +121,24 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
     calls.announceStop();
     await http.close(config.FAAS_GRACE_MS);
   });
+  startUpkeep(config, { store, keeper, log }, closers);
   const url = urlOf(config.HOST, http.port);
   log.info({ url, dispatchPort }, 'broker listening');
   return { url, dispatchPort, stop: () => closers.close() };
+}
+
+/** Begins to remove what is kept no longer. */
+function startUpkeep(
+  { FAAS_CALLS_KEEP_S: keepS, FAAS_CALLS_KEEP: newest }: Config,
+  { store, keeper, log }: { store: LevelStore; keeper: BundleKeeper; log: Logger },
+  closers: Closers,
+): void {
+  const kept = { ...(keepS > 0 && { keepMs: 1000 * keepS }), ...(newest > 0 && { newest }) };
+  const oldCalls = retention({ store, ...kept, log });
+  for (const task of [oldCalls, keeper]) {
+    task.start();
+    closers.add(() => task.stop());
+  }
 }
 
 async function openState(

@@ -6,7 +6,7 @@ import type { CallRecord } from './records.js';
 import type { CallQuery } from './store.js';
 
 /** The status of every stored call that is not settled. */
-const UNSETTLED: CallStatus = 'PENDING';
+export const UNSETTLED: CallStatus = 'PENDING';
 const UNSETTLED_KEY = keyOf('call-by-status', UNSETTLED);
 
 /** The entries of every unsettled call, by owner. */
@@ -38,6 +38,11 @@ export function writesOfSettled(call: CallRecord, { unwritten = false } = {}): W
 /** What a call that was `DEAD` and was put back writes. */
 export function writesOfPutBack(call: CallRecord): Write[] {
   return [...writesOfUnsettled(call), ...entries(call, 'DEAD', undefined)];
+}
+
+/** What a settled call writes that is kept no longer. */
+export function writesOfRemovedCall(call: CallRecord): Write[] {
+  return [[callKey(call), undefined], ...entries(call, call.status, undefined)];
 }
 
 /** The part of the index that answers a query by status, function or both: keys that end in call numbers. */

@@ -15,6 +15,7 @@ import { PanalError } from '@panal/protocol';
  * | `uses-bundle` sha256, owner, function, version | |
  * | `uses-bundle` sha256, no owner, id of a kept version | |
  * | `last-call` | the highest call number, JSON |
+ * | `call` owner | how many calls the owner has, JSON (`call-retention.ts`) |
  * | `call` owner, number | the call (`call-codec.ts`) |
  * | `call-by-status` status, owner, number | |
  * | `call-by-function` owner, function, status, number | |
@@ -71,6 +72,11 @@ export function numberOf(key: string): number {
 /** The text that is the last part of a key. */
 export function nameOf(key: string): string {
   return unescape(key.slice(key.lastIndexOf(SEPARATOR) + 1));
+}
+
+/** The text that comes after the kind of a key. */
+export function secondOf(key: string): string {
+  return unescape(key.split(SEPARATOR)[1] ?? '');
 }
 
 /** All keys that begin with the parts of `key` and have more. */

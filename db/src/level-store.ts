@@ -9,6 +9,7 @@ import {
   writesOfUnsettled,
 } from './call-index.js';
 import { expireKeys, keyedCall, writesOfKey } from './call-keys.js';
+import { removeCalls, type CallRetention } from './call-retention.js';
 import type { CommitObserver } from './commit-observer.js';
 import { DeferredCalls } from './deferred-calls.js';
 import { levelDatabase, type Database, type Snapshot } from './database.js';
@@ -246,8 +247,25 @@ export class LevelStore implements Store, Copyable {
     await this.#commitCalls([call], writes, sync ? 'sync' : 'os');
   }
 
-  async putBackCall(call: CallRecord): Promise<void> {
-    await this.#commitCalls([call], writesOfPutBack(call), 'sync');
+  async putBackCall(call: CallRecord): Promise<boolean> {
+    // Under the lock nobody removes the call between the look and the write.
+    return await this.#lock.run(keyOf('user', call.owner), async () => {
+      const stored = await this.getCall(call.owner, call.callNum);
+      if (stored?.status !== 'DEAD') return false;
+      await this.#commitCalls([call], writesOfPutBack(call), 'sync');
+      return true;
+    });
+  }
+
+  async *removeCalls(retention: CallRetention): AsyncGenerator<number> {
+    this.#deferred.flush();
+    const through = this.#lastCallNum;
+    // Commits are made in turn: after this one every call up to `through` is stored, or never will be.
+    await this.#medium.commit([], 'os');
+    // Under the lock, so that nothing of it is written for a user who is being deleted.
+    yield* removeCalls(this.#medium, { through, retention }, (owner, step) =>
+      this.#lock.run(keyOf('user', owner), step),
+    );
   }
 
   async getKeyedCall(owner: string, key: string): Promise<KeyedCall | undefined> {

@@ -1,4 +1,5 @@
 import type { CallStatus } from '@panal/protocol';
+import type { CallRetention } from './call-retention.js';
 import type {
   CallKey,
   CallRecord,
@@ -104,8 +105,15 @@ export interface Store {
   updateCall(call: CallRecord): Promise<void>;
   /** Stores a settled call. It never changes again, but that one that is `DEAD` may be put back. */
   settleCall(call: CallRecord, options?: { sync?: boolean }): Promise<void>;
-  /** Stores a call that was `DEAD` and is not settled any more. */
-  putBackCall(call: CallRecord): Promise<void>;
+  /** Stores a call that was `DEAD` and is not settled any more; resolves with `false` where none that is `DEAD` is kept. */
+  putBackCall(call: CallRecord): Promise<boolean>;
+  /**
+   * Removes settled calls that are not to be kept, of each owner the oldest first, a page at a time: gives how many
+   * after each page, so that whoever takes the pages decides how fast this goes, and may leave off after any. Their keys
+   * stay until they expire, so that no key makes a second call. Costs as much as there are owners, calls that came since
+   * the last time, and calls to remove.
+   */
+  removeCalls(retention: CallRetention): AsyncIterable<number>;
   /** The call that was last accepted with this key. */
   getKeyedCall(owner: string, key: string): Promise<KeyedCall | undefined>;
   /** Forgets the keys of calls accepted before `time`, epoch ms. The calls stay. */

@@ -1,4 +1,5 @@
 import { CALL_STATUSES } from '@panal/protocol';
+import { writesOfNoTally } from './call-retention.js';
 import type { Write } from './group-commit.js';
 import { keyOf, under, type Range } from './keys.js';
 
@@ -12,7 +13,7 @@ export const noteOfLeaving = (name: string): string => keyOf('leaving-user', nam
 /** What takes a user away, and notes that what it owned is to be removed; with `gone`, that this is done. */
 export function writesOfLeaving(name: string, { gone = false } = {}): Write[] {
   const note = noteOfLeaving(name);
-  if (gone) return [[note, undefined]];
+  if (gone) return [...writesOfNoTally(name), [note, undefined]];
   return [
     [keyOf('user', name), undefined],
     [note, NOTHING],

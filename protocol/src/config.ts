@@ -137,6 +137,18 @@ export const SETTINGS = {
     1,
     Number.MAX_SAFE_INTEGER,
   ),
+  FAAS_CALLS_KEEP_S: integer(
+    ['broker', 'how long a call is kept after it ended, in seconds; `0`: for good'],
+    604_800,
+    0,
+    3_153_600_000,
+  ),
+  FAAS_CALLS_KEEP: integer(
+    ['broker', 'most calls kept of each owner after they ended, the newest; `0`: any number'],
+    1_000_000,
+    0,
+    1_000_000_000,
+  ),
   FAAS_TIMEOUT_MS: integer(['broker', "a function's `timeoutMs` where it sets none"], 60_000, 1, 3_600_000),
   FAAS_MEMORY_MB: integer(['broker', "a function's `memoryMb` where it sets none"], 256, 6, 1_048_576),
   FAAS_PIDS: integer(['broker', "a function's `pids` where it sets none"], 128, 4, 65_536),
@@ -178,6 +190,15 @@ export const SETTINGS = {
     /^[^\0]+$/,
     'a path',
   ),
+  FAAS_CACHE_MB: integer(
+    [
+      'worker',
+      'bundles, code and images of functions kept on disk, in MiB; past it what was used longest ago goes',
+    ],
+    10_240,
+    1,
+    1_000_000_000,
+  ),
   FAAS_SANDBOXES: setting<number | undefined>(
     ['worker', 'most sandboxes that stand idle, ready for their next call'],
     'twice the slots',
@@ -194,6 +215,20 @@ export const SETTINGS = {
     ['worker', '`auto`: calls go through the agent where it is built; `off`: through the engine, slower'],
     ['auto', 'off'],
     'auto',
+  ),
+  FAAS_RUNTIME: optional(
+    [
+      'worker',
+      "OCI runtime of sandboxes, by the engine's name for it (gVisor, Kata); without it, the engine's own",
+    ],
+    /^[A-Za-z0-9][A-Za-z0-9._-]*$/,
+    'the name of a runtime',
+  ),
+  FAAS_DISK_MB: integer(
+    ['worker', 'most that a sandbox may keep on disk, in MiB, besides what it was made from'],
+    512,
+    1,
+    1_048_576,
   ),
   FAAS_WORKERS: integer(['up', 'workers that `panal up` starts'], 1, 0, 64),
   FAAS_LOG_LEVEL: oneOf(

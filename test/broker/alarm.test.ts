@@ -3,26 +3,61 @@ import { expect } from 'chai';
 import { Alarm } from '../../broker/src/calls/alarm.js';
 
 describe('Alarm', () => {
+  interface Item {
+    ms: number;
+  }
+
   it('rings for each item in the order of their times', async () => {
     const rung: number[] = [];
     const bell = new EventEmitter();
-    const alarm = new Alarm<number>((item) => {
-      rung.push(item);
+    const alarm = new Alarm<Item>(({ ms }) => {
+      rung.push(ms);
       if (rung.length === 40) bell.emit('all');
     });
     const times = Array.from({ length: 40 }, (_, n) => (n * 17) % 40);
-    for (const ms of times) alarm.set(ms, ms);
+    for (const ms of times) alarm.set({ ms }, ms);
     await once(bell, 'all');
     expect(rung).to.deep.equal([...times].sort((a, b) => a - b));
+    expect(alarm.size).to.equal(0);
   });
 
   it('rings for an item that was set later for an earlier time', async () => {
     const bell = new EventEmitter();
-    const alarm = new Alarm<string>((item) => bell.emit('rung', item));
-    alarm.set('late', 3_600_000);
-    alarm.set('early', 1);
-    const [item] = (await once(bell, 'rung')) as [string];
+    const alarm = new Alarm<Item>((item) => bell.emit('rung', item));
+    const [late, early] = [{ ms: 3_600_000 }, { ms: 1 }];
+    for (const item of [late, early]) alarm.set(item, item.ms);
+    expect(await once(bell, 'rung')).to.deep.equal([early]);
     alarm.stop();
-    expect(item).to.equal('early');
+  });
+
+  it('rings for an item at the time that was set last, and not for one that was cancelled', async () => {
+    const rung: number[] = [];
+    const bell = new EventEmitter();
+    const alarm = new Alarm<Item>(({ ms }) => {
+      rung.push(ms);
+      bell.emit(String(ms));
+    });
+    const items = [0, 1, 2, 3, 4].map((ms) => ({ ms }));
+    for (const item of items) alarm.set(item, item.ms);
+    const [first, second] = items;
+    if (first !== undefined) alarm.set(first, 20);
+    if (second !== undefined) alarm.cancel(second);
+    await once(bell, '0');
+    expect(rung).to.deep.equal([2, 3, 4, 0]);
+  });
+
+  it('keeps nothing of what was cancelled long before its time', () => {
+    const alarm = new Alarm<Item>(() => undefined);
+    const waiting = Array.from({ length: 1000 }, () => ({ ms: 0 }));
+    for (const item of waiting) alarm.set(item, 86_400_000);
+    for (let n = 0; n < 10_000; n++) {
+      const item = { ms: n };
+      alarm.set(item, 86_400_000);
+      alarm.cancel(item);
+    }
+    expect(alarm.size).to.be.within(1000, 2100);
+    for (const item of waiting) alarm.cancel(item);
+    expect(alarm.size).to.be.below(100);
+    alarm.stop();
   });
 });

@@ -131,7 +131,7 @@ describe('the bundle channel', () => {
 
   it('says so where the broker does not have the bundle', async () => {
     const ref = await channel.put(MiB);
-    await channel.store.remove(ref.sha256);
+    await channel.store.remove(ref.sha256, () => Promise.resolve(false));
     const { port } = await channel.serve();
     const error = await failure(collect(channel.client(port).fetch(ref, 0, never)));
     expect(error.message).to.include(ref.sha256);

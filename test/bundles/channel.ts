@@ -48,7 +48,7 @@ export class Channel {
   async put(size: number): Promise<BundleRef> {
     const upload = join(this.store.uploadFolder, 'upload');
     await writeFile(upload, gzipSync(tar([{ name: 'data', content: randomBytes(size) }]), { level: 0 }));
-    return await this.store.adopt(upload);
+    return await this.store.adopt(upload, (bundle) => Promise.resolve(bundle));
   }
 
   server(options: Partial<BundleServerOptions> = {}): BundleServer {

@@ -1,10 +1,11 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
-import { LevelStore } from '@panal/db';
+import { LevelStore, type VersionRecord } from '@panal/db';
 import type { Outcome } from '@panal/protocol';
 import { pino } from 'pino';
 import { Backups } from '../../broker/src/backup/backups.js';
+import { BundleKeeper } from '../../broker/src/bundles/bundle-keeper.js';
 import { BundleStore } from '../../broker/src/bundles/bundle-store.js';
 import type { Dispatch } from '../../broker/src/calls/attempts.js';
 import { Calls } from '../../broker/src/calls/calls.js';
@@ -106,6 +107,7 @@ export class Api {
   readonly folder: string;
   readonly store: LevelStore;
   readonly bundles: BundleStore;
+  readonly keeper: BundleKeeper;
   readonly functions: Functions;
   readonly runtimes: Runtimes;
   readonly calls: Calls;
@@ -139,9 +141,12 @@ export class Api {
     const log = pino({ level: 'info' }, sink);
     const policy = { attempts: 1, backoffMs: 0 };
     const counted = { observer: metrics.calls, log };
-    this.calls = new Calls({ store, dispatch: cluster, policy, maxQueue: 200, recoveryMs: 0, ...counted });
-    const { calls, runtimes } = this;
-    this.functions = new Functions({ store, bundles, calls, hosts: cluster, runtimes, defaults });
+    this.keeper = new BundleKeeper({ store, bundles, log });
+    const onVersionGone = (version: VersionRecord): void => void this.keeper.discard([version]);
+    const events = { onVersionGone, ...counted };
+    this.calls = new Calls({ store, dispatch: cluster, policy, maxQueue: 200, recoveryMs: 0, ...events });
+    const { calls, runtimes, keeper } = this;
+    this.functions = new Functions({ store, bundles: keeper, calls, hosts: cluster, runtimes, defaults });
     this.users = new Users({
       store,
       tokens: new Tokens({ secret: TOKEN_SECRET, ttl: 3600, now: () => this.now }),

@@ -128,6 +128,14 @@ describe('A backup', function () {
     expect(await readdir(target)).to.deep.equal([]);
   });
 
+  it('and a restore that were cut short leave nothing after the next start', async () => {
+    for (const left of ['backups', 'restoring']) {
+      await mkdir(join(api().folder, left, 'half'), { recursive: true });
+    }
+    await api().services.backups.open();
+    expect(await readdir(api().folder)).to.have.members(['bundles', 'store', 'uploads']);
+  });
+
   it('is restored over nothing', async () => {
     const copied = await backup();
     const target = join(folder(), 'used');

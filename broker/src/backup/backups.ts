@@ -19,6 +19,7 @@ import {
   SECRET,
 } from './archive.js';
 import { encodePage } from './page-codec.js';
+import { DRAFT } from './restore.js';
 
 export interface BackupsOptions {
   store: Copyable;
@@ -51,9 +52,11 @@ export class Backups {
     this.#folder = join(options.dataDir, 'backups');
   }
 
-  /** Removes what an earlier run left half done. */
+  /** Removes what backups of an earlier run, and a restore, left half done. */
   async open(): Promise<void> {
-    await rm(this.#folder, { recursive: true, force: true });
+    for (const folder of [this.#folder, join(this.#options.dataDir, DRAFT)]) {
+      await rm(folder, { recursive: true, force: true });
+    }
   }
 
   /**

@@ -12,6 +12,9 @@ import { decodePage } from './page-codec.js';
 const manifestSchema = z.object({ format: z.number(), createdAt: z.iso.datetime() });
 const endSchema = z.object({ entries: z.int(), bundles: z.int() });
 
+/** The folder below that of a broker in which a restore is made. */
+export const DRAFT = 'restoring';
+
 /** What a backup held. */
 export interface Restored {
   /** When it was made. */
@@ -41,12 +44,13 @@ export async function restore(backup: AsyncIterable<Buffer>, dataDir: string): P
       );
     }
   }
-  const draft = join(dataDir, 'restoring');
+  const draft = join(dataDir, DRAFT);
   await rm(draft, { recursive: true, force: true });
   await mkdir(join(draft, 'bundles'), { recursive: true });
   try {
     const restored = await readInto(draft, backup);
-    for (const name of ['store', 'bundles', SECRET]) {
+    // The store at last: a broker that finds one finds all of it, wherever this was cut short.
+    for (const name of ['bundles', SECRET, 'store']) {
       if (await exists(join(draft, name))) await rename(join(draft, name), join(dataDir, name));
     }
     return restored;

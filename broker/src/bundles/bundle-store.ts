@@ -1,8 +1,12 @@
 import { createHash } from 'node:crypto';
-import { link, mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { link, mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspect, type BundleLimits } from '@panal/bundle';
+import { KeyedLock } from '@panal/db';
 import type { BundleRef } from '@panal/protocol';
+
+/** The name of a bundle's file: a SHA-256 in hex. */
+const DIGEST = /^[0-9a-f]{64}$/;
 
 /** Bytes of a bundle, and how many it has in all. */
 export interface BundlePart {
@@ -16,6 +20,8 @@ export class BundleStore {
   readonly uploadFolder: string;
   readonly #folder: string;
   readonly #limits: BundleLimits;
+  /** By digest: whatever adds or removes a file. */
+  readonly #lock = new KeyedLock();
 
   /** @param dataDir everything is kept below it, in `bundles` and `uploads`. */
   constructor(dataDir: string, limits: BundleLimits) {
@@ -32,18 +38,20 @@ export class BundleStore {
   }
 
   /**
-   * Takes in an upload: reads it through, and keeps it, on disk when the promise resolves. The file at `upload` is
-   * gone afterwards, whatever comes of it.
-   * @throws PanalError `NOT_AN_ARCHIVE`, `UNSAFE_ARCHIVE`, `BUNDLE_TOO_LARGE`
+   * Takes in an upload: reads it through, and keeps it, on disk when `use` is called. Until that is over, it is not
+   * removed. The file at `upload` is gone afterwards, whatever comes of it.
+   * @throws PanalError `NOT_AN_ARCHIVE`, `UNSAFE_ARCHIVE`, `BUNDLE_TOO_LARGE`; what `use` throws
    */
-  async adopt(upload: string): Promise<BundleRef> {
+  async adopt<T>(upload: string, use: (bundle: BundleRef) => Promise<T>): Promise<T> {
     try {
       const { format } = await inspect(upload, this.#limits);
       const { sha256, size } = await digest(upload);
-      // Over a file of the same bytes, where it is known already.
-      await rename(upload, this.#path(sha256));
-      await sync(this.#folder);
-      return { sha256, size, format };
+      return await this.#lock.run(sha256, async () => {
+        // Over a file of the same bytes, where it is known already.
+        await rename(upload, this.#path(sha256));
+        await sync(this.#folder);
+        return await use({ sha256, size, format });
+      });
     } finally {
       await rm(upload, { force: true });
     }
@@ -63,9 +71,18 @@ export class BundleStore {
     }
   }
 
-  /** Forgets a bundle; nothing happens where there is none. */
-  async remove(sha256: string): Promise<void> {
-    await rm(this.#path(sha256), { force: true });
+  /** Digests of all that is kept. */
+  async list(): Promise<string[]> {
+    return (await readdir(this.#folder)).filter((name) => DIGEST.test(name));
+  }
+
+  /** Removes a bundle, unless it is `isUsed`: nobody adopts it while that is found out. Resolves with whether it went. */
+  async remove(sha256: string, isUsed: () => Promise<boolean>): Promise<boolean> {
+    return await this.#lock.run(sha256, async () => {
+      if (await isUsed()) return false;
+      await rm(this.#path(sha256), { force: true });
+      return true;
+    });
   }
 
   /** Puts a link to a bundle into `folder`, which keeps it whatever becomes of it here; `false` where there is none. */
@@ -93,7 +110,7 @@ export class BundleStore {
   }
 
   #path(sha256: string): string {
-    if (!/^[0-9a-f]{64}$/.test(sha256)) throw new TypeError(`not a SHA-256 digest: ${sha256}`);
+    if (!DIGEST.test(sha256)) throw new TypeError(`not a SHA-256 digest: ${sha256}`);
     return join(this.#folder, sha256);
   }
 }

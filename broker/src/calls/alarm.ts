@@ -1,30 +1,54 @@
 interface Entry<T> {
   at: number;
-  item: T;
+  /** None where it was cancelled. */
+  item: T | undefined;
 }
 
-/** Rings for each item at its time, with one timer for all of them. A binary heap: O(log n) a step. */
-export class Alarm<T> {
+/** Cancelled entries that may stay in the heap, whatever share of it they are. */
+const FEW = 64;
+
+/** Rings for each item at its time, once, with one timer for all of them. A binary heap: O(log n) a step. */
+export class Alarm<T extends object> {
   readonly #ring: (item: T) => void;
-  readonly #heap: Entry<T>[] = [];
+  #heap: Entry<T>[] = [];
+  readonly #entries = new Map<T, Entry<T>>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(ring: (item: T) => void) {
     this.#ring = ring;
   }
 
-  /** Rings for `item` in `ms` milliseconds. */
+  /** Rings for `item` in `ms` milliseconds, and not when it was to do so before. */
   set(item: T, ms: number): void {
-    const at = performance.now() + ms;
-    this.#heap.push({ at, item });
+    this.cancel(item);
+    const entry = { at: performance.now() + ms, item };
+    this.#entries.set(item, entry);
+    this.#heap.push(entry);
     this.#rise(this.#heap.length - 1);
-    if (this.#heap[0]?.item === item) this.#arm();
+    if (this.#heap[0] === entry) this.#arm();
+  }
+
+  /** Does not ring for `item`, and lets go of it. */
+  cancel(item: T): void {
+    const entry = this.#entries.get(item);
+    if (entry === undefined) return;
+    entry.item = undefined;
+    this.#entries.delete(item);
+    if (this.#heap.length < FEW + 2 * this.#entries.size) return;
+    // What is sorted is a heap.
+    this.#heap = [...this.#entries.values()].sort((a, b) => a.at - b.at);
+  }
+
+  /** Entries that it has in memory. */
+  get size(): number {
+    return this.#heap.length;
   }
 
   /** Rings no more. */
   stop(): void {
     clearTimeout(this.#timer);
-    this.#heap.length = 0;
+    this.#heap = [];
+    this.#entries.clear();
   }
 
   #arm(): void {
@@ -40,6 +64,8 @@ export class Alarm<T> {
     const now = performance.now();
     for (let first = this.#heap[0]; first !== undefined && first.at <= now; first = this.#heap[0]) {
       this.#removeFirst();
+      if (first.item === undefined) continue;
+      this.#entries.delete(first.item);
       this.#ring(first.item);
     }
     this.#arm();

@@ -216,6 +216,7 @@ export class Attempts implements AttemptEvents {
   }
 
   #remove(call: ActiveCall): void {
+    this.#alarm.cancel(call);
     this.#active.remove(call);
     this.#options.onGone(call);
   }

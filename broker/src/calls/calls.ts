@@ -15,7 +15,7 @@ import { Attempts, type Dispatch } from './attempts.js';
 import { NOBODY_COUNTS, type CallObserver } from './call-observer.js';
 import { KeptVersions } from './kept-versions.js';
 import { LogFollowers, type LogFollower } from './log-followers.js';
-import { notDead, takeDeadCall } from './put-back.js';
+import { notDead, storePutBack, takeDeadCall } from './put-back.js';
 import { leftCalls } from './recovery.js';
 import type { RetryPolicy } from './retry.js';
 
@@ -25,6 +25,8 @@ export interface CallsOptions extends QueueBounds {
   policy: RetryPolicy;
   /** Milliseconds that calls of an earlier run wait for the workers that may still have them. */
   recoveryMs: number;
+  /** Is told of a version that was deleted, when the last call that was accepted with it has ended. */
+  onVersionGone?: (version: VersionRecord) => void;
   observer?: CallObserver;
   log: Logger;
 }
@@ -53,9 +55,9 @@ export class Calls {
 
   constructor(options: CallsOptions) {
     this.#options = options;
-    const { store, log, dispatch, observer = NOBODY_COUNTS } = options;
+    const { store, log, dispatch, observer = NOBODY_COUNTS, onVersionGone = () => undefined } = options;
     this.#observer = observer;
-    this.#kept = new KeptVersions(store, log, (id) => this.#active.ofVersion(id) > 0);
+    this.#kept = new KeptVersions(store, log, (id) => this.#active.ofVersion(id) > 0, onVersionGone);
     this.#followers = new LogFollowers((job, on) => dispatch.follow(job, on));
     this.attempts = new Attempts({
       ...options,
@@ -171,7 +173,7 @@ export class Calls {
       this.#active.add(call);
       this.#observer.accepted();
       const asStored = { ...call.record };
-      await this.#begin(call, store.putBackCall(call.record));
+      await this.#begin(call, storePutBack(store, call.record));
       return asStored;
     });
   }

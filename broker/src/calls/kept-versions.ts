@@ -10,12 +10,20 @@ export class KeptVersions {
   readonly #log: Logger;
   /** Whether calls of this version have not ended. */
   readonly #isNeeded: (id: string) => boolean;
+  /** Is told of a version that is kept no longer. */
+  readonly #onGone: (version: VersionRecord) => void;
   readonly #ids = new Set<string>();
 
-  constructor(store: Store, log: Logger, isNeeded: (id: string) => boolean) {
+  constructor(
+    store: Store,
+    log: Logger,
+    isNeeded: (id: string) => boolean,
+    onGone: (version: VersionRecord) => void,
+  ) {
     this.#store = store;
     this.#log = log;
     this.#isNeeded = isNeeded;
+    this.#onGone = onGone;
   }
 
   /** The version that a call was accepted with, deleted or not. */
@@ -47,8 +55,17 @@ export class KeptVersions {
     if (this.#ids.size === 0 || !this.#ids.has(id) || this.#isNeeded(id)) return;
     this.#ids.delete(id);
     // One that stays after all is found at the next start.
-    this.#store
-      .forgetKeptVersion(id)
-      .catch((error: unknown) => this.#log.warn({ err: error }, 'a deleted version was not forgotten'));
+    this.#forget(id).catch((error: unknown) =>
+      this.#log.warn({ err: error }, 'a deleted version was not forgotten'),
+    );
+  }
+
+  async #forget(id: string): Promise<void> {
+    const version = await this.#store.getKeptVersion(id);
+    if (version === undefined) return;
+    await this.#store.forgetKeptVersion(id);
+    // One of its calls may have been put back meanwhile.
+    if (this.#isNeeded(id)) await this.keep([version]);
+    else this.#onGone(version);
   }
 }

@@ -14,7 +14,7 @@ export async function takeDeadCall(
   versionOf: (record: CallRecord) => Promise<VersionRecord | undefined>,
 ): Promise<ActiveCall> {
   const dead = await store.getCall(owner, callNum);
-  if (dead === undefined) throw new PanalError('CALL_NOT_FOUND', `there is no call ${callNum}`);
+  if (dead === undefined) throw notFound(callNum);
   if (dead.status !== 'DEAD') throw notDead(dead);
   const version = await versionOf(dead);
   if (version === undefined) {
@@ -28,6 +28,14 @@ export async function takeDeadCall(
   delete record.timings;
   return new ActiveCall(record, version);
 }
+
+/** Stores a call that was put back. @throws PanalError CALL_NOT_FOUND where it was removed meanwhile */
+export async function storePutBack(store: Store, call: CallRecord): Promise<void> {
+  if (!(await store.putBackCall(call))) throw notFound(call.callNum);
+}
+
+const notFound = (callNum: number): PanalError =>
+  new PanalError('CALL_NOT_FOUND', `there is no call ${callNum}`);
 
 /** Why a call cannot be put back. */
 export const notDead = ({ callNum, status }: CallRecord): PanalError =>

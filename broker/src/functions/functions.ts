@@ -1,8 +1,8 @@
 import { KeyedLock, type FunctionRecord, type NameQuery, type Store, type VersionRecord } from '@panal/db';
 import { PanalError, type FunctionSettings } from '@panal/protocol';
-import { Adoptions, type Bundles } from './adoptions.js';
+import type { BundleKeeper } from '../bundles/bundle-keeper.js';
 import { LruCache } from './lru-cache.js';
-import { Quota, type QuotaLimits } from './quota.js';
+import { Quota, type QuotaLimits, type Removed } from './quota.js';
 import type { Runtimes } from './runtimes.js';
 import { completeSettings, type SettingDefaults } from './settings.js';
 import { makeVersion, type VersionSource } from './versions.js';
@@ -27,7 +27,7 @@ export interface VersionHolders {
 export interface FunctionsOptions {
   store: Store;
   runtimes: Runtimes;
-  bundles: Bundles;
+  bundles: Pick<BundleKeeper, 'adopt' | 'discard'>;
   hosts: FunctionHosts;
   calls: VersionHolders;
   /** What an owner may store; `undefined`, as by default, for no limits. */
@@ -56,17 +56,15 @@ export class Functions {
   readonly #lock = new KeyedLock();
   readonly #active = new LruCache<VersionRecord>(CACHED_VERSIONS);
   readonly #quota: Quota;
-  readonly #adoptions: Adoptions;
 
   constructor(options: FunctionsOptions) {
     this.#options = options;
-    const { store, bundles, limitsOf = () => undefined } = options;
-    this.#quota = new Quota({ store, limitsOf });
-    this.#adoptions = new Adoptions(store, bundles);
+    this.#quota = new Quota({ limitsOf: () => undefined, ...options });
   }
 
   /**
-   * The version that a call accepted now gets.
+   * The version that a call accepted now gets. It may be deleted as soon as anything else is waited for: accept the call
+   * in the same turn.
    * @throws PanalError FUNCTION_NOT_FOUND
    */
   async active(owner: string, name: string): Promise<VersionRecord> {
@@ -127,10 +125,10 @@ export class Functions {
     file: string,
     settings: FunctionSettings,
   ): Promise<FunctionDetail> {
-    const { runtimes, defaults } = this.#options;
+    const { runtimes, bundles, defaults } = this.#options;
     // Refused before the archive is read through, where it can be.
     completeSettings(settings, (await runtimes.get(owner, runtimeName)).spec, defaults);
-    return await this.#adoptions.adopt(
+    return await bundles.adopt(
       file,
       async (bundle) =>
         await runtimes.hold(owner, runtimeName, async (runtime) => {
@@ -181,15 +179,14 @@ export class Functions {
 
   /** @throws PanalError FUNCTION_NOT_FOUND */
   async delete(owner: string, name: string): Promise<void> {
-    await this.#remove(owner, name);
+    await this.#options.bundles.discard(await this.#remove(owner, name));
   }
 
   /** Deletes all functions of an owner who is being deleted, and code of theirs that nobody else uses. */
   async deleteAll(owner: string): Promise<void> {
     for (let names; (names = await this.list({ owner, limit: DELETED_AT_ONCE })).length > 0;) {
       const versions = await Promise.all(names.map((name) => this.#remove(owner, name)));
-      const bundles = versions.flat().flatMap(({ spec }) => (spec.kind === 'runtime' ? [spec.bundle] : []));
-      for (const { sha256 } of bundles) await this.#adoptions.discard(sha256);
+      await this.#options.bundles.discard(versions.flat());
     }
   }
 
@@ -198,33 +195,41 @@ export class Functions {
    * @throws PanalError FUNCTION_NOT_FOUND, VERSION_NOT_FOUND; VERSION_IN_USE for the active one
    */
   async deleteVersion(owner: string, name: string, number: number): Promise<void> {
-    const { store, hosts, calls } = this.#options;
-    await this.#exclusive(owner, name, async () => {
+    const { store, bundles } = this.#options;
+    const deleted = await this.#exclusive(owner, name, async () => {
       const { record } = await this.#read(owner, name);
       const version = await this.#version(owner, name, number);
       if (number === record.activeVersion) {
         throw new PanalError('VERSION_IN_USE', `calls of ${name} get version ${number}; go to another first`);
       }
-      await calls.keepVersions([version]);
-      await this.#quota.remove(owner, { versions: [version], functions: 0 }, () =>
+      await this.#giveUp(owner, { versions: [version], functions: 0 }, () =>
         store.deleteVersion(owner, name, number),
       );
-      hosts.retire([version.spec.id]);
+      return version;
     });
+    await bundles.discard([deleted]);
   }
 
   /** Deletes a function, and gives the versions that it had. */
   async #remove(owner: string, name: string): Promise<VersionRecord[]> {
-    const { store, hosts, calls } = this.#options;
     return await this.#exclusive(owner, name, async () => {
       await this.#read(owner, name);
-      const versions = await this.#allVersions(owner, name);
-      await calls.keepVersions(versions);
-      await this.#quota.remove(owner, { versions, functions: 1 }, () => store.deleteFunction(owner, name));
+      // First of all: who asks from now on waits in line, and until the versions are read those who had it have accepted.
       this.#active.delete(keyOf(owner, name));
-      hosts.retire(versions.map(({ spec }) => spec.id));
+      const versions = await this.#allVersions(owner, name);
+      const removed = { versions, functions: 1 } as const;
+      await this.#giveUp(owner, removed, () => this.#options.store.deleteFunction(owner, name));
       return versions;
     });
+  }
+
+  async #giveUp(owner: string, removed: Removed, write: () => Promise<void>): Promise<void> {
+    const { hosts, calls } = this.#options;
+    await calls.keepVersions(removed.versions);
+    await this.#quota.remove(owner, removed, write);
+    // Again: a call of theirs may have been put back meanwhile.
+    await calls.keepVersions(removed.versions);
+    hosts.retire(removed.versions.map(({ spec }) => spec.id));
   }
 
   async #exclusive<T>(owner: string, name: string, work: () => Promise<T>): Promise<T> {

@@ -9,6 +9,12 @@ export interface QuotaLimits {
   bytes: number;
 }
 
+/** Versions of an owner's, or a function with all of them. */
+export interface Removed {
+  versions: readonly VersionRecord[];
+  functions: 0 | 1;
+}
+
 export interface QuotaOptions {
   store: Pick<Store, 'usageOf' | 'isBundleUsed'>;
   /** The limits of an owner; `undefined` for one without. */
@@ -53,12 +59,8 @@ export class Quota {
     });
   }
 
-  /** Lets `write` remove versions of an owner's, or a function with all of them. */
-  async remove(
-    owner: string,
-    removed: { versions: readonly VersionRecord[]; functions: 0 | 1 },
-    write: () => Promise<void>,
-  ): Promise<void> {
+  /** Lets `write` remove versions. */
+  async remove(owner: string, removed: Removed, write: () => Promise<void>): Promise<void> {
     if (this.#options.limitsOf(owner) === undefined) {
       await write();
       return;

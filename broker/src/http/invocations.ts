@@ -67,8 +67,8 @@ export const invocationRoutes = (services: Services): Route[] => {
       async handle(ctx, { params, query: { onDisconnect } }) {
         const { funcName } = params;
         const key = idempotencyKey(ctx);
-        const version = await functions.active(ctx.state.owner, funcName);
         const bytes = await readBody(ctx.req, limits.body);
+        const version = await functions.active(ctx.state.owner, funcName);
         // Nothing given is no parameter, rather than an empty one.
         const input: CallInput = bytes.byteLength === 0 ? NO_INPUT : { kind: 'raw', bytes };
         const call = await (key === undefined

@@ -48,14 +48,17 @@ export interface KeyedRequest {
 
 /** The call that a request with an `Idempotency-Key` stands for. */
 export async function keyedCall(
-  { calls, keyedCalls }: Pick<Services, 'calls' | 'keyedCalls'>,
+  { calls, functions, keyedCalls }: Pick<Services, 'calls' | 'functions' | 'keyedCalls'>,
   ctx: Context,
   { key: name, version, input }: KeyedRequest,
 ): Promise<CallRecord> {
   const key = { name, fingerprint: fingerprintOf(version.spec.name, input) };
-  const { call, replayed } = await keyedCalls.once(ctx.state.owner, key, () =>
-    calls.accept(version, input, { awaited: false, key }),
-  );
+  const { owner } = ctx.state;
+  const { call, replayed } = await keyedCalls.once(owner, key, async () => {
+    // Anew: the one that was given before may have been deleted while the key was looked up.
+    const current = await functions.active(owner, version.spec.name);
+    return await calls.accept(current, input, { awaited: false, key });
+  });
   if (replayed) ctx.set('Idempotent-Replayed', 'true');
   return call;
 }
