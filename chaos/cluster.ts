@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { Network, type Host } from '../test/support/network.js';
 import { freePorts } from '../test/support/ports.js';
 import { Clock } from './clock.js';
 import type { OwnEngine } from './engine.js';
@@ -10,7 +11,6 @@ import { ManagedProcess } from './managed-process.js';
 import { run } from './shell.js';
 import { SmallDisk } from './small-disk.js';
 import { until } from './wait.js';
-import { WorkerHost } from './worker-host.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const WORKERS = 2;
@@ -31,8 +31,6 @@ const workersSchema = z.array(
 
 export interface ClusterOptions {
   folder: string;
-  /** Tells this run of the harness from others, in at most 6 characters. */
-  id: string;
   driver: 'process' | 'docker';
   machine: Machine;
   engine: OwnEngine | undefined;
@@ -41,7 +39,7 @@ export interface ClusterOptions {
 /** A worker, its host and its disk. */
 export interface WorkerPlace {
   readonly process: ManagedProcess;
-  readonly host: WorkerHost | undefined;
+  readonly host: Host | undefined;
   readonly disk: SmallDisk | undefined;
   readonly data: string;
 }
@@ -53,6 +51,7 @@ export class Cluster {
   readonly workers: WorkerPlace[] = [];
   url = '';
   storeDisk: SmallDisk | undefined;
+  #network: Network | undefined;
   #broker: ManagedProcess | undefined;
   #zmqPort = 0;
 
@@ -81,6 +80,7 @@ export class Cluster {
       this.storeDisk = new SmallDisk(this.brokerData, STORE_MB);
       await this.storeDisk.open();
     }
+    if (machine.namespaces) this.#network = Network.open();
     const [port, zmqPort] = [await freePorts(), await freePorts()];
     this.#zmqPort = zmqPort;
     this.url = `http://127.0.0.1:${port}`;
@@ -148,18 +148,15 @@ export class Cluster {
     this.#broker?.signal('SIGCONT');
     await Promise.all(this.workers.map(({ process: worker }) => worker.stop()));
     await this.#broker?.stop();
-    for (const { host, disk } of this.workers) {
-      await host?.close();
-      await disk?.close();
-    }
+    for (const { disk } of this.workers) await disk?.close();
+    this.#network?.close();
     await this.storeDisk?.close();
   }
 
   async #place(index: number, driver: 'process' | 'docker'): Promise<WorkerPlace> {
-    const { folder, id, machine } = this.options;
+    const { folder, machine } = this.options;
     const data = join(folder, `worker-${index}`);
-    const host = machine.namespaces ? new WorkerHost(id, index) : undefined;
-    await host?.open();
+    const host = this.#network?.host();
     // Containers are given folders of it by their engine, which does not see what is mounted later.
     const disk = machine.mounts && driver === 'process' ? new SmallDisk(data, WORKER_MB) : undefined;
     await disk?.open();
@@ -167,7 +164,7 @@ export class Cluster {
       argv: [...(host?.prefix ?? []), process.execPath, join(ROOT, 'worker', 'dist', 'main.js')],
       env: {
         ...this.#env(),
-        ZMQ_CONN_ADDRESS: `tcp://${host?.brokerAddress ?? '127.0.0.1'}:${this.#zmqPort}`,
+        ZMQ_CONN_ADDRESS: `tcp://${this.#network?.address ?? '127.0.0.1'}:${this.#zmqPort}`,
         FAAS_DATA_DIR: data,
         FAAS_SANDBOX: driver,
         FAAS_SLOTS: String(SLOTS),

@@ -34,7 +34,7 @@ export class Site {
       .toString(36)
       .padStart(4, '0');
     const engine = ownEngine ? new OwnEngine(join(folder, 'docker'), id) : undefined;
-    const site = new Site(folder, new Cluster({ folder, id, driver, machine, engine }), engine);
+    const site = new Site(folder, new Cluster({ folder, driver, machine, engine }), engine);
     try {
       await site.#open(driver);
       return site;

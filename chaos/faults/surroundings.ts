@@ -10,9 +10,9 @@ export const SURROUNDING_FAULTS: readonly Fault[] = [
     async make({ workers }, random) {
       const { host, process: worker } = random.pick(workers);
       const ms = random.int(100, 3 * LEASE_MS);
-      await host?.cut();
+      host?.cut();
       await pause(ms);
-      await host?.heal();
+      host?.heal();
       return `${worker.name} for ${ms} ms`;
     },
   },

@@ -25,7 +25,7 @@ function commandWorks(command: string, ...args: string[]): boolean {
 }
 
 /** `describe`, or where the machine lacks what the group needs, a left-out group that says so in its title. */
-function group(
+export function group(
   available: boolean,
   lacking: string,
 ): (title: string, body: (this: Mocha.Suite) => void) => void {
@@ -70,3 +70,20 @@ export const withRegistry = containerGroup(
     commandWorks('dockerd', '-v'),
   'no container engine answers, docker-compose, docker-registry or dockerd is not installed, or not run as root',
 );
+
+const hosts =
+  commandWorks('unshare', '--net', 'ip', 'link', 'add', 'type', 'bridge') && commandWorks('nsenter', '-V');
+/** Groups of tests that need hosts of their own, which are network namespaces. */
+export const withHosts = group(hosts, 'not run as root, or ip or nsenter is not installed');
+/** Groups of tests that need such hosts with an engine each, and a registry. */
+export const withHostsOfEngines = containerGroup(
+  hosts && engine && commandWorks('docker-registry', '--version') && commandWorks('dockerd', '-v'),
+  'no container engine answers, docker-registry, dockerd, ip or nsenter is not installed, or not run as root',
+);
+
+/** Groups of tests that open so many files or sockets in one process. */
+export const withDescriptorLimit = (limit: number): ReturnType<typeof group> =>
+  group(
+    commandWorks('sh', '-c', `ulimit -n ${limit}`),
+    `the limit of open files is below ${limit}, and not to be raised`,
+  );

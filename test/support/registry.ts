@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { at, THIS_MACHINE, type Place } from './network.js';
 import { freePorts } from './ports.js';
 import { eventually } from './wait.js';
 
@@ -16,17 +17,19 @@ export class TestRegistry {
   /** Host and port. */
   readonly address: string;
   readonly #folder: string;
+  readonly #place: Place;
   #child: ChildProcess | undefined;
 
-  private constructor(folder: string, port: number) {
+  private constructor(folder: string, place: Place, port: number) {
     this.#folder = folder;
-    this.address = `127.0.0.1:${port}`;
+    this.#place = place;
+    this.address = `${place.address}:${port}`;
   }
 
   /** @param options.private it lets in nobody but the visitor */
-  static async start(options: { private?: boolean } = {}): Promise<TestRegistry> {
+  static async start(options: { private?: boolean; place?: Place } = {}): Promise<TestRegistry> {
     const folder = await mkdtemp(join(tmpdir(), 'panal-registry-'));
-    const registry = new TestRegistry(folder, await freePorts());
+    const registry = new TestRegistry(folder, options.place ?? THIS_MACHINE, await freePorts());
     await writeFile(join(folder, 'htpasswd'), HTPASSWD);
     const config = {
       version: '0.1',
@@ -61,7 +64,8 @@ export class TestRegistry {
   }
 
   async resume(): Promise<void> {
-    const child = spawn('docker-registry', ['serve', join(this.#folder, 'config.yml')], { stdio: 'ignore' });
+    const command = ['docker-registry', 'serve', join(this.#folder, 'config.yml')];
+    const child = spawn(...at(this.#place, command), { stdio: 'ignore' });
     this.#child = child;
     await eventually('the registry answers', async () => {
       if (child.exitCode !== null) throw new Error(`docker-registry ended with code ${child.exitCode}`);

@@ -6,7 +6,15 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
+import { at, THIS_MACHINE, type Place } from './network.js';
 import { eventually } from './wait.js';
+
+export interface SecondEngineOptions {
+  /** Where it runs; its socket is reached from everywhere. */
+  place?: Place;
+  /** Address of a registry on another host, with which it needs no TLS. */
+  registry?: string;
+}
 
 /** A container engine as another machine would have it: with images, containers and a bridge of its own. */
 export class SecondEngine {
@@ -14,42 +22,43 @@ export class SecondEngine {
   /** For `DOCKER_HOST`. */
   readonly host: string;
   readonly #folder: string;
+  readonly #place: Place;
   readonly #bridge: string;
   readonly #child: ChildProcess;
 
-  private constructor(folder: string, subnet: number) {
+  private constructor(folder: string, { place = THIS_MACHINE, registry }: SecondEngineOptions) {
+    const subnet = randomInt(256);
     const socketPath = join(folder, 'engine.sock');
     this.#folder = folder;
+    this.#place = place;
     this.#bridge = `panaltest${subnet}`;
     this.host = `unix://${socketPath}`;
     this.docker = new Docker({ socketPath });
-    ip('link', 'add', this.#bridge, 'type', 'bridge');
-    ip('address', 'add', `10.215.${subnet}.1/24`, 'dev', this.#bridge);
-    ip('link', 'set', this.#bridge, 'up');
-    this.#child = spawn(
+    this.#ip('link', 'add', this.#bridge, 'type', 'bridge');
+    this.#ip('address', 'add', `10.215.${subnet}.1/24`, 'dev', this.#bridge);
+    this.#ip('link', 'set', this.#bridge, 'up');
+    const [program, args] = at(place, [
       'dockerd',
-      [
-        `--host=${this.host}`,
-        `--data-root=${join(folder, 'data')}`,
-        `--exec-root=${join(folder, 'run')}`,
-        `--pidfile=${join(folder, 'engine.pid')}`,
-        // Where the machine has a containerd that engines share.
-        '--containerd-namespace=panal-test',
-        // An engine that is told to have no bridge removes the one of that name that another has.
-        `--bridge=${this.#bridge}`,
-        '--iptables=false',
-        '--ip-forward=false',
-        '--ip-masq=false',
-      ],
-      { stdio: ['ignore', 'ignore', 'pipe'] },
-    );
+      `--host=${this.host}`,
+      `--data-root=${join(folder, 'data')}`,
+      `--exec-root=${join(folder, 'run')}`,
+      `--pidfile=${join(folder, 'engine.pid')}`,
+      // Where the machine has a containerd that engines share.
+      '--containerd-namespace=panal-test',
+      // An engine that is told to have no bridge removes the one of that name that another has.
+      `--bridge=${this.#bridge}`,
+      '--iptables=false',
+      '--ip-forward=false',
+      '--ip-masq=false',
+      ...(registry === undefined ? [] : [`--insecure-registry=${registry}`]),
+    ]);
+    this.#child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
     this.#child.stderr?.pipe(createWriteStream(join(folder, 'log')));
   }
 
-  static async start(): Promise<SecondEngine> {
+  static async start(options: SecondEngineOptions = {}): Promise<SecondEngine> {
     const folder = await mkdtemp(join(tmpdir(), 'panal-engine-'));
-    const subnet = randomInt(256);
-    const engine = new SecondEngine(folder, subnet);
+    const engine = new SecondEngine(folder, options);
     try {
       await eventually('the second engine answers', () => engine.#answers(), 60_000);
     } catch (error) {
@@ -65,8 +74,12 @@ export class SecondEngine {
       this.#child.kill('SIGTERM');
       await once(this.#child, 'exit');
     }
-    ip('link', 'delete', this.#bridge);
+    this.#ip('link', 'delete', this.#bridge);
     await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  #ip(...args: string[]): void {
+    execFileSync(...at(this.#place, ['ip', ...args]));
   }
 
   async #answers(): Promise<boolean> {
@@ -77,5 +90,3 @@ export class SecondEngine {
     );
   }
 }
-
-const ip = (...args: string[]): Buffer => execFileSync('ip', args);

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { at, THIS_MACHINE, type Place } from '../support/network.js';
 import { freePorts } from '../support/ports.js';
 import { eventually } from '../support/wait.js';
 import { HttpClient } from './http-client.js';
@@ -15,9 +16,10 @@ export class RoomProcess {
   output = '';
   readonly #child: ChildProcess;
 
-  constructor(room: string, settings: Record<string, string>) {
+  constructor(room: string, settings: Record<string, string>, place: Place) {
     const env = { ...process.env, FAAS_GRACE_MS: '2000', ...settings };
-    this.#child = fork(source(room), { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+    const [execPath, execArgv] = at(place, [process.execPath, ...process.execArgv]);
+    this.#child = fork(source(room), { env, execPath, execArgv, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => (this.output += text));
     }
@@ -44,46 +46,51 @@ export class RoomProcess {
   }
 }
 
-/** A broker, and workers on container engines of a test's choice; all of it from source. */
+/** A broker, and workers on hosts and container engines of a test's choice; all of it from source. */
 export class EngineCluster extends HttpClient {
   readonly #folder: string;
   readonly #address: string;
   readonly #broker: RoomProcess;
   readonly #workers: RoomProcess[] = [];
 
-  private constructor(folder: string, port: number, settings: Record<string, string>) {
-    super(`http://127.0.0.1:${port}`);
+  private constructor(folder: string, port: number, settings: Record<string, string>, place: Place) {
+    super(`http://${place.address}:${port}`);
     this.#folder = folder;
-    this.#address = `tcp://127.0.0.1:${port + 1}`;
-    this.#broker = new RoomProcess('broker', {
+    this.#address = `tcp://${place.address}:${port + 1}`;
+    const own = {
+      HOST: place.address,
       PORT: String(port),
       ZMQ_BIND_ADDRESS: this.#address,
       FAAS_DATA_DIR: join(folder, 'broker'),
-      ...settings,
-    });
+    };
+    this.#broker = new RoomProcess('broker', { ...own, ...settings }, place);
   }
 
-  static async start(settings: Record<string, string> = {}): Promise<EngineCluster> {
+  /** @param place of the broker */
+  static async start(
+    settings: Record<string, string> = {},
+    place: Place = THIS_MACHINE,
+  ): Promise<EngineCluster> {
     const folder = await mkdtemp(join(tmpdir(), 'panal-engines-'));
     // The HTTP port, and from the next one on the three channels.
     const port = await eventually('four free ports', async () => {
       const first = await freePorts();
       return first < 65_000 ? first : undefined;
     });
-    const cluster = new EngineCluster(folder, port, settings);
+    const cluster = new EngineCluster(folder, port, settings, place);
     await cluster.#broker.says('broker listening');
     return cluster;
   }
 
   /** Adds a worker; `DOCKER_HOST` among its settings names its engine. */
-  async worker(settings: Record<string, string>): Promise<RoomProcess> {
-    const worker = new RoomProcess('worker', {
+  async worker(settings: Record<string, string>, place: Place = THIS_MACHINE): Promise<RoomProcess> {
+    const own = {
       ZMQ_CONN_ADDRESS: this.#address,
       FAAS_DATA_DIR: join(this.#folder, `worker-${this.#workers.length}`),
       FAAS_SANDBOX: 'docker',
       FAAS_PRELOAD: 'none',
-      ...settings,
-    });
+    };
+    const worker = new RoomProcess('worker', { ...own, ...settings }, place);
     this.#workers.push(worker);
     await worker.says('connected to the broker');
     return worker;
