@@ -31,7 +31,7 @@ const hello = z.object({
 const ready = z.object({ type: z.literal('ready'), slot: z.int().min(0).max(4095) });
 
 /** dispatch, worker → broker: as many idle sandboxes stand here for `key` (a function id, or `runtime:IMAGE`). */
-const holds = z.object({ type: z.literal('holds'), key: z.string(), idle: z.int().min(0) });
+const holds = z.object({ type: z.literal('holds'), key: z.string().max(1024), idle: z.int().min(0) });
 
 /** dispatch, both ways: still here. From a worker it renews the leases of all it runs. */
 const heartbeat = z.object({ type: z.literal('heartbeat') });
@@ -50,9 +50,9 @@ const welcome = z.object({
   broker: z.string(),
   replyPort: z.int().min(1).max(65535),
   bundlePort: z.int().min(1).max(65535),
-  heartbeatMs: z.int().min(1),
+  heartbeatMs: z.int().min(1).max(60_000),
   /** A side that heard nothing for this long takes the other for lost. */
-  leaseMs: z.int().min(1),
+  leaseMs: z.int().min(1).max(600_000),
   /** Whether the broker listens for HTTP or ZeroMQ beyond this machine. */
   exposed: z.boolean(),
 });

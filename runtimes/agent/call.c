@@ -134,8 +134,10 @@ static void close_fd(int *fd) {
 static void set_deadline(struct call *c, int64_t epoch_ms) {
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
-    int64_t left = epoch_ms - ((int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000);
-    c->deadline = epoch_ms == INT64_MAX ? INT64_MAX : now_ms() + (left > 0 ? left : 0);
+    /* No date that a deadline may name overflows: those before now are now, those far ahead are never. */
+    int64_t now = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    int64_t left = epoch_ms > now ? epoch_ms - now : 0;
+    c->deadline = left > INT64_MAX / 2 ? INT64_MAX : now_ms() + left;
 }
 
 void call_start(struct call *c, struct link *l, char *fields, size_t size) {

@@ -143,6 +143,10 @@ export class LoopProcess {
     this.#frames = framesOf(output);
   }
 
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
   /** The next frame; undefined where the process has ended, or never connected. */
   async next(): Promise<Frame | undefined> {
     const result = await this.#frames?.next();

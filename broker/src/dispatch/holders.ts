@@ -11,6 +11,9 @@ export interface Holder {
 /** How many workers that hold a wanted sandbox are looked at before another kind of place is taken. */
 const PROBES = 4;
 
+/** Most keys that are noted of a worker: one for each sandbox that it may keep (`FAAS_SANDBOXES`). */
+const MOST_KEYS = 100_000;
+
 /** Which workers hold idle sandboxes of what. */
 export class Holders<W extends Holder> {
   readonly #workers = new Map<string, Turns<W>>();
@@ -24,6 +27,7 @@ export class Holders<W extends Holder> {
       if (holders?.size === 0) this.#workers.delete(key);
       return;
     }
+    if (worker.holds.size >= MOST_KEYS && !worker.holds.has(key)) return;
     worker.holds.set(key, idle);
     if (holders === undefined) this.#workers.set(key, new Turns());
     this.#workers.get(key)?.join(worker);

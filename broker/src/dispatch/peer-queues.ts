@@ -15,7 +15,8 @@ export class PeerQueues {
   push(peer: Peer, envelope: Envelope<BrokerMessage>): void {
     const queue = this.#queues.get(peer);
     if (queue === undefined) this.#queues.set(peer, [envelope]);
-    else if (queue.length < MAX_WAITING) queue.push(envelope);
+    // Who floods the broker without a hello, and does not read, is not answered as often.
+    else if (envelope.message.type !== 'who' && queue.length < MAX_WAITING) queue.push(envelope);
   }
 
   /** The next peer and what goes to it in one ZeroMQ message. */

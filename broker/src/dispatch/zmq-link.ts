@@ -14,8 +14,11 @@ import { KeyGuard, serverOptions, type CurveKeys } from './curve.js';
 import type { LinkEvents, Peer, WorkerLink } from './link.js';
 import { PeerQueues } from './peer-queues.js';
 
-/** Largest message a worker may send: an output and its logs at their largest settings, with room for the head. */
-const MAX_MESSAGE = 600 * 1024 * 1024;
+/** Largest frame of the dispatch channel: a greeting that names two hundred thousand attempts. */
+const MAX_MESSAGE = 16 * 1024 * 1024;
+
+/** Largest frame of the reply channel: an output and its logs at their largest settings. */
+const MAX_REPLY = 600 * 1024 * 1024;
 
 /** A peer whose pipe is full is tried again after so many ms. */
 const RETRY_MS = 20;
@@ -45,11 +48,17 @@ export class ZmqLink implements WorkerLink {
 
   constructor(options: ZmqLinkOptions) {
     this.#options = options;
-    const common = { ...serverOptions(options.curve), linger: 0, maxMessageSize: MAX_MESSAGE };
+    const common = { ...serverOptions(options.curve), linger: 0 };
     // `mandatory`: a lost peer is an error and not a silent drop. `sendTimeout` 0: one peer at its high-water mark
     // must not hold up the others.
-    this.#router = new zmq.Router({ ...common, mandatory: true, sendTimeout: 0, sendHighWaterMark: 1000 });
-    this.#pull = new zmq.Pull({ ...common, receiveHighWaterMark: 1000 });
+    this.#router = new zmq.Router({
+      ...common,
+      maxMessageSize: MAX_MESSAGE,
+      mandatory: true,
+      sendTimeout: 0,
+      sendHighWaterMark: 1000,
+    });
+    this.#pull = new zmq.Pull({ ...common, maxMessageSize: MAX_REPLY, receiveHighWaterMark: 1000 });
     this.#guard = options.curve === undefined ? undefined : new KeyGuard(options.curve);
   }
 

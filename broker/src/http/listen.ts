@@ -1,13 +1,10 @@
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { HTTP_LIMITS, mostConnections, type HttpLimits } from './http-limits.js';
+import { inTurns, type Serve } from './turns.js';
+import { UnreadAnswers } from './unread-answers.js';
 
-/** For how long a client may send its headers. */
-const HEADERS_TIMEOUT_MS = 20_000;
-/** For how long a client may send its whole request: 64 MiB over a slow line. */
-const REQUEST_TIMEOUT_MS = 600_000;
-/** For how long an unused connection stays: longer than the 60 s after which proxies close theirs. */
-const KEEP_ALIVE_MS = 65_000;
 /** Between looks for connections that became idle while the server closes. */
 const SWEEP_MS = 25;
 
@@ -23,20 +20,35 @@ export interface Listener {
  * @throws Error when the address cannot be listened at.
  */
 export async function listen(
-  app: { callback(): Parameters<typeof createServer>[1] },
+  app: { callback(): Serve },
   host: string,
   port: number,
+  limits: HttpLimits = HTTP_LIMITS,
 ): Promise<Listener> {
+  const answer = app.callback();
+  const unread = new UnreadAnswers(limits.answerMs);
+  const serve = inTurns((request, response) => {
+    response.once('prefinish', () => unread.add(response));
+    // RFC 9112, 3.2. Node.js would refuse it without a word of why.
+    if (request.headers.host === undefined && request.httpVersion === '1.1') refuseHostless(response);
+    else answer(request, response);
+  });
   const server = createServer(
     {
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      keepAliveTimeout: KEEP_ALIVE_MS,
+      headersTimeout: limits.headersMs,
+      requestTimeout: limits.requestMs,
+      keepAliveTimeout: limits.keepAliveMs,
+      connectionsCheckingInterval: limits.checkMs,
+      requireHostHeader: false,
     },
-    app.callback(),
+    serve,
   );
   // Past a number of them Node.js would drop headers unseen, such as the second Authorization. Their size bounds them.
   server.maxHeadersCount = 0;
+  const connections = await mostConnections();
+  if (connections !== undefined) server.maxConnections = connections;
+  // Who expects what no server knows is answered as if he did not (RFC 9110, 10.1.1).
+  server.on('checkExpectation', serve);
   server.on('clientError', refuseMalformed);
   server.listen(port, host);
   await once(server, 'listening');
@@ -51,16 +63,22 @@ function refuseMalformed(error: Error, socket: Duplex): void {
     socket.destroy();
     return;
   }
-  const body = JSON.stringify({
-    error: { code: 'INVALID_REQUEST', message: `the request is not well-formed HTTP: ${error.message}` },
-  });
-  const head = [
-    'HTTP/1.1 400 Bad Request',
-    'Content-Type: application/json; charset=utf-8',
-    'Connection: close',
-  ];
+  const body = malformed(error.message);
+  const head = ['HTTP/1.1 400 Bad Request', `Content-Type: ${JSON_TYPE}`, 'Connection: close'];
   socket.end(`${head.join('\r\n')}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
 }
+
+function refuseHostless(response: ServerResponse): void {
+  response.writeHead(400, { 'Content-Type': JSON_TYPE, Connection: 'close' });
+  response.end(malformed('there is no Host header'));
+}
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+
+const malformed = (why: string): string =>
+  JSON.stringify({
+    error: { code: 'INVALID_REQUEST', message: `the request is not well-formed HTTP: ${why}` },
+  });
 
 async function close(server: Server, graceMs: number): Promise<void> {
   const closed = once(server, 'close');

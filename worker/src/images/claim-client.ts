@@ -89,14 +89,18 @@ export class ClaimClient implements Claims {
   async #ask(name: string): Promise<boolean | undefined> {
     if (this.#dealer === undefined) return undefined;
     let timer: NodeJS.Timeout | undefined;
+    let waiting: Waiting | undefined;
     const answer = new Promise<boolean | undefined>((resolve) => {
-      this.#waiting.push({ name, resolve });
+      waiting = { name, resolve };
+      this.#waiting.push(waiting);
       timer = setTimeout(resolve, this.#options.answerMs, undefined);
       timer.unref();
     });
     this.#claim(name);
     const granted = await answer;
     clearTimeout(timer);
+    // What nobody answered is not waited for any more.
+    this.#waiting = this.#waiting.filter((each) => each !== waiting);
     return granted;
   }
 
