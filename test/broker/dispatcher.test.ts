@@ -193,6 +193,30 @@ describe('Dispatcher over ZeroMQ', () => {
     expect(dispatcher.tally.refused).to.equal(1);
   });
 
+  it('counts the sandboxes that stand idle in a worker, also with calls handed out ahead', async () => {
+    await start();
+    const w1 = worker('w1');
+    await w1.join({ slots: 2 });
+    const idle = (): number => Object.values(dispatcher.workers('public')[0]?.holds ?? {})[0] ?? 0;
+    w1.say({ type: 'ready', slot: 0 }, { type: 'ready', slot: 1 });
+    dispatcher.submit(job(1));
+    dispatcher.submit(job(2));
+    const first = await w1.nextInvoke();
+    await w1.nextInvoke();
+    await w1.reply(first, { free: first.slot, kept: true, runMs: 1 });
+    await eventually('its sandbox is counted', () => idle() === 1);
+    dispatcher.submit(job(3));
+    dispatcher.submit(job(4));
+    const [third, ahead] = [await w1.nextInvoke(), await w1.nextInvoke()];
+    expect([third.slot, ahead.slot]).to.deep.equal([first.slot, undefined]);
+    expect(idle()).to.equal(0);
+    // The third had ended before the fourth arrived, which found an idle mini-worker.
+    await w1.reply(third, { free: first.slot, kept: true });
+    await w1.reply(ahead, { free: first.slot, kept: true });
+    await eventually('both have ended', () => ledger.results.length === 3);
+    expect(idle()).to.equal(1);
+  });
+
   it('lets a worker that connects anew go on with what it has, and takes for lost what it has not', async () => {
     await start();
     const w1 = worker('w1');

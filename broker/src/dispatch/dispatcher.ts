@@ -266,7 +266,9 @@ export class Dispatcher {
     }
     const { scheduler } = this.#options;
     const { id } = job.spec;
-    if (kept) scheduler.setHolding(worker.id, id, (scheduler.holdings(worker.id).get(id) ?? 0) + 1);
+    // What was handed out ahead was not counted when it began, unless it has a place from one that ended since.
+    if (kept && slot !== undefined)
+      scheduler.setHolding(worker.id, id, (scheduler.holdings(worker.id).get(id) ?? 0) + 1);
     scheduler.offer(worker.id, free);
   }
 
