@@ -61,6 +61,8 @@ export const ERROR_STATUS = {
   FUNCTION_KILLED: 502,
   /** The function took more memory than its `memoryMb`. */
   OUT_OF_MEMORY: 502,
+  /** The function's sandbox keeps more on disk than `FAAS_DISK_MB`. */
+  OUT_OF_DISK: 502,
   /** The function wrote more than `FAAS_MAX_OUTPUT`. */
   OUTPUT_TOO_LARGE: 502,
   /** The function's command, or its handler, could not be started. */

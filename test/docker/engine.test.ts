@@ -130,8 +130,9 @@ describe('the end of an output', () => {
 
 describe('the limits of a container', () => {
   it('ask for no more cores than the machine has', () => {
-    const limits = { memoryMb: 64, cpus: 16, pids: 10, network: 'none' as const };
-    expect(hardened(limits, 4).NanoCpus).to.equal(4e9);
-    expect(hardened({ ...limits, cpus: 0.5 }, 4).NanoCpus).to.equal(5e8);
+    const limits = { memoryMb: 64, cpus: 16, pids: 10, network: 'none' };
+    const confines = { cores: 4, runtime: undefined, diskMb: 100 };
+    expect(hardened(limits, confines).NanoCpus).to.equal(4e9);
+    expect(hardened({ ...limits, cpus: 0.5 }, confines).NanoCpus).to.equal(5e8);
   });
 });

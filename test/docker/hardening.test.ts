@@ -66,6 +66,13 @@ for (const way of WAYS) {
       expect(await output('touch /.panal/run/file /.panal/agent')).to.match(/Read-only|No such file|denied/);
     });
 
+    it('has the volumes that its image names in memory', async () => {
+      const image = await rig.build('FROM busybox', 'VOLUME /data', 'CMD ["df", "/data"]');
+      const { status, result } = await runOnce(driver, rig.image(image));
+      expect(status).to.equal('DONE');
+      expect(text(result)).to.match(/^tmpfs .* \/data\n$/m);
+    });
+
     it('dumps no core', async () => {
       expect(await output('ulimit -c; ulimit -H -c')).to.equal('0\n0\n');
     });
@@ -95,5 +102,23 @@ withEngine('the network of a function that asks for one', () => {
     expect(await start.catch((error: unknown) => error)).to.have.property('message', 'no longer wanted');
     expect(await rig.containers()).to.deep.equal([]);
     await (await started(driver, spec, 'fresh')).remove();
+  });
+});
+
+withEngine('the installation of dependencies', () => {
+  let rig: Rig;
+  before(async () => {
+    rig = await Rig.make();
+  });
+  after(() => rig.remove());
+
+  it('is stopped when it fills the disk', async () => {
+    const driver = rig.driver('agent', rig.docker, { diskMb: 1 });
+    await driver.open();
+    const dependencies = 'for i in 1 2 3; do head -c 8000000 /dev/zero > /var/$i; done; sleep 30';
+    const spec = await rig.shell('cat', { runtime: { dependencies } });
+    const failure = await driver.prepare(spec, new AbortController().signal).catch((error: unknown) => error);
+    expect(failure).to.have.nested.property('error.code', 'DEPENDENCIES_FAILED');
+    expect(failure).to.have.property('exitCode', 137);
   });
 });

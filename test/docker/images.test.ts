@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { DockerDriver } from '../../worker/src/sandbox/docker/driver.js';
-import { FunctionError, PlatformError } from '../../worker/src/sandbox/sandbox.js';
+import type { CacheEntry } from '../../worker/src/cache/cache-keeper.js';
+import { FunctionError, PlatformError, Unprepared } from '../../worker/src/sandbox/sandbox.js';
 import { withEngine } from '../support/groups.js';
 import { eventually } from '../support/wait.js';
 import { call, Rig, runOnce, text } from './rig.js';
@@ -46,6 +47,27 @@ withEngine('the image of a function', () => {
     expect(new Set(prepared.map(({ image }) => image.id)).size).to.equal(1);
     const again = await driver.prepare({ ...spec, id: 'another', version: 2 }, signal);
     expect(again.image.id).to.equal(prepared[0]?.image.id);
+  });
+
+  it('is given up when it is not in use, and makes a sandbox of it ask to be prepared anew', async () => {
+    const runtime = { dependencies: 'head -c 500000 /dev/zero > made.bin' };
+    const spec = await rig.shell('wc -c < made.bin', { runtime, files: [{ name: 'cached.txt' }] });
+    const prepared = await driver.prepare(spec, signal);
+    const sandbox = await driver.start(prepared, 'warm', signal);
+    const { id } = prepared.image;
+    const entry = async (): Promise<CacheEntry | undefined> => {
+      const { Size } = await rig.docker.getImage(id).inspect();
+      const entries = (await Promise.all(driver.caches().map((cache) => cache.entries()))).flat();
+      // That of this image: it alone adds so much to its runtime's.
+      return entries.find(({ bytes }) => bytes >= 500_000 && bytes < Math.min(Size, 600_000));
+    };
+    const used = await entry();
+    expect(await used?.usedAt()).to.be.closeTo(Date.now(), 60_000);
+    expect(await used?.remove(), 'a container is made of it').to.equal(false);
+    await sandbox.remove();
+    expect(await (await entry())?.remove()).to.equal(true);
+    expect(await failure(driver.start(prepared, 'warm', signal))).to.be.instanceOf(Unprepared);
+    expect(text((await runOnce(driver, spec)).result)).to.equal('500000\n');
   });
 
   it('is not shared with another owner', async () => {

@@ -70,6 +70,7 @@ export class Rig {
       registry?: string;
       credentials?: string;
       claims?: Claims;
+      diskMb?: number;
     } = {},
   ): DockerDriver {
     const driver = new DockerDriver({
@@ -82,6 +83,8 @@ export class Rig {
       runtimesDir: options.runtimesDir ?? RUNTIMES,
       blanks: options.blanks ?? false,
       prepareTimeoutMs: 60_000,
+      runtime: undefined,
+      diskMb: options.diskMb ?? 256,
       registry: options.registry,
       credentials: new Credentials(options.credentials),
       claims: options.claims ?? NO_CLAIMS,

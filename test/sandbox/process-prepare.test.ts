@@ -1,7 +1,8 @@
 import { readdir, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { FunctionError } from '../../worker/src/sandbox/sandbox.js';
+import type { CacheEntry } from '../../worker/src/cache/cache-keeper.js';
+import { FunctionError, Unprepared } from '../../worker/src/sandbox/sandbox.js';
 import { imageSpec } from '../support/specs.js';
 import { eventually } from '../support/wait.js';
 import { openRig, ProcessRig } from './process-rig.js';
@@ -37,6 +38,33 @@ describe('what the process driver prepares', () => {
     const other = { ...made, owner: 'someone' };
     expect(text((await rig().once('cat made.txt', {}, other)).result)).not.to.equal(first);
     expect(await kept()).to.have.length(before.length + 2);
+  });
+
+  it('is given up when no sandbox uses it, and then prepared anew', async () => {
+    const made = { files: { 'code.txt': 'given up' }, runtime: { run: 'cat code.txt' } };
+    const prepared = await rig().prepare(made);
+    const sandbox = await rig().driver.start(prepared, 'warm', never);
+    const entries = async (): Promise<CacheEntry[]> =>
+      (
+        await Promise.all(
+          rig()
+            .driver.caches()
+            .map((cache) => cache.entries()),
+        )
+      ).flat();
+    const there = (await entries()).length;
+    const removed = await Promise.all((await entries()).map(async (entry) => entry.remove()));
+    expect(removed.filter((gone) => !gone)).to.have.length(1);
+    await sandbox.remove();
+    expect(await entries()).to.have.length(1);
+    expect(there).to.equal(removed.length);
+    for (const entry of await entries()) expect(await entry.remove()).to.equal(true);
+    const error: unknown = await rig()
+      .driver.start(prepared, 'warm', never)
+      .catch((reason: unknown) => reason);
+    expect(error).to.be.instanceOf(Unprepared);
+    expect(text((await rig().once('cat code.txt', {}, made)).result)).to.equal('given up');
+    expect((await kept()).filter((name) => name.startsWith('making-'))).to.deep.equal([]);
   });
 
   it('fails with the output of `dependencies`, and keeps nothing', async () => {

@@ -41,6 +41,7 @@ export class ProcessRig {
       agent,
       runtimesDir: RUNTIMES,
       prepareTimeoutMs: 10_000,
+      diskMb: 256,
       log: pino({ level: 'silent' }),
     });
   }

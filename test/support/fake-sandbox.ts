@@ -1,3 +1,4 @@
+import type { Cache } from '../../worker/src/cache/cache-keeper.js';
 import type { FunctionSpec, Lifecycle } from '@panal/protocol';
 import type {
   Blank,
@@ -166,6 +167,10 @@ export class FakeDriver implements SandboxDriver {
     const sandbox = new FakeSandbox(`s${this.sandboxes.length}`, spec, this);
     this.sandboxes.push(sandbox);
     return sandbox;
+  }
+
+  caches(): readonly Cache[] {
+    return [];
   }
 
   async reclaim(): Promise<void> {

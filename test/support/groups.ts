@@ -71,6 +71,12 @@ export const withRegistry = containerGroup(
   'no container engine answers, docker-compose, docker-registry or dockerd is not installed, or not run as root',
 );
 
+/** Groups of tests that need an engine, and leave to start another one. */
+export const withSecondEngine = containerGroup(
+  engine && process.getuid?.() === 0 && commandWorks('dockerd', '-v'),
+  'no container engine answers, dockerd is not installed, or not run as root',
+);
+
 const hosts =
   commandWorks('unshare', '--net', 'ip', 'link', 'add', 'type', 'bridge') && commandWorks('nsenter', '-V');
 /** Groups of tests that need hosts of their own, which are network namespaces. */
@@ -79,6 +85,12 @@ export const withHosts = group(hosts, 'not run as root, or ip or nsenter is not 
 export const withHostsOfEngines = containerGroup(
   hosts && engine && commandWorks('docker-registry', '--version') && commandWorks('dockerd', '-v'),
   'no container engine answers, docker-registry, dockerd, ip or nsenter is not installed, or not run as root',
+);
+
+/** Groups of tests that need a host of their own with an engine, and a firewall. */
+export const withHostAndFirewall = containerGroup(
+  hosts && engine && commandWorks('dockerd', '-v') && commandWorks('iptables', '-S'),
+  'no container engine answers, dockerd, iptables, ip or nsenter is not installed, or not run as root',
 );
 
 /** Groups of tests that open so many files or sockets in one process. */

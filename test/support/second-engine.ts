@@ -6,6 +6,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
+import { followProgress } from '../../worker/src/engine/progress.js';
 import { at, THIS_MACHINE, type Place } from './network.js';
 import { eventually } from './wait.js';
 
@@ -14,6 +15,10 @@ export interface SecondEngineOptions {
   place?: Place;
   /** Address of a registry on another host, with which it needs no TLS. */
   registry?: string;
+  /** Whether it sets up a firewall, and forwards: on a host of its own, where nobody else is touched. */
+  firewall?: boolean;
+  /** An OCI runtime by another name: `NAME=PATH`. */
+  runtime?: string;
 }
 
 /** A container engine as another machine would have it: with images, containers and a bridge of its own. */
@@ -26,7 +31,10 @@ export class SecondEngine {
   readonly #bridge: string;
   readonly #child: ChildProcess;
 
-  private constructor(folder: string, { place = THIS_MACHINE, registry }: SecondEngineOptions) {
+  private constructor(
+    folder: string,
+    { place = THIS_MACHINE, registry, firewall = false, runtime }: SecondEngineOptions,
+  ) {
     const subnet = randomInt(256);
     const socketPath = join(folder, 'engine.sock');
     this.#folder = folder;
@@ -47,9 +55,8 @@ export class SecondEngine {
       '--containerd-namespace=panal-test',
       // An engine that is told to have no bridge removes the one of that name that another has.
       `--bridge=${this.#bridge}`,
-      '--iptables=false',
-      '--ip-forward=false',
-      '--ip-masq=false',
+      ...(firewall ? [] : ['--iptables=false', '--ip-forward=false', '--ip-masq=false']),
+      ...(runtime === undefined ? [] : [`--add-runtime=${runtime}`]),
       ...(registry === undefined ? [] : [`--insecure-registry=${registry}`]),
     ]);
     this.#child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
@@ -69,8 +76,15 @@ export class SecondEngine {
     return engine;
   }
 
+  /** Gives it an image that another engine has. */
+  async load(image: string, from = new Docker()): Promise<void> {
+    await followProgress(await this.docker.loadImage(await from.getImage(image).get()));
+  }
+
   async stop(): Promise<void> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      // Their interfaces would outlive it.
+      await this.docker.pruneNetworks().catch(() => undefined);
       this.#child.kill('SIGTERM');
       await once(this.#child, 'exit');
     }

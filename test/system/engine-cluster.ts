@@ -37,6 +37,12 @@ export class RoomProcess {
     );
   }
 
+  /** Ends it as a crash does. */
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await once(this.#child, 'exit');
+  }
+
   async stop(): Promise<number | null> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
       this.#child.kill('SIGTERM');
@@ -48,14 +54,15 @@ export class RoomProcess {
 
 /** A broker, and workers on hosts and container engines of a test's choice; all of it from source. */
 export class EngineCluster extends HttpClient {
-  readonly #folder: string;
+  /** Has the data folders of all of it. */
+  readonly folder: string;
   readonly #address: string;
   readonly #broker: RoomProcess;
   readonly #workers: RoomProcess[] = [];
 
   private constructor(folder: string, port: number, settings: Record<string, string>, place: Place) {
     super(`http://${place.address}:${port}`);
-    this.#folder = folder;
+    this.folder = folder;
     this.#address = `tcp://${place.address}:${port + 1}`;
     const own = {
       HOST: place.address,
@@ -86,7 +93,7 @@ export class EngineCluster extends HttpClient {
   async worker(settings: Record<string, string>, place: Place = THIS_MACHINE): Promise<RoomProcess> {
     const own = {
       ZMQ_CONN_ADDRESS: this.#address,
-      FAAS_DATA_DIR: join(this.#folder, `worker-${this.#workers.length}`),
+      FAAS_DATA_DIR: join(this.folder, `worker-${this.#workers.length}`),
       FAAS_SANDBOX: 'docker',
       FAAS_PRELOAD: 'none',
     };
@@ -99,6 +106,6 @@ export class EngineCluster extends HttpClient {
   async stop(): Promise<void> {
     await Promise.all(this.#workers.map((worker) => worker.stop()));
     await this.#broker.stop();
-    await rm(this.#folder, { recursive: true, force: true });
+    await rm(this.folder, { recursive: true, force: true });
   }
 }

@@ -10,6 +10,8 @@ export interface Answer {
 /** Talks to a broker as curl does. */
 export class HttpClient {
   readonly url: string;
+  /** Of every request. */
+  headers: Record<string, string> = {};
 
   constructor(url: string) {
     this.url = url;
@@ -18,6 +20,7 @@ export class HttpClient {
   async request(method: string, path: string, body?: string | FormData): Promise<Answer> {
     const response = await fetch(new URL(path, this.url), {
       method,
+      headers: this.headers,
       ...(body === undefined ? {} : { body }),
     });
     const text = await response.text();

@@ -138,5 +138,6 @@ function withoutBlanks(fake: FakeDriver): ConstructorParameters<typeof MeteredDr
     prepare: (of, signal) => fake.prepare(of, signal),
     start: (prepared, lifecycle, signal) => fake.start(prepared, lifecycle, signal),
     reclaim: () => fake.reclaim(),
+    caches: () => fake.caches(),
   };
 }

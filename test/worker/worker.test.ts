@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { MOST_AHEAD } from '@panal/protocol';
-import { FunctionError, PlatformError } from '../../worker/src/sandbox/sandbox.js';
+import { FunctionError, PlatformError, Unprepared } from '../../worker/src/sandbox/sandbox.js';
 import { echo } from '../support/fake-sandbox.js';
 import { Gate } from '../support/gate.js';
 import { runtimeSpec } from '../support/specs.js';
@@ -198,6 +198,18 @@ describe('a worker', () => {
     await broker.outcomeOf(2);
     await eventually('both are removed', () => driver.sandboxes.every(({ removed }) => removed));
     expect(driver.sandboxes).to.have.length(2);
+  });
+
+  it('prepares a function anew whose image or code has been removed, within the call', async () => {
+    const { broker, driver } = await start();
+    await broker.ready(2);
+    driver.fail('start', new Unprepared('the image is gone'));
+    broker.invoke(1, 0, dice, '1');
+    expect(await broker.outcomeOf(1)).to.include({ status: 'DONE' });
+    expect(driver.counts).to.include({ prepare: 2, start: 2 });
+    for (let time = 0; time < 2; time++) driver.fail('start', new Unprepared('the image is gone'));
+    broker.invoke(2, 1, runtimeSpec('other'), '2');
+    expect(await broker.outcomeOf(2)).to.include({ status: 'FAILED', platform: true });
   });
 
   it('tells the faults of the platform from those of the function', async () => {

@@ -8,7 +8,7 @@ import type { Claims } from './images/claim-client.js';
 import { Credentials } from './images/credentials.js';
 import { agentPath } from './sandbox/agent.js';
 import { DockerDriver } from './sandbox/docker/driver.js';
-import { ProcessDriver } from './sandbox/process/driver.js';
+import { ProcessDriver, type ProcessDriverOptions } from './sandbox/process/driver.js';
 import type { SandboxDriver } from './sandbox/sandbox.js';
 
 /** What a driver is made of, besides the settings. */
@@ -21,7 +21,7 @@ export interface DriverParts {
 
 /**
  * The driver that `FAAS_SANDBOX` names; for `auto` docker where a container engine answers, else process.
- * @throws ConfigError where docker is asked for and no engine answers, or credentials cannot be read.
+ * @throws ConfigError where docker, or an OCI runtime, is asked for and no engine answers, or credentials cannot be read.
  */
 export async function chooseDriver(config: Config, parts: DriverParts): Promise<SandboxDriver> {
   const options = {
@@ -36,17 +36,27 @@ export async function chooseDriver(config: Config, parts: DriverParts): Promise<
     runtimesDir: fileURLToPath(new URL('../../runtimes', import.meta.url)),
     blanks: config.FAAS_PRELOAD !== 'none',
     prepareTimeoutMs: config.FAAS_PREPARE_TIMEOUT_MS,
+    diskMb: config.FAAS_DISK_MB,
   };
-  if (config.FAAS_SANDBOX === 'process') return new ProcessDriver(options);
+  const runtime = config.FAAS_RUNTIME;
+  if (config.FAAS_SANDBOX === 'process') return processDriver(options, runtime);
   const docker = new Docker();
   if (await DockerDriver.answers(docker)) {
     const credentials = await checkedCredentials(config.FAAS_REGISTRY_AUTH);
-    return new DockerDriver({ ...options, docker, registry: config.FAAS_REGISTRY, credentials });
+    return new DockerDriver({ ...options, docker, runtime, registry: config.FAAS_REGISTRY, credentials });
   }
   if (config.FAAS_SANDBOX === 'docker') {
     throw new ConfigError('FAAS_SANDBOX is docker, but no container engine answers');
   }
-  return new ProcessDriver(options);
+  return processDriver(options, runtime);
+}
+
+/** Whoever names a runtime wants what it isolates, and not less in silence. */
+function processDriver(options: ProcessDriverOptions, runtime: string | undefined): ProcessDriver {
+  if (runtime === undefined) return new ProcessDriver(options);
+  throw new ConfigError(
+    'FAAS_RUNTIME is set, but functions would run as processes: it needs a container engine',
+  );
 }
 
 async function checkedCredentials(path: string | undefined): Promise<Credentials> {

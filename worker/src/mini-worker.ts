@@ -4,7 +4,7 @@ import { endingOf, endingOfError, internalEnding, Stopped, type Ending } from '.
 import { inputFor } from './input.js';
 import { LogTap } from './log-tap.js';
 import type { Preparation } from './preparation.js';
-import { PlatformError, type Sandbox } from './sandbox/sandbox.js';
+import { PlatformError, Unprepared, type Sandbox } from './sandbox/sandbox.js';
 import type { SandboxPool } from './sandbox-pool.js';
 import type { Shelf } from './shelf.js';
 
@@ -171,13 +171,15 @@ export class MiniWorker {
         course.sandbox = course.prepareMs = undefined;
       }
     }
-    const prepared = await preparation.of(call.spec, stop.signal);
-    try {
-      return await this.#run(course, await pool.acquire(shelf, prepared, stop.signal));
-    } catch (error) {
-      // What was prepared may be gone, such as an image that was removed by hand.
-      if (course.sandbox === undefined && error instanceof PlatformError) preparation.forget(call.spec.id);
-      throw error;
+    for (let again = false; ; again = true) {
+      try {
+        const prepared = await preparation.of(call.spec, stop.signal);
+        return await this.#run(course, await pool.acquire(shelf, prepared, stop.signal));
+      } catch (error) {
+        if (course.sandbox === undefined && error instanceof PlatformError) preparation.forget(call.spec.id);
+        // It was removed from the cache, or by hand.
+        if (!(error instanceof Unprepared) || again) throw error;
+      }
     }
   }
 

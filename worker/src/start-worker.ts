@@ -4,6 +4,8 @@ import type { Logger } from 'pino';
 import { Dealer } from 'zeromq';
 import { BundleCache } from './bundles/bundle-cache.js';
 import { BundleClient } from './bundles/bundle-client.js';
+import { CacheKeeper } from './cache/cache-keeper.js';
+import { spareRoom } from './cache/spare-room.js';
 import { chooseDriver } from './choose-driver.js';
 import { curveKeys } from './curve.js';
 import { HistogramPolicy } from './histogram-policy.js';
@@ -39,7 +41,7 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
     const bundles = new BundleCache({ dir: config.FAAS_DATA_DIR, fetcher });
     const parts = { workerId: identity.id, bundles, claims, log };
     const driver = new MeteredDriver(await chooseDriver(config, parts));
-    return await run(config, log, { identity, fetcher, claims, driver, metrics, keys });
+    return await run(config, log, { identity, fetcher, claims, bundles, driver, metrics, keys });
   } catch (error) {
     fetcher.close();
     claims.close();
@@ -55,15 +57,19 @@ interface Parts {
   identity: Identity;
   fetcher: BundleClient;
   claims: ClaimClient;
+  bundles: BundleCache;
   driver: MeteredDriver;
   metrics: ServedMetrics;
   keys: ReturnType<typeof curveKeys>;
 }
 
 async function run(config: Config, log: Logger, parts: Parts): Promise<RunningWorker> {
-  const { identity, fetcher, claims, driver, metrics, keys } = parts;
+  const { identity, fetcher, claims, bundles, driver, metrics, keys } = parts;
   const info = await driver.open();
   for (const warning of info.warnings) log.warn(warning);
+  const limit = config.FAAS_CACHE_MB * 1024 ** 2;
+  const spare = (): Promise<number> => spareRoom(config.FAAS_DATA_DIR);
+  const keeper = new CacheKeeper({ caches: [bundles, ...driver.caches()], limit, spare, log });
 
   let end: (failure?: Error) => void = () => undefined;
   const stopped = new Promise<void>((resolve, reject) => {
@@ -90,6 +96,7 @@ async function run(config: Config, log: Logger, parts: Parts): Promise<RunningWo
     ...settingsFor(config),
     driver,
     info,
+    keeper,
     ...(metrics.outcomes && { outcomes: metrics.outcomes }),
     link: {
       address: config.ZMQ_CONN_ADDRESS,

@@ -29,6 +29,8 @@ export interface WorkerOptions {
   /** Opened; what it found is `info`. */
   driver: SandboxDriver;
   info: DriverInfo;
+  /** Clears away what is cached beyond the limit. */
+  keeper?: { sweep(): Promise<void> };
   policy: PreloadPolicy;
   budget: Budget;
   parallelStarts: number;
@@ -113,9 +115,10 @@ export class Worker {
 
   /** Connects to the broker, and goes on trying while there is none. */
   start(): void {
-    const { driver, log } = this.#options;
+    const { driver, keeper, log } = this.#options;
     const reclaim = (): void => {
       driver.reclaim().catch((error: unknown) => log.warn({ err: error }, 'reclaiming leftovers failed'));
+      keeper?.sweep().catch((error: unknown) => log.warn({ err: error }, 'clearing the cache failed'));
     };
     this.#timers.push(
       setInterval(() => this.#pool.sweep(), SWEEP_MS).unref(),

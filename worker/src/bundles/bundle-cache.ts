@@ -2,6 +2,8 @@ import { createHash, type Hash } from 'node:crypto';
 import { mkdir, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BundleRef } from '@panal/protocol';
+import type { Cache, CacheEntry } from '../cache/cache-keeper.js';
+import { FolderCache, touch } from '../cache/folder-cache.js';
 import { PlatformError } from '../sandbox/sandbox.js';
 
 /** Where bundles come from. */
@@ -25,15 +27,17 @@ interface Flight {
  * Bundles on this machine, packed as they were uploaded, each file named by its SHA-256. A bundle is fetched once,
  * however many ask for it; what came of a broken transfer is kept, also over a restart, and the next one goes on there.
  */
-export class BundleCache {
+export class BundleCache implements Cache {
   readonly #folder: string;
   readonly #fetcher: BundleFetcher;
   readonly #flights = new Map<string, Flight>();
+  readonly #files: FolderCache;
 
   /** @param dir everything is kept below it, in `bundles`. */
   constructor({ dir, fetcher }: { dir: string; fetcher: BundleFetcher }) {
     this.#folder = join(dir, 'bundles');
     this.#fetcher = fetcher;
+    this.#files = new FolderCache(this.#folder);
   }
 
   /**
@@ -60,6 +64,10 @@ export class BundleCache {
     }
   }
 
+  async entries(): Promise<CacheEntry[]> {
+    return await this.#files.entries();
+  }
+
   #start(ref: BundleRef): Flight {
     const abort = new AbortController();
     const path = this.#bring(ref, abort.signal).finally(() => this.#flights.delete(ref.sha256));
@@ -73,7 +81,7 @@ export class BundleCache {
   async #bring(ref: BundleRef, signal: AbortSignal): Promise<string> {
     const path = join(this.#folder, ref.sha256);
     try {
-      if (await isThere(path, ref.size)) return path;
+      if ((await touch(path)) && (await isThere(path, ref.size))) return path;
       await mkdir(this.#folder, { recursive: true });
       await this.#complete(`${path}.part`, ref, signal);
       await rename(`${path}.part`, path);

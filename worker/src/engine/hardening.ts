@@ -7,7 +7,18 @@ export interface Limits {
   cpus: number;
   /** Most processes and threads at once. */
   pids: number;
-  network: 'none' | 'bridge';
+  /** `NetworkMode`, as the engine names it. */
+  network: string;
+}
+
+/** What holds for every container of a worker, whatever runs in it. */
+export interface Confines {
+  /** Cores of the engine's machine; it refuses a container that asks for more. */
+  cores: number;
+  /** OCI runtime, by the engine's name for it; `undefined`: the engine's own choice. */
+  runtime: string | undefined;
+  /** Most that a container may keep on disk, in MiB: no file of it gets larger, and the disk guard ends what has more. */
+  diskMb: number;
 }
 
 const MiB = 1024 * 1024;
@@ -16,11 +27,11 @@ const MiB = 1024 * 1024;
  * What every container gets that runs code of somebody else's: limits without swap to get around them, no
  * capabilities, no way to new privileges, nothing shared with other containers, no log kept by the engine. The
  * engine's default seccomp profile stays.
- * @param cores of the engine's machine; it refuses a container that asks for more
  */
-export function hardened(limits: Limits, cores: number): HostConfig {
+export function hardened(limits: Limits, { cores, runtime, diskMb }: Confines): HostConfig {
   return {
     ...limiting(limits, cores),
+    ...(runtime !== undefined && { Runtime: runtime }),
     NetworkMode: limits.network,
     CapDrop: ['ALL'],
     SecurityOpt: ['no-new-privileges'],
@@ -28,6 +39,7 @@ export function hardened(limits: Limits, cores: number): HostConfig {
     Ulimits: [
       { Name: 'core', Soft: 0, Hard: 0 },
       { Name: 'nofile', Soft: 1024, Hard: 4096 },
+      { Name: 'fsize', Soft: diskMb * MiB, Hard: diskMb * MiB },
     ],
     // Where the machine itself runs out of memory, functions die before the engine and the worker do.
     OomScoreAdj: 500,
@@ -35,7 +47,10 @@ export function hardened(limits: Limits, cores: number): HostConfig {
   };
 }
 
-/** The limits that a container can also be given while it runs. */
+/**
+ * The limits that a container can also be given while it runs.
+ * @param cores of the engine's machine
+ */
 export function limiting(
   { memoryMb, cpus, pids }: Omit<Limits, 'network'>,
   cores: number,

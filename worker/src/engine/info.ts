@@ -1,3 +1,4 @@
+import { ConfigError } from '@panal/protocol';
 import type Docker from 'dockerode';
 
 /** What is to be known of an engine before containers are made on it. */
@@ -12,6 +13,8 @@ export interface EngineInfo {
   warnings: string[];
   /** Whether the users of its containers are others outside of them, as with user namespaces. */
   mapsUsers: boolean;
+  /** Names of the OCI runtimes that it can start containers with. */
+  runtimes: string[];
 }
 
 /** Fields of the engine's answer that are false where a limit is not enforced. */
@@ -35,5 +38,14 @@ export async function engineInfo(docker: Docker): Promise<EngineInfo> {
   const mapsUsers = Array.isArray(security) && security.some((each) => MAPS_USERS.test(String(each)));
   const architecture = 'Architecture' in info ? String(info.Architecture) : '';
   const id = 'ID' in info ? String(info.ID) : '';
-  return { id, cores: info.NCPU, architecture, warnings, mapsUsers };
+  const known: unknown = 'Runtimes' in info ? info.Runtimes : {};
+  const runtimes = typeof known === 'object' && known !== null ? Object.keys(known) : [];
+  return { id, cores: info.NCPU, architecture, warnings, mapsUsers, runtimes };
+}
+
+/** @throws ConfigError where an OCI runtime is asked for (`FAAS_RUNTIME`) that the engine does not have. */
+export function checkRuntime({ runtimes }: EngineInfo, runtime: string | undefined): void {
+  if (runtime === undefined || runtimes.includes(runtime)) return;
+  const known = runtimes.join(', ');
+  throw new ConfigError(`FAAS_RUNTIME: the container engine has no ${runtime}, only ${known}`);
 }

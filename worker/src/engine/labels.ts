@@ -9,6 +9,8 @@ export const LABEL = {
   owner: 'panal.owner',
   /** On a bundled runtime's image: SHA-256 of the folder it was built from. */
   context: 'panal.context',
+  /** On a function's image: bytes that it adds to the image of its runtime. */
+  bytes: 'panal.bytes',
 } as const;
 
 /** The engine's filter for the containers of one worker. */

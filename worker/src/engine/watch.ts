@@ -71,6 +71,11 @@ export class Watch {
     return followed;
   }
 
+  /** Says why the container of this name is about to be killed. */
+  blame(name: string, why: CallError): void {
+    this.#followed.get(name)?.blame(why);
+  }
+
   #onEvent(event: ContainerEvent | undefined): void {
     if (event !== undefined) this.#followed.get(event.name)?.tell(event.what);
   }
@@ -95,6 +100,7 @@ export class Followed {
   /** Called when the container ends. */
   onDeath: (() => void) | undefined;
   #outOfMemory = false;
+  #killedFor: CallError | undefined;
   #wake: (() => void) | undefined;
 
   constructor(release: () => void) {
@@ -110,6 +116,11 @@ export class Followed {
     }
   }
 
+  /** Panal itself is about to kill the container, for `why`. */
+  blame(why: CallError): void {
+    this.#killedFor = why;
+  }
+
   /** Forgets what befell earlier calls. */
   beginCall(): void {
     this.#outOfMemory = false;
@@ -120,6 +131,7 @@ export class Followed {
    * tell a moment later.
    */
   async explain(memoryMb: number): Promise<CallError | undefined> {
+    if (this.#killedFor !== undefined) return this.#killedFor;
     if (!this.#outOfMemory) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, TELL_MS);

@@ -1,6 +1,7 @@
 import { chmod, lstat, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FunctionImageTools, RuntimeFunctionSpec } from './function-image.js';
+import { touch } from '../cache/folder-cache.js';
 import type { Image } from './image.js';
 import type { Places } from './places.js';
 
@@ -38,7 +39,9 @@ export class FunctionCode {
     if (dependencies !== undefined && guard === undefined) return undefined;
     const folder = join(this.#root, key);
     const code = join(folder, 'code');
-    if (await isThere(code)) return code;
+    if ((await touch(folder)) && (await isThere(code))) return code;
+    // Large even when packed. It is not fetched here, for it may come in the image that another worker made.
+    if (spec.bundle.size > MOST_BYTES) return undefined;
     if (!(await this.#places.isEmpty(runtime, path))) return undefined;
     const bundle = await this.#tools.bundle(spec.bundle, signal);
     signal.throwIfAborted();

@@ -3,11 +3,12 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BundleRef, FunctionSpec } from '@panal/protocol';
 import type Docker from 'dockerode';
-import type { Container } from 'dockerode';
+import type { Container, ContainerInfo } from 'dockerode';
 import { attach, exitCodeOf, removeContainer } from '../engine/container.js';
 import { demultiplex } from '../engine/demux.js';
-import { hardened, type Limits } from '../engine/hardening.js';
+import { hardened, type Confines, type Limits } from '../engine/hardening.js';
 import { LABEL } from '../engine/labels.js';
+import { networkMode } from '../engine/network.js';
 import { FunctionError } from '../sandbox/sandbox.js';
 import { archive } from './archive.js';
 import type { Image } from './image.js';
@@ -21,8 +22,7 @@ export interface FunctionImageTools {
   workerId: string;
   /** Folder for what is unpacked meanwhile. */
   folder: string;
-  /** Cores of the engine's machine. */
-  cores: number;
+  confines: Confines;
   /** Longest run of `dependencies`, in ms. */
   timeoutMs: number;
   /** Gives the path of a bundle on this machine. */
@@ -30,8 +30,13 @@ export interface FunctionImageTools {
   unpack: (path: string, format: BundleRef['format'], folder: string) => Promise<void>;
 }
 
+/** The engine leaves the size out where the container has written nothing. */
+type Sized = ContainerInfo & { SizeRw?: number };
+
 /** An installation needs more than the function it is for, and the image is shared by functions of all sizes. */
-const INSTALLATION: Limits = { memoryMb: 2048, cpus: 2, pids: 1024, network: 'bridge' };
+const INSTALLATION: Omit<Limits, 'network'> = { memoryMb: 2048, cpus: 2, pids: 1024 };
+/** An installation may keep so many times as much on disk as a sandbox. */
+export const INSTALLATION_DISK = 10;
 /** What package managers need to install as root: to own files and to drop to another user. */
 const INSTALLATION_CAPABILITIES = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'SETUID', 'SETGID'];
 /** Bytes kept of the end of the installation's output. */
@@ -69,17 +74,19 @@ export async function makeFunctionImage(
     await putCode(tools, container, bundle, spec);
     if (spec.runtime.dependencies !== undefined) await install(tools, container, signal);
     signal.throwIfAborted();
-    await commit(container, runtime, spec, name);
+    await commit(container, { runtime, spec, name, bytes: await writtenIn(tools.docker, container) });
   } finally {
     await removeContainer(container);
   }
 }
 
 async function createBuildContainer(
-  { docker, workerId, cores }: FunctionImageTools,
+  { docker, workerId, confines }: FunctionImageTools,
   runtime: Image,
   { id, name, owner, runtime: { path, dependencies } }: RuntimeFunctionSpec,
 ): Promise<Container> {
+  const limits = { ...INSTALLATION, network: await networkMode(docker, 'bridge') };
+  const roomier = { ...confines, diskMb: confines.diskMb * INSTALLATION_DISK };
   return await docker.createContainer({
     name: `panal-build-${name}-${randomBytes(6).toString('hex')}`,
     Image: runtime.id,
@@ -94,7 +101,7 @@ async function createBuildContainer(
       [LABEL.function]: id,
       [LABEL.owner]: owner,
     },
-    HostConfig: { ...hardened(INSTALLATION, cores), CapAdd: INSTALLATION_CAPABILITIES, Init: true },
+    HostConfig: { ...hardened(limits, roomier), CapAdd: INSTALLATION_CAPABILITIES, Init: true },
   });
 }
 
@@ -154,12 +161,25 @@ async function install(
   }
 }
 
-async function commit(
-  container: Container,
-  runtime: Image,
-  { id, owner, runtime: { path } }: RuntimeFunctionSpec,
-  name: string,
-): Promise<void> {
+/** Bytes that a container has beyond its image. */
+async function writtenIn(docker: Docker, { id }: Container): Promise<number> {
+  const found: Sized[] = await docker.listContainers({ all: true, size: true, filters: { id: [id] } });
+  return found[0]?.SizeRw ?? 0;
+}
+
+interface Commit {
+  runtime: Image;
+  spec: RuntimeFunctionSpec;
+  name: string;
+  bytes: number;
+}
+
+async function commit(container: Container, { runtime, spec, name, bytes }: Commit): Promise<void> {
+  const {
+    id,
+    owner,
+    runtime: { path },
+  } = spec;
   // A registry's address may have a colon too.
   const colon = name.lastIndexOf(':');
   await container.commit({
@@ -170,7 +190,13 @@ async function commit(
       Cmd: runtime.cmd,
       User: runtime.user,
       WorkingDir: path,
-      Labels: { [LABEL.worker]: '', [LABEL.kind]: 'function', [LABEL.function]: id, [LABEL.owner]: owner },
+      Labels: {
+        [LABEL.worker]: '',
+        [LABEL.kind]: 'function',
+        [LABEL.function]: id,
+        [LABEL.owner]: owner,
+        [LABEL.bytes]: String(bytes),
+      },
     },
   });
 }

@@ -12,6 +12,8 @@ export interface Image {
   readonly workingDir: string;
   readonly user: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** Paths for which the engine makes a volume in each container. */
+  readonly volumes: readonly string[];
   /** `NAME@DIGEST` of each registry that it was pulled from or pushed to. */
   readonly digests: readonly string[];
 }
@@ -24,6 +26,7 @@ interface ImageConfig {
   WorkingDir?: string;
   User?: string;
   Labels?: Record<string, string> | null;
+  Volumes?: Record<string, unknown> | null;
 }
 
 /** The image, or `undefined` where the engine does not have it. */
@@ -39,6 +42,7 @@ export async function inspectImage(docker: Docker, reference: string): Promise<I
       workingDir: config.WorkingDir ?? '',
       user: config.User ?? '',
       labels: config.Labels ?? {},
+      volumes: Object.keys(config.Volumes ?? {}),
       // The engine says null for none.
       digests: Array.isArray(RepoDigests) ? RepoDigests : [],
     };

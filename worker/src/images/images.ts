@@ -2,12 +2,15 @@ import { basename } from 'node:path';
 import type { FunctionSpec } from '@panal/protocol';
 import { Gate } from '../engine/gate.js';
 import { LABEL } from '../engine/labels.js';
+import type { Cache } from '../cache/cache-keeper.js';
+import { FolderCache } from '../cache/folder-cache.js';
 import { FunctionError, PlatformError } from '../sandbox/sandbox.js';
 import { baseMissing, buildBundled, findBundled, type BundledRuntime } from './bundled.js';
 import type { Credentials } from './credentials.js';
 import { FunctionCode } from './function-code.js';
 import { functionImageTag, makeFunctionImage, type FunctionImageTools } from './function-image.js';
 import { inspectImage, tagImage, type Image } from './image.js';
+import { KeptImages } from './kept-images.js';
 import { Places } from './places.js';
 import { pull } from './pull.js';
 import type { SharedImages } from './shared-images.js';
@@ -44,10 +47,12 @@ export class Images {
   readonly #flights = new SingleFlight<Image>();
   readonly #functions = new SingleFlight<Origin>();
   readonly #gate = new Gate(AT_ONCE);
+  readonly #kept: KeptImages;
 
   constructor(options: ImagesOptions) {
     this.#options = options;
     const { codeDir, docker, workerId } = options;
+    this.#kept = new KeptImages(docker);
     this.#code =
       codeDir === undefined ? undefined : new FunctionCode(codeDir, options, new Places(docker, workerId));
   }
@@ -66,8 +71,20 @@ export class Images {
       const image = await this.#options.shared.obtain('function', tag, shared, (name) =>
         this.#gate.run(() => makeFunctionImage(this.#options, runtime, spec, name, shared)),
       );
+      this.#kept.used(image);
       return { image, code: undefined };
     });
+  }
+
+  /** What is kept here for sandboxes to come. */
+  caches(): readonly Cache[] {
+    const { codeDir } = this.#options;
+    return [this.#kept, ...(codeDir === undefined ? [] : [new FolderCache(codeDir)])];
+  }
+
+  /** A sandbox is started of this image. */
+  used(image: Image): void {
+    this.#kept.used(image);
   }
 
   /** Resolves once nothing is under way that outlives what it was begun for. */
@@ -86,7 +103,7 @@ export class Images {
       // One without the label is an operator's own, made with another base: it stays.
       const context = kept?.labels[LABEL.context];
       if (kept !== undefined && context === undefined) return kept;
-      if (bundled === undefined) return kept ?? (await this.#pulled(reference, limited));
+      if (bundled === undefined) return kept ?? (await this.#fetched(reference, limited));
       const current = context === bundled.context;
       if (kept !== undefined && current && !this.#options.shared.shared) return kept;
       return await this.#bundled(bundled, current, limited);
@@ -95,6 +112,7 @@ export class Images {
     if (image.labels[LABEL.kind] === 'function') {
       throw new FunctionError('IMAGE_NOT_FOUND', `no image ${reference}`);
     }
+    this.#kept.used(image);
     return image;
   }
 
@@ -121,6 +139,13 @@ export class Images {
       await build();
       await tagImage(docker, bundled.image, name);
     });
+  }
+
+  /** Pulled for a function or a runtime, and nobody else's. */
+  async #fetched(reference: string, signal: AbortSignal): Promise<Image> {
+    const image = await this.#pulled(reference, signal);
+    await this.#kept.pulled(reference, image);
+    return image;
   }
 
   async #pulled(reference: string, signal: AbortSignal): Promise<Image> {

@@ -1,5 +1,6 @@
 import type { FunctionSpec, Lifecycle } from '@panal/protocol';
 import { Histogram, type MetricSet } from '@panal/protocol/metrics';
+import type { Cache } from '../cache/cache-keeper.js';
 import {
   FunctionError,
   type Blank,
@@ -56,6 +57,10 @@ export class MeteredDriver implements SandboxDriver {
 
   async reclaim(): Promise<void> {
     await this.#driver.reclaim();
+  }
+
+  caches(): readonly Cache[] {
+    return this.#driver.caches();
   }
 
   addTo(metrics: MetricSet): void {

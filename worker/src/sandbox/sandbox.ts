@@ -1,4 +1,5 @@
 import type { CallError, FunctionSpec, Lifecycle } from '@panal/protocol';
+import type { Cache } from '../cache/cache-keeper.js';
 
 /** What one call brings to a sandbox. */
 export interface RunRequest {
@@ -102,6 +103,8 @@ export interface SandboxDriver {
   preload?(like: Prepared, signal: AbortSignal): Promise<Blank>;
   /** Removes what no living sandbox of this worker accounts for. */
   reclaim(): Promise<void>;
+  /** What it keeps for sandboxes to come; known once it is open. */
+  caches(): readonly Cache[];
 }
 
 /** The platform failed: the call may be tried again. */
@@ -111,6 +114,14 @@ export class PlatformError extends Error {
     super(message, options);
     this.name = 'PlatformError';
     this.error = { code, message };
+  }
+}
+
+/** What a function was prepared from is gone: it is to be prepared anew, which is no failure of the call. */
+export class Unprepared extends PlatformError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('SANDBOX_FAILED', message, options);
+    this.name = 'Unprepared';
   }
 }
 

@@ -1,3 +1,5 @@
+import { dirname } from 'node:path';
+import { copyFrom } from '../../cache/folder-cache.js';
 import { unlessAborted } from '../../waiting.js';
 import { Channel } from '../protocol/channel.js';
 import { PlatformError, type RunRequest, type RunResult } from '../sandbox.js';
@@ -85,8 +87,9 @@ export class ChannelSandbox extends ContainerSandbox {
 
   protected async putCode({ code }: DockerPrepared): Promise<void> {
     if (code === undefined) return;
-    if (this.#line?.code === undefined) throw new TypeError('this sandbox has no folder for code');
-    await fillCodeFolder(code, this.#line.code);
+    const folder = this.#line?.code;
+    if (folder === undefined) throw new TypeError('this sandbox has no folder for code');
+    await copyFrom(dirname(code), () => fillCodeFolder(code, folder));
   }
 
   protected override async dispose(): Promise<boolean> {

@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
+import type { CallError } from '@panal/protocol';
 import type Docker from 'dockerode';
-import type { Container, ContainerCreateOptions, HostConfig } from 'dockerode';
+import type { Container, ContainerCreateOptions, ContainerInfo, HostConfig, MountSettings } from 'dockerode';
 import type { Logger } from 'pino';
 import { removeContainer } from '../../engine/container.js';
-import { messageOf } from '../../engine/errors.js';
+import { isGone, messageOf } from '../../engine/errors.js';
 import { Gate } from '../../engine/gate.js';
-import { hardened, limiting } from '../../engine/hardening.js';
+import { hardened, limiting, type Confines } from '../../engine/hardening.js';
 import { LABEL, ofWorker } from '../../engine/labels.js';
+import { networkMode } from '../../engine/network.js';
 import type { Watch } from '../../engine/watch.js';
 import type { DockerPrepared } from './prepared.js';
 
@@ -15,15 +17,19 @@ const STARTS_AT_ONCE = 4;
 const REMOVALS_AT_ONCE = 2;
 /** Seconds that the engine gives a container when it stops itself; nothing in a sandbox is worth waiting for. */
 const STOP_TIMEOUT_S = 1;
+/** Age from which on a stopped container is nobody's: the longest call takes an hour, and its worker removes it then. */
+const STRAY_AFTER_MS = 2 * 3_600_000;
 
 export interface ContainersOptions {
   docker: Docker;
   workerId: string;
   watch: Watch;
-  /** Cores of the engine's machine. */
-  cores: number;
+  confines: Confines;
   log: Logger;
 }
+
+/** The engine leaves the size out where the container has written nothing. */
+type Sized = ContainerInfo & { SizeRw?: number };
 
 /** A sandbox, as far as the removal of all concerns it. */
 interface Removable {
@@ -34,6 +40,8 @@ interface Removable {
 export interface Blueprint {
   entrypoint: readonly string[];
   cwd?: string | undefined;
+  /** Where it is not the one that the image names. */
+  user?: string;
   env?: readonly string[];
   stdin?: boolean;
   host?: HostConfig;
@@ -59,7 +67,10 @@ export class Containers {
 
   /** Counts a sandbox as in use until its container is removed, and names both as no other is named. */
   enter(prepared: DockerPrepared, sandbox: Removable): string {
-    const name = `panal-${prepared.spec.name}-${randomBytes(6).toString('hex')}`;
+    const { name: of, settings } = prepared.spec;
+    // On a bridge the engine's name server tells every function the names of its neighbours.
+    const middle = settings.network === 'none' ? `${of}-` : '';
+    const name = `panal-${middle}${randomBytes(6).toString('hex')}`;
     this.#inUse.set(name, sandbox);
     return name;
   }
@@ -82,7 +93,7 @@ export class Containers {
     attach: (container: Container) => Promise<T>,
   ): Promise<T> {
     return await this.#starts.run(async () => {
-      const container = await this.docker.createContainer(this.#recipe(name, prepared, blueprint));
+      const container = await this.docker.createContainer(await this.#recipe(name, prepared, blueprint));
       const attached = await attach(container);
       await container.start();
       return attached;
@@ -91,7 +102,28 @@ export class Containers {
 
   /** Gives a container that runs the limits of another function. */
   async limit(name: string, { spec: { settings } }: DockerPrepared): Promise<void> {
-    await this.docker.getContainer(name).update(limiting(settings, this.#options.cores));
+    await this.docker.getContainer(name).update(limiting(settings, this.#options.confines.cores));
+  }
+
+  /** What each of this worker's containers has written and keeps, in bytes, by its name; those for builds apart. */
+  async sizes(): Promise<{ name: string; build: boolean; bytes: number }[]> {
+    const filters = ofWorker(this.#options.workerId);
+    const containers: Sized[] = await this.docker.listContainers({ size: true, filters });
+    return containers.map(({ Names, Labels, SizeRw = 0 }) => ({
+      name: (Names[0] ?? '').replace('/', ''),
+      build: Labels[LABEL.kind] === 'build',
+      bytes: SizeRw,
+    }));
+  }
+
+  /** Kills a container, so that the call in it, if any, fails for `why`. One that is gone is fine. */
+  async kill(name: string, why: CallError): Promise<void> {
+    this.watch.blame(name, why);
+    try {
+      await this.docker.getContainer(name).kill();
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
   }
 
   /** Kills and removes a container, and says whether it is gone. Where the engine fails at it, the next `reclaim` tries again. */
@@ -120,8 +152,29 @@ export class Containers {
     );
   }
 
-  #recipe(name: string, { spec, image }: DockerPrepared, blueprint: Blueprint): ContainerCreateOptions {
-    const { entrypoint, cwd, env = [], stdin = false, host = {} } = blueprint;
+  /**
+   * Removes containers of workers that never came back. With its worker a sandbox loses its connection, and ends: what
+   * has stopped, of whichever worker, and was made long ago, nobody is about to look at.
+   */
+  async reclaimStrays(now = Date.now()): Promise<void> {
+    const filters = { status: ['created', 'exited', 'dead'], label: [LABEL.worker] };
+    const stopped = await this.docker.listContainers({ all: true, filters });
+    const strays = stopped.filter((each) => isStray(each, now));
+    await Promise.all(
+      strays.map(({ Id }) => this.#removals.run(() => removeContainer(this.docker.getContainer(Id)))),
+    );
+  }
+
+  async #recipe(
+    name: string,
+    { spec, image }: DockerPrepared,
+    blueprint: Blueprint,
+  ): Promise<ContainerCreateOptions> {
+    const { entrypoint, cwd, user, env = [], stdin = false, host = {} } = blueprint;
+    const { memoryMb } = spec.settings;
+    const mounts = host.Mounts ?? [];
+    const volumes = image.volumes.filter((path) => !mounts.some(({ Target }) => Target === path));
+    const limits = { ...spec.settings, network: await networkMode(this.docker, spec.settings.network) };
     const own = Object.entries(spec.settings.env).map(([key, value]) => `${key}=${value}`);
     return {
       name,
@@ -130,6 +183,7 @@ export class Containers {
       Cmd: [],
       Env: [...own, ...env],
       ...(cwd !== undefined && { WorkingDir: cwd }),
+      ...(user !== undefined && { User: user }),
       // Rather than the engine's network `none`, the OCI runtime's own empty network namespace (with loopback): it is
       // made in less time, and containers that end at the same moment cannot lock up the engine's network controller,
       // as those of one network can (libnetwork of Docker 20.10 takes two locks in either order).
@@ -145,7 +199,31 @@ export class Containers {
         [LABEL.function]: spec.id,
         [LABEL.owner]: spec.owner,
       },
-      HostConfig: { ...hardened(spec.settings, this.#options.cores), ...host },
+      HostConfig: {
+        ...hardened(limits, this.#options.confines),
+        ...host,
+        // The volumes that an image names would lie on the engine's disk, where nothing limits them.
+        Mounts: [...mounts, ...volumes.map((path) => inMemory(path, memoryMb))],
+      },
     };
   }
+}
+
+/** Whether a container that has stopped was made by a worker, long ago. */
+export function isStray(
+  { Created, Labels }: Pick<ContainerInfo, 'Created' | 'Labels'>,
+  now: number,
+): boolean {
+  // Whoever starts the image of a function by hand has its labels too, with no worker.
+  return Boolean(Labels[LABEL.worker]) && now - 1000 * Created > STRAY_AFTER_MS;
+}
+
+/** An empty folder that takes of the memory of its container. */
+function inMemory(path: string, memoryMb: number): MountSettings {
+  return {
+    Type: 'tmpfs',
+    Source: '',
+    Target: path,
+    TmpfsOptions: { SizeBytes: memoryMb * 1024 * 1024, Mode: 0o1777 },
+  };
 }

@@ -3,9 +3,12 @@ import { join, resolve } from 'node:path';
 import type { BundleRef, FunctionSpec, Lifecycle } from '@panal/protocol';
 import type Docker from 'dockerode';
 import type { Logger } from 'pino';
-import { engineFailure } from '../../engine/errors.js';
+import type { Cache } from '../../cache/cache-keeper.js';
+import { removeUnfinished } from '../../cache/folder-cache.js';
+import { engineFailure, messageOf, statusOf } from '../../engine/errors.js';
+import type { Confines } from '../../engine/hardening.js';
 import { hostPaths, type ToHost } from '../../engine/host-paths.js';
-import { engineInfo, type EngineInfo } from '../../engine/info.js';
+import { checkRuntime, engineInfo, type EngineInfo } from '../../engine/info.js';
 import { Watch } from '../../engine/watch.js';
 import type { Claims } from '../../images/claim-client.js';
 import type { Credentials } from '../../images/credentials.js';
@@ -13,9 +16,11 @@ import { Images } from '../../images/images.js';
 import { Registry } from '../../images/registry.js';
 import { SharedImages } from '../../images/shared-images.js';
 import { within } from '../../waiting.js';
+import type { DiskGuard } from '../disk-guard.js';
 import {
   FunctionError,
   PlatformError,
+  Unprepared,
   type Blank,
   type DriverInfo,
   type Prepared,
@@ -26,6 +31,7 @@ import { BlankSandbox } from './blank-sandbox.js';
 import { ChannelSandbox } from './channel-sandbox.js';
 import type { ContainerSandbox } from './container-sandbox.js';
 import { Containers } from './containers.js';
+import { openDiskGuard } from './disk.js';
 import { EngineSandbox } from './engine-sandbox.js';
 import { ExecSandbox } from './exec-sandbox.js';
 import { HandlerSandbox } from './handler-sandbox.js';
@@ -57,6 +63,10 @@ export interface DockerDriverOptions {
   blanks: boolean;
   /** Longest pull or build of an image, and longest run of `dependencies`, in ms. */
   prepareTimeoutMs: number;
+  /** OCI runtime, by the engine's name for it; `undefined`: the engine's own choice. */
+  runtime: string | undefined;
+  /** Most that a sandbox may keep on disk, in MiB. */
+  diskMb: number;
   /** Address of the registry through which workers share images; `undefined`: each engine has its own. */
   registry: string | undefined;
   credentials: Credentials;
@@ -70,6 +80,7 @@ interface Opened {
   images: Images;
   watch: Watch;
   transport: Transport;
+  guard: DiskGuard;
 }
 
 /** Makes sandboxes of containers. */
@@ -77,12 +88,18 @@ export class DockerDriver implements SandboxDriver {
   readonly #options: DockerDriverOptions;
   /** Folder of this worker's sandboxes. */
   readonly #folder: string;
+  /** Where bundles are unpacked on their way into an image. */
+  readonly #unpacked: string;
+  /** Code that is kept unpacked. */
+  readonly #functions: string;
   readonly #closing = new AbortController();
   #opened: Opened | undefined;
 
   constructor(options: DockerDriverOptions) {
     this.#options = options;
     this.#folder = resolve(options.dataDir, 'sandboxes', options.workerId);
+    this.#unpacked = resolve(options.dataDir, 'unpacked', options.workerId);
+    this.#functions = resolve(options.dataDir, 'functions');
   }
 
   /** Whether a container engine answers. */
@@ -94,13 +111,16 @@ export class DockerDriver implements SandboxDriver {
     }
   }
 
+  /** @throws ConfigError where the engine has no such runtime. */
   async open(): Promise<DriverInfo> {
-    const { docker, workerId, agent, log } = this.#options;
+    const { docker, workerId, agent, log, runtime, diskMb } = this.#options;
     const engine = await engineInfo(docker);
     const { cores, warnings, mapsUsers } = engine;
+    checkRuntime(engine, runtime);
+    const confines = { cores, runtime, diskMb };
     const watch = new Watch(docker, workerId);
     await watch.open();
-    const containers = new Containers({ docker, workerId, watch, cores, log });
+    const containers = new Containers({ docker, workerId, watch, confines, log });
     await containers.reclaim({ all: true });
     // What it could not remove while the engine was away, or what the engine ended when it came back.
     watch.onReturn = () => {
@@ -109,15 +129,20 @@ export class DockerDriver implements SandboxDriver {
         .catch((error: unknown) => log.warn({ err: error }, 'reclaiming failed'));
     };
     await rm(this.#folder, { recursive: true, force: true });
+    await rm(this.#unpacked, { recursive: true, force: true });
+    await removeUnfinished(this.#functions);
     await mkdir(this.#folder, { recursive: true });
     // Functions may write to folders in it, as root even: nobody else on this machine should meet what they leave.
     await chmod(this.#folder, 0o700);
-    const toHost = await hostPaths(docker, this.#folder);
+    // A runtime with a kernel of its own, as gVisor and Kata, leads no socket out of its sandbox.
+    const toHost = runtime === undefined ? await hostPaths(docker, this.#folder) : undefined;
     const codeDir = toHost === undefined || mapsUsers ? undefined : this.#codeDir();
+    const guard = openDiskGuard(containers, this.#folder, diskMb, log);
     this.#opened = {
       containers,
       watch,
-      images: this.#images(engine, codeDir),
+      guard,
+      images: this.#images(engine, confines, codeDir),
       transport: await this.#transport(toHost),
     };
     if (agent !== undefined) return { sandbox: 'docker', path: 'agent', warnings };
@@ -129,8 +154,9 @@ export class DockerDriver implements SandboxDriver {
 
   async close(): Promise<void> {
     if (this.#opened === undefined) return;
-    const { containers, images, watch } = this.#opened;
+    const { containers, images, watch, guard } = this.#opened;
     this.#opened = undefined;
+    await guard.close();
     this.#closing.abort(new PlatformError('SHUTTING_DOWN', 'the worker is stopping'));
     await containers.removeAll();
     await containers.reclaim({ all: true });
@@ -151,12 +177,13 @@ export class DockerDriver implements SandboxDriver {
       return new DockerPrepared(spec, origin);
     } catch (cause) {
       either.throwIfAborted();
-      throw expected('preparing an image', cause);
+      throw asSandboxError('preparing an image', cause);
     }
   }
 
   async start(prepared: Prepared, lifecycle: Lifecycle, signal: AbortSignal): Promise<Sandbox> {
     if (!(prepared instanceof DockerPrepared)) throw new TypeError('prepared by another driver');
+    this.#require().images.used(prepared.image);
     return await this.#started(() => this.#sandbox(prepared, lifecycle), signal);
   }
 
@@ -177,16 +204,21 @@ export class DockerDriver implements SandboxDriver {
     } catch (cause) {
       await sandbox.remove();
       either.throwIfAborted();
-      throw expected('starting a sandbox', cause);
+      throw asSandboxError('starting a sandbox', cause);
     }
   }
 
   async reclaim(): Promise<void> {
     const { containers } = this.#require();
     await containers.reclaim({ all: false });
+    await containers.reclaimStrays();
     for (const name of await readdir(this.#folder)) {
       if (!containers.has(name)) await rm(join(this.#folder, name), { recursive: true, force: true });
     }
+  }
+
+  caches(): readonly Cache[] {
+    return this.#require().images.caches();
   }
 
   #sandbox(prepared: DockerPrepared, lifecycle: Lifecycle): ContainerSandbox {
@@ -202,19 +234,18 @@ export class DockerDriver implements SandboxDriver {
 
   /** Where the code of functions is kept; `undefined` where none can be put into a container so that it is root's. */
   #codeDir(): string | undefined {
-    const { blanks, agent, dataDir } = this.#options;
+    const { blanks, agent } = this.#options;
     const root = process.getuid?.() === 0;
-    return blanks && agent !== undefined && root ? resolve(dataDir, 'functions') : undefined;
+    return blanks && agent !== undefined && root ? this.#functions : undefined;
   }
 
-  #images({ id, cores, architecture }: EngineInfo, codeDir: string | undefined): Images {
-    const { docker, workerId, dataDir, bundles, prepareTimeoutMs, registry, credentials, claims, log } =
-      this.#options;
+  #images({ id, architecture }: EngineInfo, confines: Confines, codeDir: string | undefined): Images {
+    const { docker, workerId, bundles, prepareTimeoutMs, registry, credentials, claims, log } = this.#options;
     return new Images({
       docker,
       workerId,
-      folder: resolve(dataDir, 'unpacked', workerId),
-      cores,
+      folder: this.#unpacked,
+      confines,
       architecture,
       timeoutMs: prepareTimeoutMs,
       bundle: (ref, signal) => bundles.get(ref, signal),
@@ -261,8 +292,9 @@ export class DockerDriver implements SandboxDriver {
   }
 }
 
-function expected(what: string, cause: unknown): Error {
-  return cause instanceof FunctionError || cause instanceof PlatformError
-    ? cause
-    : engineFailure(what, cause);
+/** An image that the engine has no more was removed from the cache, or by hand. */
+function asSandboxError(what: string, cause: unknown): Error {
+  if (cause instanceof FunctionError || cause instanceof PlatformError) return cause;
+  const gone = statusOf(cause) === 404 && /no such image/i.test(messageOf(cause));
+  return gone ? new Unprepared(messageOf(cause), { cause }) : engineFailure(what, cause);
 }

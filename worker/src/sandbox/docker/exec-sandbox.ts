@@ -1,16 +1,19 @@
+import type { Duplex } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Exec } from 'dockerode';
-import { asDuplex } from '../../engine/container.js';
+import { asDuplex, attach } from '../../engine/container.js';
 import { engineFailure } from '../../engine/errors.js';
 import { ActiveCall } from '../protocol/active-call.js';
 import { PlatformError, type RunRequest, type RunResult } from '../sandbox.js';
 import { ContainerSandbox } from './container-sandbox.js';
 import { converse, verdictOf } from './engine-call.js';
 
-/** Keeps a container up, in any image that has a shell. */
-const KEEP_ALIVE = ['/bin/sh', '-c', 'while :; do sleep 3600; done'];
-/** The processes of an idle container: the engine's init, the shell, its sleep. */
-const IDLE_PROCESSES = 3;
+/** Keeps a container up, in any image that has a shell, for as long as its stdin is open: no longer than its worker lives. */
+const KEEP_ALIVE = ['/bin/sh', '-c', 'read -r _'];
+/** The processes of an idle container: the engine's init, and the shell. */
+const IDLE_PROCESSES = 2;
+/** Whose process keeps the container up: without capabilities not even root can signal or trace another's. */
+const KEEPER = '65534:65534';
 const EXIT_POLL_MS = 5;
 
 /**
@@ -18,11 +21,16 @@ const EXIT_POLL_MS = 5;
  * process that the call left behind would see the next call, so a container with one in it is not used again.
  */
 export class ExecSandbox extends ContainerSandbox {
+  #stdin: Duplex | undefined;
+
   override async start(): Promise<void> {
     this.followed.onDeath = () => this.exited();
-    const { cwd } = this.prepared;
-    const blueprint = { entrypoint: KEEP_ALIVE, cwd, host: { Init: true } };
-    await this.containers.start(this.id, this.prepared, blueprint, async () => undefined);
+    const blueprint = { entrypoint: KEEP_ALIVE, cwd: '/', user: KEEPER, stdin: true, host: { Init: true } };
+    this.#stdin = await this.containers.start(this.id, this.prepared, blueprint, async (container) => {
+      const stdin = await attach(container, { stdin: true });
+      // It breaks with its container.
+      return stdin.on('error', () => undefined);
+    });
   }
 
   override async run(request: RunRequest): Promise<RunResult> {
@@ -38,12 +46,18 @@ export class ExecSandbox extends ContainerSandbox {
     }
   }
 
+  protected override async dispose(): Promise<boolean> {
+    this.#stdin?.destroy();
+    return await super.dispose();
+  }
+
   async #createExec(request: RunRequest): Promise<Exec> {
-    const { cwd } = this.prepared;
+    const { cwd, image } = this.prepared;
     return await this.containers.docker.getContainer(this.id).exec({
       Cmd: this.prepared.command(request),
       Env: Object.entries(request.env).map(([name, value]) => `${name}=${value}`),
       ...(cwd !== undefined && { WorkingDir: cwd }),
+      User: image.user === '' ? '0' : image.user,
       AttachStdin: true,
       AttachStdout: true,
       AttachStderr: true,
@@ -71,7 +85,9 @@ export class ExecSandbox extends ContainerSandbox {
   /** Whether nothing of the call is left. */
   async #isIdle(): Promise<boolean> {
     if (this.removed) return false;
-    const answer: unknown = await this.containers.docker.getContainer(this.id).top();
+    // The engine refuses where the container was killed.
+    const container = this.containers.docker.getContainer(this.id);
+    const answer: unknown = await container.top().catch(() => undefined);
     if (typeof answer !== 'object' || answer === null || !('Processes' in answer)) return false;
     return Array.isArray(answer.Processes) && answer.Processes.length <= IDLE_PROCESSES;
   }

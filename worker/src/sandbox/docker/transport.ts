@@ -13,6 +13,8 @@ import { StdioStream } from './stdio-stream.js';
 /** Where a container has the agent, and the folder of its socket. */
 export const AGENT_IN_CONTAINER = '/.panal/agent';
 const RUN_IN_CONTAINER = '/.panal/run';
+/** In the folder of a sandbox, what its container has as the folder of its code. */
+export const CODE_FOLDER = 'code';
 
 /** Is handed what the process writes outside the protocol. */
 export type OnStray = (piece: Buffer) => void;
@@ -62,7 +64,7 @@ export class SocketTransport implements Transport {
     // Read-only, so that nothing is left in it; a socket can be connected to all the same.
     const mounts = [this.#mount(run, RUN_IN_CONTAINER, true)];
     if (agent && this.#agent !== undefined) mounts.push(this.#mount(this.#agent, AGENT_IN_CONTAINER, true));
-    const code = codeAt === undefined ? undefined : await openFolder(folder, 'code');
+    const code = codeAt === undefined ? undefined : await openFolder(folder, CODE_FOLDER);
     if (code !== undefined && codeAt !== undefined) mounts.push(this.#mount(code, codeAt, false));
     return new SocketLine({ folder, code, listener: await listenIn(run), mounts, agent });
   }

@@ -50,6 +50,12 @@ const ETC = [
   'timezone',
 ];
 
+/**
+ * What of `/proc` changes the machine, and belongs to root: who runs the worker as root runs functions as root, without
+ * capabilities, and the kernel asks for none there. Bubblewrap itself leaves `/proc/sys` as it is when root starts it.
+ */
+const SWITCHES = ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'].map((name) => `/proc/${name}`);
+
 /** Options that every sandbox starts with. */
 export const ISOLATION: readonly string[] = [
   ...['--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try', '--hostname', 'sandbox'],
@@ -57,6 +63,7 @@ export const ISOLATION: readonly string[] = [
   ...SYSTEM.flatMap((path) => ['--ro-bind-try', path, path]),
   ...ETC.flatMap((name) => ['--ro-bind-try', `/etc/${name}`, `/etc/${name}`]),
   ...['--proc', '/proc', '--dev', '/dev'],
+  ...SWITCHES.flatMap((path) => ['--ro-bind-try', path, path]),
 ];
 
 /** What some sandboxes need besides: with `ISOLATION`, what is tried to see whether bubblewrap works here. */

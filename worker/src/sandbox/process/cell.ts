@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import type { CallError } from '@panal/protocol';
+import { diskUse, type Kept } from '../disk-guard.js';
 import type { Bind } from './bubblewrap.js';
 import type { Cgroup } from './cgroups.js';
 import type { FunctionFolder } from './function-folder.js';
@@ -38,6 +39,8 @@ export class Cell {
   readonly cgroup: Cgroup | undefined;
   readonly #machine: Machine;
   readonly #options: CellOptions;
+  #copied: Promise<Map<string, number>> | undefined;
+  #killedFor: CallError | undefined;
 
   constructor(
     id: string,
@@ -103,8 +106,21 @@ export class Cell {
     return binds;
   }
 
+  /** Bytes of disk that its folder took before anything ran in it. */
+  async copied(): Promise<number> {
+    const { code, home } = this.function;
+    this.#copied ??= diskUse(this.#machine.bubblewrap ? [code] : [code, home]);
+    return [...(await this.#copied).values()].reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  /** Panal itself is about to kill what is in it, for `why`. */
+  blame(why: CallError): void {
+    this.#killedFor = why;
+  }
+
   /** Why a process of this cell was killed, where that is known. */
-  async outOfMemory(): Promise<CallError | undefined> {
+  async explain(): Promise<CallError | undefined> {
+    if (this.#killedFor !== undefined) return this.#killedFor;
     if (!(await this.cgroup?.outOfMemory())) return undefined;
     const { memoryMb } = this.function.spec.settings;
     return { code: 'OUT_OF_MEMORY', message: `took more than ${memoryMb} MiB of memory` };
@@ -116,4 +132,15 @@ export class Cell {
     await rm(this.folder.root, { recursive: true, force: true, maxRetries: 3 });
     this.#options.onRemoved();
   }
+}
+
+/** What each cell keeps on disk, besides its copy of the function. */
+export async function keptByCells(cells: readonly Cell[], limitMb: number): Promise<Kept[]> {
+  const sizes = await diskUse(cells.map(({ folder }) => folder.root));
+  return await Promise.all(
+    cells.map(async (cell) => {
+      const bytes = (sizes.get(cell.folder.root) ?? 0) - (await cell.copied());
+      return { name: cell.id, bytes, limitMb };
+    }),
+  );
 }

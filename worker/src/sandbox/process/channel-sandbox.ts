@@ -20,14 +20,14 @@ const MAX_START_LOGS = 64 * 1024;
 export class ChannelSandbox implements Sandbox {
   preloaded = false;
   onExit: (() => void) | undefined;
-  readonly #cell: Cell;
+  readonly cell: Cell;
   readonly #launched: Launched;
   readonly #channel: Channel;
   readonly #lifecycle: Lifecycle;
   #removing: Promise<void> | undefined;
 
   private constructor(cell: Cell, launched: Launched, channel: Channel, lifecycle: Lifecycle) {
-    this.#cell = cell;
+    this.cell = cell;
     this.#launched = launched;
     this.#channel = channel;
     this.#lifecycle = lifecycle;
@@ -38,7 +38,7 @@ export class ChannelSandbox implements Sandbox {
   }
 
   get id(): string {
-    return this.#cell.id;
+    return this.cell.id;
   }
 
   /**
@@ -63,7 +63,7 @@ export class ChannelSandbox implements Sandbox {
       launched.kill();
       const exit = await launched.exit.catch(() => undefined);
       await launched.drained(EXIT_MS);
-      const oom = await cell.outOfMemory();
+      const oom = await cell.explain();
       await cell.remove();
       signal.throwIfAborted();
       throw startError(lifecycle, oom, exit, output.logs, cause);
@@ -73,7 +73,7 @@ export class ChannelSandbox implements Sandbox {
   }
 
   async run(request: RunRequest): Promise<RunResult> {
-    const { spec } = this.#cell.function;
+    const { spec } = this.cell.function;
     const argv = this.#lifecycle === 'hot' ? [] : callCommand(spec, request);
     const result = await this.#channel.run(request, spec, argv);
     // The call is over only when nothing of it runs any more.
@@ -81,11 +81,17 @@ export class ChannelSandbox implements Sandbox {
     return this.#lifecycle === 'fresh' ? { ...result, reusable: false } : result;
   }
 
+  /** Kills it, so that the call in it, if any, fails for `why`. */
+  killFor(why: CallError): void {
+    this.cell.blame(why);
+    this.#launched.kill();
+  }
+
   remove(): Promise<void> {
     this.#removing ??= (async () => {
       this.#channel.destroy();
       await this.#kill();
-      await this.#cell.remove();
+      await this.cell.remove();
     })();
     return this.#removing;
   }
@@ -127,7 +133,7 @@ async function connected(listener: Listener, launched: Launched, stop: AbortSign
 
 /** Why a call's process was killed; and what became of a handler that went away during a call. */
 async function explain(cell: Cell, lifecycle: Lifecycle, launched: Launched): Promise<CallError | undefined> {
-  const oom = await cell.outOfMemory();
+  const oom = await cell.explain();
   if (oom !== undefined || lifecycle !== 'hot') return oom;
   const exit = await exitWithin(launched, EXIT_MS);
   if (exit === undefined) return undefined;

@@ -1,4 +1,4 @@
-import type { Lifecycle } from '@panal/protocol';
+import type { CallError, Lifecycle } from '@panal/protocol';
 import { ActiveCall } from '../protocol/active-call.js';
 import { exited, failed, killed, neverRun, stopped, type Verdict } from '../protocol/verdict.js';
 import { PlatformError, type RunRequest, type RunResult, type Sandbox } from '../sandbox.js';
@@ -13,20 +13,21 @@ const SIGKILLED = 128 + 9;
 /** A sandbox without an agent: a folder, in which the worker starts a process of its own for each call. */
 export class DirectSandbox implements Sandbox {
   preloaded = false;
-  /** Never called: while idle there is no process that could die. */
+  /** Called only for `killFor`: while idle there is no process that could die. */
   onExit: (() => void) | undefined;
-  readonly #cell: Cell;
+  readonly cell: Cell;
   readonly #lifecycle: Lifecycle;
   #running: Launched | undefined;
+  #spent = false;
   #removing: Promise<void> | undefined;
 
   constructor(cell: Cell, lifecycle: Lifecycle) {
-    this.#cell = cell;
+    this.cell = cell;
     this.#lifecycle = lifecycle;
   }
 
   get id(): string {
-    return this.#cell.id;
+    return this.cell.id;
   }
 
   async run(request: RunRequest): Promise<RunResult> {
@@ -34,13 +35,13 @@ export class DirectSandbox implements Sandbox {
     if (request.signal.aborted) return neverRun(request);
     const reusable = this.#lifecycle === 'warm';
     return await new Promise((resolve, reject) => {
-      const argv = callCommand(this.#cell.function.spec, request);
-      const launched = this.#cell.start({ argv, env: request.env, stdin: 'pipe' });
+      const argv = callCommand(this.cell.function.spec, request);
+      const launched = this.cell.start({ argv, env: request.env, stdin: 'pipe' });
       this.#running = launched;
       const call = new ActiveCall(request, resolve, () => launched.kill());
       feed(launched, call);
       this.#end(launched)
-        .then((verdict) => call.settle(verdict, reusable && this.#removing === undefined))
+        .then((verdict) => call.settle(verdict, reusable && !this.#spent && this.#removing === undefined))
         .catch((error: unknown) => {
           call.settle(stopped('cancel', request), false);
           reject(
@@ -54,16 +55,24 @@ export class DirectSandbox implements Sandbox {
   async #end(launched: Launched): Promise<Verdict> {
     const exit = await launched.exit;
     launched.kill();
-    await this.#cell.cgroup?.kill();
+    await this.cell.cgroup?.kill();
     await launched.drained(DRAIN_MS);
     this.#running = undefined;
     return await this.#verdict(exit);
   }
 
   async #verdict({ code, signalled }: Exit): Promise<Verdict> {
-    const oom = code === SIGKILLED ? await this.#cell.outOfMemory() : undefined;
+    const oom = code === SIGKILLED ? await this.cell.explain() : undefined;
     if (oom !== undefined) return failed(oom, code);
     return signalled ? killed(code) : exited(code);
+  }
+
+  /** Fails the call in it, if any, for `why`, and serves no other. */
+  killFor(why: CallError): void {
+    this.cell.blame(why);
+    this.#spent = true;
+    if (this.#running === undefined) this.onExit?.();
+    else this.#running.kill();
   }
 
   remove(): Promise<void> {
@@ -73,7 +82,7 @@ export class DirectSandbox implements Sandbox {
         running.kill();
         await running.exit.catch(() => undefined);
       }
-      await this.#cell.remove();
+      await this.cell.remove();
     })();
     return this.#removing;
   }

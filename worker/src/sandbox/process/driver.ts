@@ -3,6 +3,8 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PanalError, type FunctionSpec, type Lifecycle } from '@panal/protocol';
 import type { Logger } from 'pino';
+import type { Cache } from '../../cache/cache-keeper.js';
+import { copyFrom, FolderCache } from '../../cache/folder-cache.js';
 import {
   FunctionError,
   PlatformError,
@@ -11,8 +13,9 @@ import {
   type Sandbox,
   type SandboxDriver,
 } from '../sandbox.js';
+import { DiskGuard } from '../disk-guard.js';
 import { ISOLATION, NEEDED } from './bubblewrap.js';
-import { Cell } from './cell.js';
+import { Cell, keptByCells } from './cell.js';
 import { Cgroups } from './cgroups.js';
 import { ChannelSandbox } from './channel-sandbox.js';
 import { DirectSandbox } from './direct-sandbox.js';
@@ -33,8 +36,12 @@ export interface ProcessDriverOptions {
   runtimesDir: string;
   /** Longest run of `dependencies`, in ms. */
   prepareTimeoutMs: number;
-  log: Pick<Logger, 'debug'>;
+  /** Most that a sandbox may keep on disk, in MiB, besides its copy of the function. */
+  diskMb: number;
+  log: Pick<Logger, 'debug' | 'warn'>;
 }
+
+type ProcessSandbox = ChannelSandbox | DirectSandbox;
 
 /** What `open` finds out. */
 interface Opened {
@@ -49,7 +56,7 @@ interface Opened {
  *
  * What holds depends on the machine, and `open` warns of what does not:
  * - Always: an environment with nothing of the worker's; an own copy of the code, home and temporary folder for each
- *   sandbox; time limit, output limit, and an end to the process group of a call.
+ *   sandbox; time, output and disk limit, and an end to the process group of a call.
  * - With bubblewrap: no other file than the system's programs and libraries, the function's own, and the interpreters;
  *   no other process; no capability, no new privileges; no network under `none`. Whatever a call started ends with it.
  *   `bridge` shares the machine's network, its loopback with it. System calls are not filtered.
@@ -63,12 +70,24 @@ interface Opened {
 export class ProcessDriver implements SandboxDriver {
   readonly #options: ProcessDriverOptions;
   readonly #sandboxesDir: string;
-  readonly #sandboxes = new Map<string, Sandbox | undefined>();
+  readonly #functionsDir: string;
+  readonly #sandboxes = new Map<string, ProcessSandbox | undefined>();
+  readonly #guard: DiskGuard;
   #opened: Opened | undefined;
 
   constructor(options: ProcessDriverOptions) {
     this.#options = options;
     this.#sandboxesDir = join(options.dataDir, 'sandboxes');
+    this.#functionsDir = join(options.dataDir, 'functions');
+    this.#guard = new DiskGuard({
+      measure: () =>
+        keptByCells(
+          this.#started.map(({ cell }) => cell),
+          options.diskMb,
+        ),
+      end: async (id, why) => this.#sandboxes.get(id)?.killFor(why),
+      log: options.log,
+    });
   }
 
   async open(): Promise<DriverInfo> {
@@ -82,9 +101,10 @@ export class ProcessDriver implements SandboxDriver {
     ]);
     const machine: Machine = { programs, bubblewrap, prlimit };
     const source = { get: bundles.get.bind(bundles), unpack };
-    const folders = new FunctionFolders(join(dataDir, 'functions'), machine, source, prepareTimeoutMs);
+    const folders = new FunctionFolders(this.#functionsDir, machine, source, prepareTimeoutMs);
     this.#opened = { machine, cgroups, folders };
     await Promise.all([folders.open(), this.reclaim()]);
+    this.#guard.open();
     return {
       sandbox: 'process',
       path: agent === undefined ? 'direct' : 'agent',
@@ -93,8 +113,8 @@ export class ProcessDriver implements SandboxDriver {
   }
 
   async close(): Promise<void> {
-    const started = [...this.#sandboxes.values()].filter((sandbox) => sandbox !== undefined);
-    await Promise.all(started.map((sandbox) => sandbox.remove()));
+    await this.#guard.close();
+    await Promise.all(this.#started.map((sandbox) => sandbox.remove()));
     await this.#opened?.cgroups?.close();
   }
 
@@ -139,9 +159,18 @@ export class ProcessDriver implements SandboxDriver {
     await removeLeftovers(this.#sandboxesDir, new Set(this.#sandboxes.keys()));
   }
 
+  caches(): readonly Cache[] {
+    const used = (path: string): boolean => this.#started.some(({ cell }) => cell.function.path === path);
+    return [new FolderCache(this.#functionsDir, used)];
+  }
+
   get #open(): Opened {
     if (this.#opened === undefined) throw new TypeError('the driver is not open');
     return this.#opened;
+  }
+
+  get #started(): ProcessSandbox[] {
+    return [...this.#sandboxes.values()].filter((sandbox) => sandbox !== undefined);
   }
 
   async #start(
@@ -149,11 +178,12 @@ export class ProcessDriver implements SandboxDriver {
     from: FunctionFolder,
     lifecycle: Lifecycle,
     signal: AbortSignal,
-  ): Promise<Sandbox> {
+  ): Promise<ProcessSandbox> {
     const { agent, runtimesDir } = this.#options;
     const { machine, cgroups } = this.#open;
     const { settings, runtime } = from.spec;
-    const folder = await makeSandboxFolder(join(this.#sandboxesDir, id), from, machine);
+    const root = join(this.#sandboxesDir, id);
+    const folder = await copyFrom(from.path, () => makeSandboxFolder(root, from, machine));
     const cgroup = await cgroups?.create(id, settings);
     const runtimeDir = await runtimeFolder(runtimesDir, runtime.image);
     const onRemoved = (): void => void this.#sandboxes.delete(id);

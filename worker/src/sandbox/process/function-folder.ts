@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { access, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BundleFormat, BundleRef, FunctionSpec } from '@panal/protocol';
+import { removeUnfinished, touch } from '../../cache/folder-cache.js';
 import { Output } from '../protocol/output.js';
 import { FunctionError, PlatformError, type Prepared } from '../sandbox.js';
 import { buildEnvironment, certificatePaths } from './environment.js';
@@ -24,6 +25,7 @@ export interface BundleSource {
 /** A function's kept folder: its unpacked bundle with its dependencies. Never changed once it is made. */
 export class FunctionFolder implements Prepared {
   readonly spec: RuntimeFunction;
+  readonly path: string;
   readonly code: string;
   readonly home: string;
   /** What `dependencies` left in their home. */
@@ -31,6 +33,7 @@ export class FunctionFolder implements Prepared {
 
   constructor(spec: RuntimeFunction, folder: string, homeEntries: readonly string[]) {
     this.spec = spec;
+    this.path = folder;
     this.code = join(folder, 'code');
     this.home = join(folder, 'home');
     this.homeEntries = homeEntries;
@@ -54,14 +57,13 @@ export class FunctionFolders {
   /** Removes what an earlier run did not finish. */
   async open(): Promise<void> {
     await mkdir(this.#root, { recursive: true, mode: 0o700 });
-    const unfinished = (await readdir(this.#root)).filter((name) => name.startsWith('making-'));
-    await Promise.all(unfinished.map((name) => rm(join(this.#root, name), { recursive: true, force: true })));
+    await removeUnfinished(this.#root);
   }
 
   /** The folder of `spec`; made where it is missing, and put in its place only when it is whole. */
   async prepare(spec: RuntimeFunction, signal: AbortSignal): Promise<FunctionFolder> {
     const folder = join(this.#root, keyOf(spec));
-    if (!(await exists(folder))) {
+    if (!(await touch(folder))) {
       const unfinished = await mkdtemp(join(this.#root, 'making-'));
       try {
         await this.#make(spec, unfinished, signal);
@@ -139,13 +141,6 @@ export class FunctionFolders {
 function keyOf({ owner, bundle, runtime }: RuntimeFunction): string {
   const parts = [owner, bundle.sha256, runtime.path, runtime.dependencies ?? '', runtime.image];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await access(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 /** The folder under `runtimesDir` of the bundled runtime whose image is `image`; undefined for any other runtime. */

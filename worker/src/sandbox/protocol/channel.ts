@@ -207,7 +207,8 @@ export class Channel {
     const explained = this.#explain === undefined ? Promise.resolve(undefined) : this.#explain();
     explained
       .catch(() => undefined)
-      .then((cause) => call.settle(verdict(cause), reusable))
+      // What took the memory may lie in it still, as files do that are kept in memory.
+      .then((cause) => call.settle(verdict(cause), reusable && cause === undefined))
       .catch(() => undefined);
   }
 }

@@ -1,0 +1,5 @@
+import attacks
+
+
+def handler(params, context):
+    return attacks.run(params)

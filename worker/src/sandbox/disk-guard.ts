@@ -1,0 +1,102 @@
+import { execFile } from 'node:child_process';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { CallError } from '@panal/protocol';
+import type { Logger } from 'pino';
+
+/** Between two looks, in ms. */
+const INTERVAL_MS = 1000;
+/** A look that takes long, for there is much to look at, is followed by a pause of so many times as long. */
+const PAUSES = 4;
+/** `du` is to be done by then; what it has found counts. */
+const DU_WITHIN_MS = 60_000;
+const KiB = 1024;
+
+/** What one sandbox keeps on disk. */
+export interface Kept {
+  name: string;
+  bytes: number;
+  /** Most that it may keep. */
+  limitMb: number;
+}
+
+export interface DiskGuardOptions {
+  measure: () => Promise<Kept[]>;
+  /** Ends a sandbox, and the call in it, for `why`. */
+  end: (name: string, why: CallError) => Promise<void>;
+  log: Pick<Logger, 'warn'>;
+}
+
+/**
+ * Looks once a second what every sandbox keeps on disk, and ends those that keep too much. A file system without quotas
+ * has no better way; it is the kubelet's as well. What is written within a second, and files that were deleted while they
+ * are open, go unseen: those are gone with the sandbox.
+ */
+export class DiskGuard {
+  readonly #options: DiskGuardOptions;
+  readonly #closing = new AbortController();
+  #watching: Promise<void> = Promise.resolve();
+
+  constructor(options: DiskGuardOptions) {
+    this.#options = options;
+  }
+
+  open(): void {
+    this.#watching = this.#watch();
+  }
+
+  /** Resolves when nothing is under way. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#watching;
+  }
+
+  async #watch(): Promise<void> {
+    const { signal } = this.#closing;
+    let took = 0;
+    let failing = false;
+    for (;;) {
+      try {
+        await pause(Math.max(INTERVAL_MS, took * PAUSES), undefined, { signal, ref: false });
+      } catch {
+        return;
+      }
+      const began = performance.now();
+      try {
+        await this.#look();
+        failing = false;
+      } catch (error) {
+        // Said once: an engine may be away for long.
+        if (!failing) this.#options.log.warn({ err: error }, 'what sandboxes keep on disk is not known');
+        failing = true;
+      }
+      took = performance.now() - began;
+    }
+  }
+
+  async #look(): Promise<void> {
+    const { measure, end } = this.#options;
+    const over = (await measure()).filter(({ bytes, limitMb }) => bytes > limitMb * KiB * KiB);
+    await Promise.all(over.map(({ name, limitMb }) => end(name, outOfDisk(limitMb))));
+  }
+}
+
+function outOfDisk(limitMb: number): CallError {
+  return { code: 'OUT_OF_DISK', message: `kept more than ${limitMb} MiB on disk` };
+}
+
+/** Bytes of disk that each folder takes, by its path; without those that are gone. */
+export async function diskUse(folders: readonly string[]): Promise<Map<string, number>> {
+  if (folders.length === 0) return new Map();
+  const lines = await new Promise<string>((resolve) => {
+    // Another program's walk, for what it walks is hostile and large: it goes from descriptor to descriptor, past links
+    // that appear meanwhile, and not on our event loop. It fails when files vanish under it, and says the rest.
+    execFile(
+      'du',
+      ['-skx', '--', ...folders],
+      { timeout: DU_WITHIN_MS, env: { PATH: process.env.PATH } },
+      (_, out) => resolve(out),
+    );
+  });
+  const found = lines.matchAll(/^(\d+)\t(.*)$/gm);
+  return new Map([...found].map(([, size, folder]) => [folder ?? '', Number(size) * KiB]));
+}

@@ -1,0 +1,38 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import { INSTALLATION_DISK } from '../../images/function-image.js';
+import { DiskGuard, diskUse, type Kept } from '../disk-guard.js';
+import type { Containers } from './containers.js';
+import { CODE_FOLDER } from './transport.js';
+
+/**
+ * Guards what containers keep on disk from now on: what they wrote into themselves, as the engine says, and the folders with
+ * their code, which lie in `folder`.
+ * @param limitMb of a sandbox
+ */
+export function openDiskGuard(
+  containers: Containers,
+  folder: string,
+  limitMb: number,
+  log: Pick<Logger, 'warn'>,
+): DiskGuard {
+  const guard = new DiskGuard({
+    measure: () => keptBy(containers, folder, limitMb),
+    end: (name, why) => containers.kill(name, why),
+    log,
+  });
+  guard.open();
+  return guard;
+}
+
+async function keptBy(containers: Containers, folder: string, limitMb: number): Promise<Kept[]> {
+  const codeOf = (name: string): string => join(folder, name, CODE_FOLDER);
+  const sandboxes = await readdir(folder).catch(() => []);
+  const [written, code] = await Promise.all([containers.sizes(), diskUse(sandboxes.map(codeOf))]);
+  return written.map(({ name, build, bytes }) => ({
+    name,
+    bytes: bytes + (code.get(codeOf(name)) ?? 0),
+    limitMb: build ? limitMb * INSTALLATION_DISK : limitMb,
+  }));
+}
