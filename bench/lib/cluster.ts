@@ -14,6 +14,8 @@ export interface ClusterOptions {
   settings?: Record<string, string>;
   /** The broker's data folder, where it is not to be a new one. */
   brokerData?: string;
+  /** Options of Node.js for each process. */
+  execArgv?: string[];
 }
 
 let lastPort = 24_000;
@@ -23,15 +25,21 @@ export class Cluster {
   readonly broker: ChildProcess;
   readonly workers: ChildProcess[] = [];
   readonly port: number;
-  readonly #folder: string;
+  /** Where its processes have their data. */
+  readonly folder: string;
 
   private constructor(broker: ChildProcess, port: number, folder: string) {
     this.broker = broker;
     this.port = port;
-    this.#folder = folder;
+    this.folder = folder;
   }
 
-  static async start({ workers = 1, settings = {}, brokerData }: ClusterOptions = {}): Promise<Cluster> {
+  static async start({
+    workers = 1,
+    settings = {},
+    brokerData,
+    execArgv = [],
+  }: ClusterOptions = {}): Promise<Cluster> {
     const folder = await mkdtemp(join(tmpdir(), 'panal-bench-'));
     const zmq = `tcp://127.0.0.1:${(lastPort += 3)}`;
     const env = {
@@ -42,7 +50,7 @@ export class Cluster {
       ...settings,
     };
     const run = (module: string, dataDir: string): ChildProcess =>
-      fork(at(module), { env: { ...env, PORT: '0', FAAS_DATA_DIR: dataDir }, execArgv: [] });
+      fork(at(module), { env: { ...env, PORT: '0', FAAS_DATA_DIR: dataDir }, execArgv });
     const broker = run('broker/dist/main.js', brokerData ?? join(folder, 'broker'));
     const [message] = (await once(broker, 'message')) as [{ listening: string }];
     const cluster = new Cluster(broker, Number(new URL(message.listening).port), folder);
@@ -60,7 +68,7 @@ export class Cluster {
       child.kill('SIGTERM');
       await gone;
     }
-    await rm(this.#folder, { recursive: true, force: true });
+    await rm(this.folder, { recursive: true, force: true });
   }
 
   /** Registers a bundle of files on a bundled runtime. */
@@ -93,13 +101,20 @@ export class Cluster {
     return await (await fetch(`http://127.0.0.1:${this.port}${path}`)).json();
   }
 
-  /** Waits until so many idle sandboxes stand ready in the workers. */
+  async delete(path: string): Promise<void> {
+    const answer = await fetch(`http://127.0.0.1:${this.port}${path}`, { method: 'DELETE' });
+    if (!answer.ok) throw new Error(`DELETE ${path}: ${answer.status} ${await answer.text()}`);
+  }
+
+  /** Sandboxes that stand ready in the workers. */
+  async idleSandboxes(): Promise<number> {
+    const held = (await this.#workers()).flatMap(({ holds }) => Object.values(holds));
+    return held.reduce((sum, each) => sum + each, 0);
+  }
+
+  /** Waits until so many of them do. */
   async whenIdle(sandboxes: number): Promise<void> {
-    for (;;) {
-      const held = (await this.#workers()).flatMap(({ holds }) => Object.values(holds));
-      if (held.reduce((sum, each) => sum + each, 0) >= sandboxes) return;
-      await pause(5);
-    }
+    while ((await this.idleSandboxes()) < sandboxes) await pause(5);
   }
 
   async #workers(): Promise<{ holds: Record<string, number> }[]> {
