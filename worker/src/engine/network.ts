@@ -30,7 +30,8 @@ async function make(docker: Docker): Promise<string> {
   // Another engine of the same machine may have an interface of that name.
   await create(docker, named).catch(() => create(docker, options));
   const made = await find(docker);
-  if (made === undefined) throw new Error(`the engine no longer has the network ${FUNCTION_NETWORK}, just made`);
+  if (made === undefined)
+    throw new Error(`the engine no longer has the network ${FUNCTION_NETWORK}, just made`);
   return made;
 }
 
