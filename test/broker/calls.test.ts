@@ -156,7 +156,10 @@ describe('Calls', () => {
     await calls.accept(dice, input, { awaited: false });
     const job = await nextJob();
     calls.attempts.started(job, 'w1');
-    const [, cancelled] = await Promise.all([calls.attempts.ended(job, outcomeOf(job)), calls.cancel('public', 1)]);
+    const [, cancelled] = await Promise.all([
+      calls.attempts.ended(job, outcomeOf(job)),
+      calls.cancel('public', 1),
+    ]);
     expect(cancelled.status).to.equal('DONE');
     expect((await store.getCall('public', 1))?.status).to.equal('DONE');
   });

@@ -1,23 +1,30 @@
-import { createServer, type AddressInfo } from 'node:net';
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { eventually } from './wait.js';
 
-/** A port that is free, with the two after it. */
-export async function freePorts(): Promise<number> {
-  return await eventually('three free ports in a row', async () => {
-    const first = await tryPort(0);
-    if (first === undefined) return undefined;
-    const next = await Promise.all([tryPort(first + 1), tryPort(first + 2)]);
-    return next.includes(undefined) ? undefined : first;
+/** Below 32768, from where on the kernel gives outgoing connections their ports: one could take a port before it is bound. */
+const FROM = 10_000;
+const TO = 32_000;
+
+/** The first of so many free ports in a row; three by default, which the channels of a broker need. */
+export async function freePorts(count = 3): Promise<number> {
+  return await eventually(`${count} free ports in a row`, async () => {
+    const first = randomInt(FROM, TO);
+    const ports = Array.from({ length: count }, (_, index) => first + index);
+    const free = await Promise.all(ports.map(isFree));
+    return free.every(Boolean) ? first : undefined;
   });
 }
 
-async function tryPort(port: number): Promise<number | undefined> {
-  const server = createServer();
-  return await new Promise((resolve) => {
-    server.on('error', () => resolve(undefined));
-    server.listen(port, '127.0.0.1', () => {
-      const taken = (server.address() as AddressInfo).port;
-      server.close(() => resolve(taken));
-    });
-  });
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer().listen(port, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    server.close();
+  }
 }

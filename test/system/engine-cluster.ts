@@ -80,10 +80,7 @@ export class EngineCluster extends HttpClient {
   ): Promise<EngineCluster> {
     const folder = await mkdtemp(join(tmpdir(), 'panal-engines-'));
     // The HTTP port, and from the next one on the three channels.
-    const port = await eventually('four free ports', async () => {
-      const first = await freePorts();
-      return first < 65_000 ? first : undefined;
-    });
+    const port = await freePorts(4);
     const cluster = new EngineCluster(folder, port, settings, place);
     await cluster.#broker.says('broker listening');
     return cluster;
