@@ -284,8 +284,14 @@ def linger(p):
 
 
 def lingering(p):
-    """Processes that an earlier call left."""
-    return [pid for pid in pids() if ("lingering-" + p["mark"]).encode() in content("/proc/%s/cmdline" % pid)]
+    """Processes that an earlier call left: a single look can miss one that forks and ends all the time."""
+    mark = ("lingering-" + p["mark"]).encode()
+    for _ in range(50):
+        found = [pid for pid in pids() if mark in content("/proc/%s/cmdline" % pid)]
+        if found:
+            return found
+        time.sleep(0.01)
+    return []
 
 
 def pids():

@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream';
+import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Exec } from 'dockerode';
 import { asDuplex, attach } from '../../engine/container.js';
@@ -7,11 +7,23 @@ import { ActiveCall } from '../protocol/active-call.js';
 import { PlatformError, type RunRequest, type RunResult } from '../sandbox.js';
 import { ContainerSandbox } from './container-sandbox.js';
 import { converse, verdictOf } from './engine-call.js';
+import { StdioStream } from './stdio-stream.js';
 
-/** Keeps a container up, in any image that has a shell, for as long as its stdin is open: no longer than its worker lives. */
-const KEEP_ALIVE = ['/bin/sh', '-c', 'read -r _'];
+/**
+ * Keeps a container up, in any image that has a shell, for as long as its stdin is open: no longer than its worker lives.
+ * Answers each line with the number of its container's processes as the kernel counts them (cgroup v2 or v1). A list of
+ * them, as from `docker top`, can miss one that forks and ends all the time.
+ */
+const KEEP_ALIVE = `while read -r _; do
+  processes=
+  for count in /sys/fs/cgroup/pids.current /sys/fs/cgroup/pids/pids.current; do
+    [ -r $count ] && read -r processes < $count
+  done
+  echo "$processes"
+done`;
 /** The processes of an idle container: the engine's init, and the shell. */
 const IDLE_PROCESSES = 2;
+const ANSWER_MS = 1000;
 /** Whose process keeps the container up: without capabilities not even root can signal or trace another's. */
 const KEEPER = '65534:65534';
 const EXIT_POLL_MS = 5;
@@ -21,15 +33,18 @@ const EXIT_POLL_MS = 5;
  * process that the call left behind would see the next call, so a container with one in it is not used again.
  */
 export class ExecSandbox extends ContainerSandbox {
-  #stdin: Duplex | undefined;
+  #keeper: StdioStream | undefined;
+  readonly #gone = new AbortController();
 
   override async start(): Promise<void> {
     this.followed.onDeath = () => this.exited();
-    const blueprint = { entrypoint: KEEP_ALIVE, cwd: '/', user: KEEPER, stdin: true, host: { Init: true } };
-    this.#stdin = await this.containers.start(this.id, this.prepared, blueprint, async (container) => {
-      const stdin = await attach(container, { stdin: true });
+    const entrypoint = ['/bin/sh', '-c', KEEP_ALIVE];
+    const blueprint = { entrypoint, cwd: '/', user: KEEPER, stdin: true, host: { Init: true } };
+    this.#keeper = await this.containers.start(this.id, this.prepared, blueprint, async (container) => {
+      const streams = await attach(container, { stdin: true, stdout: true });
+      const keeper = new StdioStream(streams, () => undefined);
       // It breaks with its container.
-      return stdin.on('error', () => undefined);
+      return keeper.on('error', () => undefined).on('close', () => this.#gone.abort());
     });
   }
 
@@ -47,7 +62,7 @@ export class ExecSandbox extends ContainerSandbox {
   }
 
   protected override async dispose(): Promise<boolean> {
-    this.#stdin?.destroy();
+    this.#keeper?.destroy();
     return await super.dispose();
   }
 
@@ -84,12 +99,14 @@ export class ExecSandbox extends ContainerSandbox {
 
   /** Whether nothing of the call is left. */
   async #isIdle(): Promise<boolean> {
-    if (this.removed) return false;
-    // The engine refuses where the container was killed.
-    const container = this.containers.docker.getContainer(this.id);
-    const answer: unknown = await container.top().catch(() => undefined);
-    if (typeof answer !== 'object' || answer === null || !('Processes' in answer)) return false;
-    return Array.isArray(answer.Processes) && answer.Processes.length <= IDLE_PROCESSES;
+    if (this.removed || this.#keeper === undefined) return false;
+    const signal = AbortSignal.any([this.#gone.signal, AbortSignal.timeout(ANSWER_MS)]);
+    const answer = once(this.#keeper, 'data', { signal });
+    this.#keeper.write('\n');
+    return await answer.then(
+      ([line]) => Number(line) === IDLE_PROCESSES,
+      () => false,
+    );
   }
 }
 
