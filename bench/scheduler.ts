@@ -1,5 +1,4 @@
-import type { Job } from '../broker/src/dispatch/job.js';
-import { Scheduler } from '../broker/src/dispatch/scheduler.js';
+import { Scheduler, type Placement } from '../broker/src/dispatch/scheduler.js';
 import { runtimeSpec } from '../test/support/specs.js';
 
 const WORKERS = 1000;
@@ -22,7 +21,7 @@ export function measureScheduler(): number[] {
     for (let slot = 0; slot < SLOTS; slot++) scheduler.offer(`w${worker}`, slot);
   }
   let callNum = 0;
-  const running: { job: Job; workerId: string; slot: number }[] = [];
+  const running: Placement[] = [];
   const place = (): void => {
     const spec = specs[(callNum * 7919) % FUNCTIONS];
     if (spec === undefined) return;
@@ -49,7 +48,7 @@ export function measureScheduler(): number[] {
       if (ended === undefined || last === undefined) break;
       if (at < running.length) running[at] = last;
       scheduler.ended(ended.job, { workerId: ended.workerId, runMs: 100 });
-      scheduler.offer(ended.workerId, ended.slot);
+      if (ended.slot !== undefined) scheduler.offer(ended.workerId, ended.slot);
       scheduler.setHolding(ended.workerId, ended.job.spec.id, 1);
       place();
     }

@@ -106,15 +106,13 @@ export class Cluster {
     if (!answer.ok) throw new Error(`DELETE ${path}: ${answer.status} ${await answer.text()}`);
   }
 
-  /** Sandboxes that stand ready in the workers. */
-  async idleSandboxes(): Promise<number> {
-    const held = (await this.#workers()).flatMap(({ holds }) => Object.values(holds));
-    return held.reduce((sum, each) => sum + each, 0);
-  }
-
-  /** Waits until so many of them do. */
+  /** Waits until so many idle sandboxes stand ready in the workers. */
   async whenIdle(sandboxes: number): Promise<void> {
-    while ((await this.idleSandboxes()) < sandboxes) await pause(5);
+    for (;;) {
+      const held = (await this.#workers()).flatMap(({ holds }) => Object.values(holds));
+      if (held.reduce((sum, each) => sum + each, 0) >= sandboxes) return;
+      await pause(5);
+    }
   }
 
   async #workers(): Promise<{ holds: Record<string, number> }[]> {

@@ -1,8 +1,8 @@
-/** `npm run soak`: calls for `--minutes N` (3), and looks at whether anything grew that should not. */
+/** `npm run soak`: calls for `--minutes N` (5), and looks at whether anything grew that should not. */
 import { parseArgs } from 'node:util';
 import { soak } from './soak.js';
 
-const { values } = parseArgs({ options: { minutes: { type: 'string', default: '3' } } });
+const { values } = parseArgs({ options: { minutes: { type: 'string', default: '5' } } });
 const seconds = 60 * Number(values.minutes);
 if (!(seconds > 0)) throw new TypeError('--minutes wants a number above 0');
 const { calls, functions, watched } = await soak({

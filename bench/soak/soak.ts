@@ -1,6 +1,7 @@
+import { randomBytes } from 'node:crypto';
 import { Cluster } from '../lib/cluster.js';
 import { load } from '../lib/load.js';
-import { filesIn, growth, vitalsOf } from './vitals.js';
+import { filesIn, growth, sandboxesOf, vitalsOf } from './vitals.js';
 
 const ANSWER = '{"sum":[1,2,3]}';
 const BODY = '{"numbers":[1,2,3]}';
@@ -10,12 +11,15 @@ const COMMAND =
 
 /** Of the time, so much goes to each lifecycle; and how many clients call at once. */
 const SHARES = [
-  { name: 'hot', share: 0.6, clients: 32 },
-  { name: 'warm', share: 0.2, clients: 4 },
-  { name: 'fresh', share: 0.2, clients: 4 },
+  { name: 'hot', share: 0.8, clients: 64 },
+  { name: 'warm', share: 0.1, clients: 4 },
+  { name: 'fresh', share: 0.1, clients: 4 },
 ] as const;
-/** Functions that come and go in a round, and keep nothing behind. */
+/** Functions that come and go in a round, and keep nothing behind; and bytes of their code, that cannot be packed. */
 const PASSING = 5;
+const CODE_BYTES = 64 * 1024;
+/** Limits that are reached in the first half. */
+const SETTINGS = { FAAS_CALLS_KEEP: '1000', FAAS_CACHE_MB: '1', FAAS_SANDBOXES: '8' };
 
 /** How much each may grow over the second half of a run: what a heap moves by itself, and no more. */
 const ALLOWED: Record<string, number> = {
@@ -26,7 +30,9 @@ const ALLOWED: Record<string, number> = {
   'worker resident, MiB': 40,
   'worker descriptors': 8,
   sandboxes: 4,
+  containers: 4,
   'bundles of the broker': 0,
+  'cache of the worker, MiB': 1,
 };
 
 export interface SoakOptions {
@@ -62,8 +68,7 @@ const check = (status: number, body: string): void => {
  */
 export async function soak({ seconds, rounds, settings = {}, say }: SoakOptions): Promise<SoakReport> {
   const cluster = await Cluster.start({
-    // Few calls are kept, so that the store reaches its size.
-    settings: { FAAS_CALLS_KEEP: '1000', ...settings },
+    settings: { ...SETTINGS, ...settings },
     execArgv: ['--expose-gc', '--import', new URL('collect.mjs', import.meta.url).href],
   });
   const seen = new Map<string, number[]>();
@@ -98,9 +103,9 @@ export async function soak({ seconds, rounds, settings = {}, say }: SoakOptions)
 async function pass(cluster: Cluster, round: number): Promise<void> {
   for (let each = 0; each < PASSING; each++) {
     const name = `passing-${round}-${each}`;
-    for (const version of [1, 2]) {
-      const code = `${HANDLER}# ${name} ${version}\n`;
-      await cluster.registerBundle(name, 'pythonruntime', { 'handler.py': code }, { lifecycle: 'hot' });
+    for (let version = 1; version <= 2; version++) {
+      const files = { 'handler.py': HANDLER, 'data.txt': randomBytes(CODE_BYTES / 2).toString('hex') };
+      await cluster.registerBundle(name, 'pythonruntime', files, { lifecycle: 'hot' });
       check(200, await cluster.postText(`/run/${name}`, BODY));
     }
     await cluster.delete(`/functions/${name}`);
@@ -119,7 +124,13 @@ async function note(cluster: Cluster, seen: Map<string, number[]>): Promise<void
     values[`${who} resident, MiB`] = resident;
     values[`${who} descriptors`] = descriptors;
   }
-  values.sandboxes = await cluster.idleSandboxes();
-  values['bundles of the broker'] = await filesIn(`${cluster.folder}/broker/bundles`);
+  const { folders, containers } = await sandboxesOf(`${cluster.folder}/worker-0`);
+  values.sandboxes = folders;
+  values.containers = containers;
+  values['bundles of the broker'] = (await filesIn(`${cluster.folder}/broker/bundles`)).files;
+  const cached = await Promise.all(
+    ['bundles', 'functions'].map((folder) => filesIn(`${cluster.folder}/worker-0/${folder}`)),
+  );
+  values['cache of the worker, MiB'] = cached.reduce((sum, { bytes }) => sum + bytes, 0) / 2 ** 20;
   for (const [name, value] of Object.entries(values)) seen.set(name, [...(seen.get(name) ?? []), value]);
 }

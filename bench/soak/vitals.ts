@@ -1,6 +1,8 @@
-import type { ChildProcess } from 'node:child_process';
+import { execFile, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir } from 'node:fs/promises';
+import { lstat, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { residentMiB } from '../lib/cluster.js';
 
 /** What of a process could grow without bound. */
@@ -22,10 +24,35 @@ export async function vitalsOf(child: ChildProcess): Promise<Vitals> {
   return { heap: heapMiB, resident: await residentMiB(child), descriptors };
 }
 
-/** Files below a folder. */
-export async function filesIn(folder: string): Promise<number> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  return entries.filter((entry) => entry.isFile()).length;
+/** Files below a folder, and their bytes. */
+export async function filesIn(folder: string): Promise<{ files: number; bytes: number }> {
+  const found = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  const files = found.filter((entry) => entry.isFile());
+  const sizes = await Promise.all(
+    files.map(({ parentPath, name }) =>
+      lstat(join(parentPath, name)).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    ),
+  );
+  return { files: files.length, bytes: sizes.reduce((sum, size) => sum + size, 0) };
+}
+
+/** Folders of sandboxes, and containers, of the worker with this data folder. */
+export async function sandboxesOf(folder: string): Promise<{ folders: number; containers: number }> {
+  const id = (await readFile(join(folder, 'worker-id'), 'utf8')).trim();
+  const names = await readdir(join(folder, 'sandboxes'));
+  // With containers there is one folder of them for each worker.
+  const inContainers = names.includes(id);
+  const folders = inContainers ? await readdir(join(folder, 'sandboxes', id)) : names;
+  return { folders: folders.length, containers: inContainers ? await containersOf(id) : 0 };
+}
+
+async function containersOf(id: string): Promise<number> {
+  const filter = `label=panal.worker=${id}`;
+  const { stdout } = await promisify(execFile)('docker', ['ps', '--all', '--quiet', '--filter', filter]);
+  return stdout.split('\n').filter((line) => line !== '').length;
 }
 
 /**

@@ -18,6 +18,7 @@ describe('A cluster that is called for long', function () {
       'broker descriptors',
       'worker descriptors',
       'sandboxes',
+      'containers',
       'bundles of the broker',
     ]);
     for (const { name, values, flat } of kept) expect(flat, `${name}: ${values.join(', ')}`).to.equal(true);
