@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Cluster } from './cluster.js';
 import { OwnEngine } from './engine.js';
@@ -61,10 +61,14 @@ export class Site {
 
   /** A witness that containers reach. */
   async #listen(): Promise<string> {
-    const format = '--format={{(index .IPAM.Config 0).Gateway}}';
-    const gateway =
-      this.#engine?.gateway ?? (await this.cluster.docker('network', 'inspect', 'bridge', format))[0];
-    if (gateway === undefined) throw new Error('the engine has no bridge network');
-    return await this.witness.listen(gateway);
+    const address = this.#engine?.gateway ?? ownAddress();
+    if (address === undefined) throw new Error('this machine has no address but its loopback');
+    return await this.witness.listen(address);
   }
+}
+
+/** One by which containers reach this machine: any that is not the loopback's, which they have their own of. */
+function ownAddress(): string | undefined {
+  const all = Object.values(networkInterfaces()).flatMap((addresses = []) => addresses);
+  return all.find(({ internal, family }) => !internal && family === 'IPv4')?.address;
 }

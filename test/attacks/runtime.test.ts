@@ -19,7 +19,8 @@ withSecondEngine('An OCI runtime of the operator’s choice', function () {
       SecondEngine.start({ runtime: `${RUNTIME}=runc` }),
       EngineCluster.start({ FAAS_ATTEMPTS: '1' }),
     ]);
-    await engine.load('pythonruntime:latest');
+    // What the worker makes its image of the runtime from.
+    await engine.load('python:3.12-slim');
     const handler = 'def handler(params, context): return [params, open("hello.txt").read()]\n';
     const code = 'import sys\nprint([sys.stdin.read(), open("hello.txt").read()])\n';
     const bundle = tarGz([
