@@ -1,6 +1,9 @@
 import { expect } from 'chai';
+import Docker from 'dockerode';
+import { networkMode } from '../../worker/src/engine/network.js';
 import type { DockerDriver } from '../../worker/src/sandbox/docker/driver.js';
-import { withEngine } from '../support/groups.js';
+import { withEngine, withSecondEngine } from '../support/groups.js';
+import { SecondEngine } from '../support/second-engine.js';
 import { call, Rig, runOnce, started, text, WAYS } from './rig.js';
 
 for (const way of WAYS) {
@@ -102,6 +105,25 @@ withEngine('the network of a function that asks for one', () => {
     expect(await start.catch((error: unknown) => error)).to.have.property('message', 'no longer wanted');
     expect(await rig.containers()).to.deep.equal([]);
     await (await started(driver, spec, 'fresh')).remove();
+  });
+});
+
+withSecondEngine('the network of functions', () => {
+  it('has another interface on another engine of the same machine', async () => {
+    const engine = await SecondEngine.start();
+    try {
+      const interfaceOf = async (docker: Docker): Promise<string | undefined> => {
+        const network = docker.getNetwork(await networkMode(docker, 'bridge'));
+        const inspected: Docker.NetworkInspectInfo = await network.inspect();
+        return inspected.Options?.['com.docker.network.bridge.name'];
+      };
+      const [one, other] = [await interfaceOf(new Docker()), await interfaceOf(engine.docker)];
+      expect(one).to.match(/^panal-/);
+      expect(other).to.match(/^panal-/);
+      expect(one).not.to.equal(other);
+    } finally {
+      await engine.stop();
+    }
   });
 });
 

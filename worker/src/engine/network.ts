@@ -1,10 +1,11 @@
+import { randomBytes } from 'node:crypto';
 import type Docker from 'dockerode';
 import { statusOf } from './errors.js';
 
 /** The network of functions that ask for one, on every engine. */
-export const FUNCTION_NETWORK = 'panal-functions';
-/** Its interface on the engine's machine, by which firewall rules know it: hub-deployment/firewall. */
-const INTERFACE = 'panal0';
+const FUNCTION_NETWORK = 'panal-functions';
+/** What its interface's name begins with on the engine's machine, by which firewall rules know it: hub-deployment/firewall. */
+const INTERFACE = 'panal-';
 
 /**
  * What a container's `NetworkMode` has to be for `network: none` or `bridge`. The bridge is Panal's own, made where it is
@@ -25,21 +26,20 @@ async function find(docker: Docker): Promise<string | undefined> {
 }
 
 async function make(docker: Docker): Promise<string> {
-  const options = { 'com.docker.network.bridge.enable_icc': 'false' };
-  const named = { ...options, 'com.docker.network.bridge.name': INTERFACE };
-  // Another engine of the same machine may have an interface of that name.
-  await create(docker, named).catch(() => create(docker, options));
-  const made = await find(docker);
-  if (made === undefined)
-    throw new Error(`the engine no longer has the network ${FUNCTION_NETWORK}, just made`);
-  return made;
-}
-
-async function create(docker: Docker, options: Record<string, string>): Promise<void> {
+  // An engine takes an interface of this name for its own where there is one, also another engine's of the same machine.
+  const name = INTERFACE + randomBytes(4).toString('hex');
+  const Options = {
+    'com.docker.network.bridge.enable_icc': 'false',
+    'com.docker.network.bridge.name': name,
+  };
   try {
-    await docker.createNetwork({ Name: FUNCTION_NETWORK, CheckDuplicate: true, Options: options });
+    await docker.createNetwork({ Name: FUNCTION_NETWORK, CheckDuplicate: true, Options });
   } catch (error) {
     // Another worker was first.
     if (statusOf(error) !== 409) throw error;
   }
+  const made = await find(docker);
+  if (made === undefined)
+    throw new Error(`the engine no longer has the network ${FUNCTION_NETWORK}, just made`);
+  return made;
 }
