@@ -1,7 +1,7 @@
-import { Turns } from './turns.js';
+import { Ring, type Linked } from './ring.js';
 
 /** What the scheduler must know of a worker to place a call on it. */
-export interface Seat {
+export interface Seat<S> extends Linked<S> {
   readonly id: string;
   readonly hasEngine: boolean;
   /** Mini-workers that offered themselves, last in first out: the last one's memory is the warmest. */
@@ -9,9 +9,9 @@ export interface Seat {
 }
 
 /** Workers by how many idle mini-workers they have, so that the least loaded is found without a search. */
-export class IdleWorkers<S extends Seat> {
+export class IdleWorkers<S extends Seat<S>> {
   /** At index n the workers with n idle mini-workers. */
-  readonly #byIdle: Turns<S>[] = [];
+  readonly #byIdle: Ring<S>[] = [];
   #most = 0;
 
   /** Notes a worker whose number of idle mini-workers was `before`. */
@@ -19,7 +19,7 @@ export class IdleWorkers<S extends Seat> {
     this.#byIdle[before]?.leave(seat);
     const now = seat.idleSlots.length;
     if (now > 0) {
-      while (this.#byIdle.length <= now) this.#byIdle.push(new Turns());
+      while (this.#byIdle.length <= now) this.#byIdle.push(new Ring());
       this.#byIdle[now]?.join(seat);
       this.#most = Math.max(this.#most, now);
     }

@@ -1,9 +1,26 @@
 import type { Job } from './job.js';
+import { Ring, type Linked } from './ring.js';
+
+/** The functions of one owner that have calls waiting and may start one. */
+export class OwnerTurn implements Linked<OwnerTurn> {
+  readonly name: string;
+  readonly functions = new Ring<JobQueue>();
+  /** Functions with calls that wait or run. */
+  queues = 0;
+  /** Calls that run now. */
+  running = 0;
+  before: OwnerTurn | undefined;
+  after: OwnerTurn | undefined;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+}
 
 /** The waiting calls of one function, first come first served; any of them can be taken out in O(1). */
-export class JobQueue {
+export class JobQueue implements Linked<JobQueue> {
   readonly functionId: string;
-  readonly owner: string;
+  readonly owner: OwnerTurn;
   readonly needsEngine: boolean;
   readonly runtimeKey: string | undefined;
   /** Whether a sandbox stays after a call, for the next one. */
@@ -15,13 +32,15 @@ export class JobQueue {
   runMs = 0;
   /** Until when it waits for a sandbox of its own to come free, or waited last, on the scheduler's clock. */
   patientUntil: number | undefined;
+  before: JobQueue | undefined;
+  after: JobQueue | undefined;
   readonly #jobs = new Map<number, Job>();
   /** Kept for the reason that `Turns` keeps its own. */
   #line = this.#jobs.values();
 
-  constructor(job: Job) {
+  constructor(job: Job, owner: OwnerTurn) {
     this.functionId = job.spec.id;
-    this.owner = job.spec.owner;
+    this.owner = owner;
     this.needsEngine = job.spec.kind === 'image';
     this.runtimeKey = job.spec.kind === 'runtime' ? `runtime:${job.spec.runtime.image}` : undefined;
     this.keepsSandboxes = job.spec.settings.lifecycle !== 'fresh';

@@ -1,11 +1,12 @@
 import { Turns } from './turns.js';
 
-interface Load {
-  readonly workerId: string;
+/** A worker, as far as it matters here. */
+export interface Runner {
+  readonly id: string;
   readonly slots: number;
-  /** Calls that the worker has, those that wait there included; by version. */
-  total: number;
-  readonly of: Map<string, number>;
+  /** Calls that it has, those that wait there included; in all, and by version. */
+  calls: number;
+  readonly callsOf: Map<string, number>;
 }
 
 /** How many workers that run a function are looked at. */
@@ -16,67 +17,57 @@ const PROBES = 4;
  * function then begins as soon as the one before it ends, and not a way to the broker and back later; and what there is
  * to say of several travels as one message, which wakes fewer threads.
  */
-export class Lookahead {
-  readonly #loads = new Map<string, Load>();
+export class Lookahead<W extends Runner> {
   /** The workers that have calls of a version. */
-  readonly #runners = new Map<string, Turns<Load>>();
+  readonly #runners = new Map<string, Turns<W>>();
 
-  addWorker(workerId: string, slots: number): void {
-    this.removeWorker(workerId);
-    this.#loads.set(workerId, { workerId, slots, total: 0, of: new Map() });
-  }
-
-  removeWorker(workerId: string): void {
-    const load = this.#loads.get(workerId);
-    if (load === undefined) return;
-    this.#loads.delete(workerId);
-    for (const functionId of load.of.keys()) this.#leave(load, functionId);
+  /** Hands this worker nothing more. */
+  remove(worker: W): void {
+    for (const functionId of worker.callsOf.keys()) this.#leave(worker, functionId);
+    worker.callsOf.clear();
   }
 
   /** The worker has one call more of this version. */
-  begun(workerId: string, functionId: string): void {
-    const load = this.#loads.get(workerId);
-    if (load === undefined) return;
-    const before = load.of.get(functionId) ?? 0;
-    load.total++;
-    load.of.set(functionId, before + 1);
+  begun(worker: W, functionId: string): void {
+    const before = worker.callsOf.get(functionId) ?? 0;
+    worker.calls++;
+    worker.callsOf.set(functionId, before + 1);
     if (before > 0) return;
-    const runners = this.#runners.get(functionId);
-    if (runners === undefined) this.#runners.set(functionId, new Turns());
-    this.#runners.get(functionId)?.join(load);
+    let runners = this.#runners.get(functionId);
+    if (runners === undefined) this.#runners.set(functionId, (runners = new Turns()));
+    runners.join(worker);
   }
 
   /** The worker has one call less of this version. */
-  ended(workerId: string, functionId: string): void {
-    const load = this.#loads.get(workerId);
-    const before = load?.of.get(functionId);
-    if (load === undefined || before === undefined) return;
-    load.total--;
+  ended(worker: W, functionId: string): void {
+    const before = worker.callsOf.get(functionId);
+    if (before === undefined) return;
+    worker.calls--;
     if (before > 1) {
-      load.of.set(functionId, before - 1);
+      worker.callsOf.set(functionId, before - 1);
       return;
     }
-    load.of.delete(functionId);
-    this.#leave(load, functionId);
+    worker.callsOf.delete(functionId);
+    this.#leave(worker, functionId);
   }
 
   /** A worker all of whose mini-workers are busy, and which has fewer than `each` calls ahead for each that it runs of this version. */
-  workerFor(functionId: string, each: number): string | undefined {
+  workerFor(functionId: string, each: number): W | undefined {
     const runners = this.#runners.get(functionId);
     if (runners === undefined) return undefined;
     for (let probes = Math.min(PROBES, runners.size); probes > 0; probes--) {
-      const load = runners.next();
-      if (load === undefined) return undefined;
-      const ahead = load.total - load.slots;
-      const running = (load.of.get(functionId) ?? 0) - ahead;
-      if (ahead >= 0 && ahead < each * running) return load.workerId;
+      const worker = runners.next();
+      if (worker === undefined) return undefined;
+      const ahead = worker.calls - worker.slots;
+      const running = (worker.callsOf.get(functionId) ?? 0) - ahead;
+      if (ahead >= 0 && ahead < each * running) return worker;
     }
     return undefined;
   }
 
-  #leave(load: Load, functionId: string): void {
+  #leave(worker: W, functionId: string): void {
     const runners = this.#runners.get(functionId);
-    runners?.leave(load);
+    runners?.leave(worker);
     if (runners?.size === 0) this.#runners.delete(functionId);
   }
 }

@@ -2,9 +2,9 @@ import { MOST_AHEAD } from '@panal/protocol';
 import { Holders, type Holder } from './holders.js';
 import { IdleWorkers, type Seat } from './idle-workers.js';
 import type { Job } from './job.js';
-import { JobQueue } from './job-queue.js';
-import { Lookahead } from './lookahead.js';
-import { Turns } from './turns.js';
+import { JobQueue, OwnerTurn } from './job-queue.js';
+import { Lookahead, type Runner } from './lookahead.js';
+import { Ring } from './ring.js';
 
 /** A decision: this call goes to this mini-worker. */
 export interface Placement {
@@ -14,16 +14,8 @@ export interface Placement {
   slot: number | undefined;
 }
 
-interface WorkerSeat extends Seat, Holder {
-  readonly slots: number;
+interface WorkerSeat extends Seat<WorkerSeat>, Holder, Runner {
   draining: boolean;
-}
-
-/** The functions of one owner that have calls waiting and may start one. */
-interface OwnerTurn {
-  readonly owner: string;
-  readonly functions: Turns<JobQueue>;
-  running: number;
 }
 
 /** A function whose calls take longer than this is not made to wait for a sandbox of its own. */
@@ -60,9 +52,9 @@ export class Scheduler {
   readonly #holders = new Holders<WorkerSeat>();
   readonly #queues = new Map<string, JobQueue>();
   readonly #owners = new Map<string, OwnerTurn>();
-  readonly #turns = new Turns<OwnerTurn>();
+  readonly #turns = new Ring<OwnerTurn>();
   readonly #patient = new Set<JobQueue>();
-  readonly #lookahead = new Lookahead();
+  readonly #lookahead = new Lookahead<WorkerSeat>();
   readonly #ownerLimit: (owner: string) => number;
   readonly #now: () => number;
   #waiting = 0;
@@ -84,8 +76,17 @@ export class Scheduler {
 
   addWorker(id: string, options: { slots: number; hasEngine: boolean }): void {
     this.removeWorker(id);
-    this.#workers.set(id, { id, ...options, idleSlots: [], holds: new Map(), draining: false });
-    this.#lookahead.addWorker(id, options.slots);
+    this.#workers.set(id, {
+      id,
+      ...options,
+      idleSlots: [],
+      holds: new Map(),
+      calls: 0,
+      callsOf: new Map(),
+      draining: false,
+      before: undefined,
+      after: undefined,
+    });
   }
 
   removeWorker(id: string): void {
@@ -101,7 +102,7 @@ export class Scheduler {
     const worker = this.#workers.get(id);
     if (worker === undefined) return;
     worker.draining = true;
-    this.#lookahead.removeWorker(id);
+    this.#lookahead.remove(worker);
     const before = worker.idleSlots.length;
     worker.idleSlots.length = 0;
     this.#idleOf(worker).moved(worker, before);
@@ -127,8 +128,7 @@ export class Scheduler {
   }
 
   enqueue(job: Job): void {
-    let queue = this.#queues.get(job.spec.id);
-    if (queue === undefined) this.#queues.set(job.spec.id, (queue = new JobQueue(job)));
+    const queue = this.#queueOf(job);
     queue.push(job);
     this.#waiting++;
     this.#takeTurns(queue);
@@ -148,12 +148,12 @@ export class Scheduler {
    * if that worker is still there.
    */
   ended(job: Job, { workerId, runMs }: { workerId?: string; runMs?: number | undefined } = {}): void {
-    if (workerId !== undefined) this.#lookahead.ended(workerId, job.spec.id);
+    const worker = workerId === undefined ? undefined : this.#workers.get(workerId);
+    if (worker !== undefined) this.#lookahead.ended(worker, job.spec.id);
     const queue = this.#queues.get(job.spec.id);
     if (queue === undefined) return;
     queue.ended(runMs);
-    const owner = this.#ownerOf(queue.owner);
-    owner.running--;
+    queue.owner.running--;
     this.#takeTurns(queue);
   }
 
@@ -162,15 +162,15 @@ export class Scheduler {
    * `ended` undoes it.
    */
   adopt(job: Job, workerId: string): void {
-    let queue = this.#queues.get(job.spec.id);
-    if (queue === undefined) this.#queues.set(job.spec.id, (queue = new JobQueue(job)));
+    const queue = this.#queueOf(job);
     this.#started(queue);
     this.keep(job, workerId);
   }
 
   /** A worker that was added anew has a call that was placed on it before. */
   keep(job: Job, workerId: string): void {
-    this.#lookahead.begun(workerId, job.spec.id);
+    const worker = this.#workers.get(workerId);
+    if (worker?.draining === false) this.#lookahead.begun(worker, job.spec.id);
   }
 
   /** The next decision, or `undefined` when nothing can be placed now. */
@@ -208,7 +208,7 @@ export class Scheduler {
       const slot = worker?.idleSlots.pop();
       if (worker === undefined || slot === undefined) continue;
       this.#idleOf(worker).moved(worker, worker.idleSlots.length + 1);
-      const placement = this.#take(queue, worker.id, slot);
+      const placement = this.#take(queue, worker, slot);
       if (placement !== undefined) this.#holders.use(worker, queue.functionId);
       return placement;
     }
@@ -222,17 +222,17 @@ export class Scheduler {
     const queue = functions?.size === 1 ? functions.next() : undefined;
     if (queue?.keepsSandboxes !== true || queue.runMs === 0) return undefined;
     const each = Math.min(MOST_AHEAD, Math.floor(AHEAD_MS / queue.runMs));
-    const workerId = this.#lookahead.workerFor(queue.functionId, each);
-    return workerId === undefined ? undefined : this.#take(queue, workerId, undefined);
+    const worker = this.#lookahead.workerFor(queue.functionId, each);
+    return worker === undefined ? undefined : this.#take(queue, worker, undefined);
   }
 
-  #take(queue: JobQueue, workerId: string, slot: number | undefined): Placement | undefined {
+  #take(queue: JobQueue, worker: WorkerSeat, slot: number | undefined): Placement | undefined {
     const job = queue.shift();
     if (job === undefined) return undefined;
     this.#waiting--;
     this.#started(queue);
-    this.keep(job, workerId);
-    return { job, workerId, slot };
+    this.#lookahead.begun(worker, job.spec.id);
+    return { job, workerId: worker.id, slot };
   }
 
   #placeFor(queue: JobQueue): WorkerSeat | undefined {
@@ -253,7 +253,7 @@ export class Scheduler {
     if (queue.runMs > SHORT_RUN_MS) return false;
     queue.patientUntil = this.#now() + 2 * queue.runMs;
     this.#patient.add(queue);
-    this.#ownerOf(queue.owner).functions.leave(queue);
+    queue.owner.functions.leave(queue);
     return true;
   }
 
@@ -274,32 +274,37 @@ export class Scheduler {
     this.#patient.delete(queue);
     // Its patience is used up until nothing of it waits: a lasting queue needs more sandboxes, not more patience.
     if (queue.waiting === 0) queue.patientUntil = undefined;
-    this.#ownerOf(queue.owner).running++;
+    queue.owner.running++;
     this.#takeTurns(queue);
   }
 
   /** Puts the function and its owner into the turns or takes them out, as their limits and their queues say. */
   #takeTurns(queue: JobQueue): void {
-    const owner = this.#ownerOf(queue.owner);
+    const owner = queue.owner;
     if (queue.runnable && !this.#patient.has(queue)) owner.functions.join(queue);
     else owner.functions.leave(queue);
-    if (queue.waiting === 0 && queue.running === 0) {
-      this.#queues.delete(queue.functionId);
-      this.#patient.delete(queue);
-    }
-    const mayRun = owner.functions.size > 0 && owner.running < this.#ownerLimit(owner.owner);
+    if (queue.waiting === 0 && queue.running === 0) this.#forget(queue);
+    const mayRun = owner.functions.size > 0 && owner.running < this.#ownerLimit(owner.name);
     if (mayRun) this.#turns.join(owner);
     else this.#turns.leave(owner);
-    if (owner.functions.size === 0 && owner.running === 0) this.#owners.delete(owner.owner);
   }
 
-  #ownerOf(name: string): OwnerTurn {
-    let owner = this.#owners.get(name);
-    if (owner === undefined) {
-      owner = { owner: name, functions: new Turns(), running: 0 };
-      this.#owners.set(name, owner);
-    }
-    return owner;
+  #queueOf(job: Job): JobQueue {
+    const known = this.#queues.get(job.spec.id);
+    if (known !== undefined) return known;
+    const name = job.spec.owner;
+    const owner = this.#owners.get(name) ?? new OwnerTurn(name);
+    this.#owners.set(name, owner);
+    owner.queues++;
+    const queue = new JobQueue(job, owner);
+    this.#queues.set(queue.functionId, queue);
+    return queue;
+  }
+
+  #forget(queue: JobQueue): void {
+    this.#queues.delete(queue.functionId);
+    this.#patient.delete(queue);
+    if (--queue.owner.queues === 0) this.#owners.delete(queue.owner.name);
   }
 
   #idleOf(worker: WorkerSeat): IdleWorkers<WorkerSeat> {

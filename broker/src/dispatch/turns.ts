@@ -1,5 +1,6 @@
 /**
- * Things that take turns: each comes to the front once before any comes there twice. Every step is O(1).
+ * Things that take turns: each comes to the front once before any comes there twice. Every step is O(1). They may stand
+ * in other lines too; what stands in one alone is faster in a `Ring`.
  *
  * One iterator is kept rather than made anew for each turn: a new one would walk over all that was removed in front
  * of it, which makes a Set a slow queue.
