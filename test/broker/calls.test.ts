@@ -3,41 +3,12 @@ import { expect } from 'chai';
 import { pino } from 'pino';
 import { LevelStore, type CallRecord } from '@panal/db';
 import { PanalError, type Outcome } from '@panal/protocol';
-import type { Dispatch } from '../../broker/src/calls/attempts.js';
 import { Calls } from '../../broker/src/calls/calls.js';
 import type { Job } from '../../broker/src/dispatch/job.js';
 import { temporaryFolder } from '../support/folder.js';
+import { ScriptedDispatch } from '../support/scripted-dispatch.js';
 import { imageSpec, runtimeSpec, versionOf } from '../support/specs.js';
 import { eventually } from '../support/wait.js';
-
-/** Keeps what is submitted, for the test to run as it likes. */
-class ScriptedDispatch implements Dispatch {
-  readonly jobs: Job[] = [];
-  readonly cancelled: Job[] = [];
-  engine: boolean | undefined = true;
-
-  submit(job: Job): void {
-    this.jobs.push(job);
-  }
-
-  withdraw(job: Job): boolean {
-    const at = this.jobs.indexOf(job);
-    if (at >= 0) this.jobs.splice(at, 1);
-    return at >= 0;
-  }
-
-  cancel(job: Job): void {
-    this.cancelled.push(job);
-  }
-
-  follow(): void {
-    // Nobody follows.
-  }
-
-  hasEngine(): boolean | undefined {
-    return this.engine;
-  }
-}
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 const input = { kind: 'json' as const, bytes: bytes('{"roll":"4d6"}') };

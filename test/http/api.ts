@@ -7,7 +7,6 @@ import { pino } from 'pino';
 import { Backups } from '../../broker/src/backup/backups.js';
 import { BundleKeeper } from '../../broker/src/bundles/bundle-keeper.js';
 import { BundleStore } from '../../broker/src/bundles/bundle-store.js';
-import type { Dispatch } from '../../broker/src/calls/attempts.js';
 import { Calls } from '../../broker/src/calls/calls.js';
 import { WorkerTally, type Census } from '../../broker/src/dispatch/census.js';
 import { KeyedCalls } from '../../broker/src/calls/keyed-calls.js';
@@ -24,46 +23,20 @@ import { Registrations } from '../../broker/src/users/registrations.js';
 import { Tokens } from '../../broker/src/users/tokens.js';
 import { Users } from '../../broker/src/users/users.js';
 import { temporaryFolder } from '../support/folder.js';
+import { ScriptedDispatch } from '../support/scripted-dispatch.js';
 import { pythonRuntime } from '../support/specs.js';
 import { eventually } from '../support/wait.js';
 
 /** A cluster whose workers are the test: it takes the jobs, and says how they end. */
-export class ScriptedCluster implements Dispatch, Cluster {
-  readonly jobs: Job[] = [];
-  readonly cancelled: Job[] = [];
+export class ScriptedCluster extends ScriptedDispatch implements Cluster {
   readonly retired: string[] = [];
   /** Pairs of versions: before, next. */
   readonly replaced: [string, string][] = [];
-  /** What calls were asked for their logs, and whether they still are. */
-  readonly followed = new Map<Job, boolean>();
-  engine: boolean | undefined = true;
   views: ReturnType<Cluster['workers']> = [];
   readonly tally = new WorkerTally();
 
   census(): Census {
     return { up: 1, draining: 0, slots: 4, busy: 1, waiting: this.jobs.length };
-  }
-
-  submit(job: Job): void {
-    this.jobs.push(job);
-  }
-
-  withdraw(job: Job): boolean {
-    const at = this.jobs.indexOf(job);
-    if (at >= 0) this.jobs.splice(at, 1);
-    return at >= 0;
-  }
-
-  cancel(job: Job): void {
-    this.cancelled.push(job);
-  }
-
-  follow(job: Job, on: boolean): void {
-    this.followed.set(job, on);
-  }
-
-  hasEngine(): boolean | undefined {
-    return this.engine;
   }
 
   replace(before: string, next: string): void {
