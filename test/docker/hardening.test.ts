@@ -109,38 +109,29 @@ withEngine('the network of a function that asks for one', () => {
 });
 
 withSecondEngine('the network of functions', () => {
-  it('has another interface on another engine of the same machine', async () => {
-    const engine = await SecondEngine.start();
-    try {
-      const interfaceOf = async (docker: Docker): Promise<string | undefined> => {
-        const network = docker.getNetwork(await networkMode(docker, 'bridge'));
-        const inspected: Docker.NetworkInspectInfo = await network.inspect();
-        return inspected.Options?.['com.docker.network.bridge.name'];
-      };
-      const [one, other] = [await interfaceOf(new Docker()), await interfaceOf(engine.docker)];
-      expect(one).to.match(/^panal-/);
-      expect(other).to.match(/^panal-/);
-      expect(one).not.to.equal(other);
-    } finally {
-      await engine.stop();
-    }
-  });
-});
-
-withEngine('the installation of dependencies', () => {
-  let rig: Rig;
+  let engine: SecondEngine;
   before(async () => {
-    rig = await Rig.make();
+    engine = await SecondEngine.start();
   });
-  after(() => rig.remove());
+  after(() => engine.stop());
 
-  it('is stopped when it fills the disk', async () => {
-    const driver = rig.driver('agent', rig.docker, { diskMb: 1 });
-    await driver.open();
-    const dependencies = 'for i in 1 2 3; do head -c 8000000 /dev/zero > /var/$i; done; sleep 30';
-    const spec = await rig.shell('cat', { runtime: { dependencies } });
-    const failure = await driver.prepare(spec, new AbortController().signal).catch((error: unknown) => error);
-    expect(failure).to.have.nested.property('error.code', 'DEPENDENCIES_FAILED');
-    expect(failure).to.have.property('exitCode', 137);
+  it('is one, whoever asks for it first', async () => {
+    const asked = Array.from({ length: 8 }, () => networkMode(engine.docker, 'bridge'));
+    const [id, ...others] = new Set(await Promise.all(asked));
+    expect(others).to.deep.equal([]);
+    const all = await engine.docker.listNetworks();
+    expect(all.filter(({ Name }) => Name === 'panal-functions').map(({ Id }) => Id)).to.deep.equal([id]);
+  });
+
+  it('has another interface on another engine of the same machine', async () => {
+    const interfaceOf = async (docker: Docker): Promise<string | undefined> => {
+      const network = docker.getNetwork(await networkMode(docker, 'bridge'));
+      const inspected: Docker.NetworkInspectInfo = await network.inspect();
+      return inspected.Options?.['com.docker.network.bridge.name'];
+    };
+    const [one, other] = [await interfaceOf(new Docker()), await interfaceOf(engine.docker)];
+    expect(one).to.match(/^panal-/);
+    expect(other).to.match(/^panal-/);
+    expect(one).not.to.equal(other);
   });
 });

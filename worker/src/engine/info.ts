@@ -5,6 +5,8 @@ import type Docker from 'dockerode';
 export interface EngineInfo {
   /** Which engine it is. */
   id: string;
+  /** The folder of its data, which no other engine of its machine has. */
+  folder: string;
   /** Cores of its machine. */
   cores: number;
   /** What its machine calls its architecture, such as `x86_64`. */
@@ -38,9 +40,10 @@ export async function engineInfo(docker: Docker): Promise<EngineInfo> {
   const mapsUsers = Array.isArray(security) && security.some((each) => MAPS_USERS.test(String(each)));
   const architecture = 'Architecture' in info ? String(info.Architecture) : '';
   const id = 'ID' in info ? String(info.ID) : '';
+  const folder = 'DockerRootDir' in info ? String(info.DockerRootDir) : '';
   const known: unknown = 'Runtimes' in info ? info.Runtimes : {};
   const runtimes = typeof known === 'object' && known !== null ? Object.keys(known) : [];
-  return { id, cores: info.NCPU, architecture, warnings, mapsUsers, runtimes };
+  return { id, folder, cores: info.NCPU, architecture, warnings, mapsUsers, runtimes };
 }
 
 /** @throws ConfigError where an OCI runtime is asked for (`FAAS_RUNTIME`) that the engine does not have. */

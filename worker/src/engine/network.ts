@@ -1,11 +1,14 @@
-import { randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import type Docker from 'dockerode';
-import { statusOf } from './errors.js';
+import { engineInfo } from './info.js';
 
 /** The network of functions that ask for one, on every engine. */
 const FUNCTION_NETWORK = 'panal-functions';
 /** What its interface's name begins with on the engine's machine, by which firewall rules know it: hub-deployment/firewall. */
 const INTERFACE = 'panal-';
+/** Between the moment that an engine refuses a second network and the one from which it lists the first. */
+const LISTED_WITHIN_MS = 2000;
 
 /**
  * What a container's `NetworkMode` has to be for `network: none` or `bridge`. The bridge is Panal's own, made where it is
@@ -17,29 +20,38 @@ export async function networkMode(docker: Docker, network: 'none' | 'bridge'): P
   return (await find(docker)) ?? (await make(docker));
 }
 
-/** Its id. Should workers that start at the same moment have made two, all agree on the older one. */
 async function find(docker: Docker): Promise<string | undefined> {
   const like = await docker.listNetworks({ filters: { name: [FUNCTION_NETWORK] } });
-  const named = like.filter(({ Name }) => Name === FUNCTION_NETWORK);
-  const [oldest] = named.sort((a, b) => (a.Created < b.Created ? -1 : 1));
-  return oldest?.Id;
+  return like.find(({ Name }) => Name === FUNCTION_NETWORK)?.Id;
 }
 
+/**
+ * An engine takes an interface that is there for its own, also where it is another engine's of the same machine: so each
+ * engine's has a name of its own. And it makes no second network on an interface, whoever asks at the same moment.
+ */
 async function make(docker: Docker): Promise<string> {
-  // An engine takes an interface of this name for its own where there is one, also another engine's of the same machine.
-  const name = INTERFACE + randomBytes(4).toString('hex');
+  // Not its id: engines of one machine may share that.
+  const { folder } = await engineInfo(docker);
+  const name = INTERFACE + createHash('sha256').update(folder).digest('hex').slice(0, 8);
   const Options = {
     'com.docker.network.bridge.enable_icc': 'false',
     'com.docker.network.bridge.name': name,
   };
   try {
-    await docker.createNetwork({ Name: FUNCTION_NETWORK, CheckDuplicate: true, Options });
+    const made = await docker.createNetwork({ Name: FUNCTION_NETWORK, CheckDuplicate: true, Options });
+    return made.id;
   } catch (error) {
-    // Another worker was first.
-    if (statusOf(error) !== 409) throw error;
+    return await madeByAnother(docker, error);
   }
-  const made = await find(docker);
-  if (made === undefined)
-    throw new Error(`the engine no longer has the network ${FUNCTION_NETWORK}, just made`);
-  return made;
+}
+
+/** @throws `error`, where there is none */
+async function madeByAnother(docker: Docker, error: unknown): Promise<string> {
+  const until = performance.now() + LISTED_WITHIN_MS;
+  do {
+    const made = await find(docker);
+    if (made !== undefined) return made;
+    await pause(20);
+  } while (performance.now() < until);
+  throw error;
 }
