@@ -61,6 +61,8 @@ async function fill(location: string, size: { functions: number; calls: number }
     };
     await store.putFunction(record, versionOf(spec));
   });
+  // Of late, or the broker would be busy removing them.
+  const since = Date.now() - size.calls;
   await inBatches(size.calls, async (n) => {
     const record: CallRecord = {
       callNum: n + 1,
@@ -72,8 +74,8 @@ async function fill(location: string, size: { functions: number; calls: number }
       params: Buffer.from('{"roll":"4d6"}'),
       status: 'DONE',
       attempts: 1,
-      acceptedAt: 1_700_000_000_000 + n,
-      settledAt: 1_700_000_000_001 + n,
+      acceptedAt: since + n,
+      settledAt: since + n + 1,
       result: Buffer.from('[4,6,4,3]'),
     };
     await store.settleCall(record);
