@@ -135,3 +135,21 @@ withSecondEngine('the network of functions', () => {
     expect(one).not.to.equal(other);
   });
 });
+
+withEngine('the installation of dependencies', () => {
+  let rig: Rig;
+  before(async () => {
+    rig = await Rig.make();
+  });
+  after(() => rig.remove());
+
+  it('is stopped when it fills the disk', async () => {
+    const driver = rig.driver('agent', rig.docker, { diskMb: 1 });
+    await driver.open();
+    const dependencies = 'for i in 1 2 3; do head -c 8000000 /dev/zero > /var/$i; done; sleep 30';
+    const spec = await rig.shell('cat', { runtime: { dependencies } });
+    const failure = await driver.prepare(spec, new AbortController().signal).catch((error: unknown) => error);
+    expect(failure).to.have.nested.property('error.code', 'DEPENDENCIES_FAILED');
+    expect(failure).to.have.property('exitCode', 137);
+  });
+});
