@@ -1,4 +1,4 @@
-import { Turns } from './turns.js';
+import { KeyedTurns } from './keyed-turns.js';
 
 /** A worker, as far as it matters here. */
 export interface Holder {
@@ -8,29 +8,23 @@ export interface Holder {
   readonly holds: Map<string, number>;
 }
 
-/** How many workers that hold a wanted sandbox are looked at before another kind of place is taken. */
-const PROBES = 4;
-
 /** Most keys that are noted of a worker: one for each sandbox that it may keep (`FAAS_SANDBOXES`). */
 const MOST_KEYS = 100_000;
 
 /** Which workers hold idle sandboxes of what. */
 export class Holders<W extends Holder> {
-  readonly #workers = new Map<string, Turns<W>>();
+  readonly #workers = new KeyedTurns<W>();
 
   /** The worker has so many idle sandboxes for `key`. */
   set(worker: W, key: string, idle: number): void {
-    const holders = this.#workers.get(key);
     if (idle === 0) {
       worker.holds.delete(key);
-      holders?.leave(worker);
-      if (holders?.size === 0) this.#workers.delete(key);
+      this.#workers.leave(key, worker);
       return;
     }
     if (worker.holds.size >= MOST_KEYS && !worker.holds.has(key)) return;
     worker.holds.set(key, idle);
-    if (holders === undefined) this.#workers.set(key, new Turns());
-    this.#workers.get(key)?.join(worker);
+    this.#workers.join(key, worker);
   }
 
   /** Presumes one sandbox taken, until the worker says how many it holds. */
@@ -46,12 +40,10 @@ export class Holders<W extends Holder> {
 
   /** One that has an idle mini-worker and a sandbox for `key`; each in turn. */
   idleOne(key: string): W | undefined {
-    const holders = this.#workers.get(key);
-    if (holders === undefined) return undefined;
-    for (let probes = Math.min(PROBES, holders.size); probes > 0; probes--) {
-      const worker = holders.next();
-      if (worker !== undefined && worker.idleSlots.length > 0) return worker;
-    }
-    return undefined;
+    return this.#workers.find(key, hasIdleSlot);
   }
+}
+
+function hasIdleSlot({ idleSlots }: Holder): boolean {
+  return idleSlots.length > 0;
 }

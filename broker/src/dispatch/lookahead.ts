@@ -1,4 +1,4 @@
-import { Turns } from './turns.js';
+import { KeyedTurns } from './keyed-turns.js';
 
 /** A worker, as far as it matters here. */
 export interface Runner {
@@ -9,9 +9,6 @@ export interface Runner {
   readonly callsOf: Map<string, number>;
 }
 
-/** How many workers that run a function are looked at. */
-const PROBES = 4;
-
 /**
  * Which busy workers may be handed one call more, ahead of the end of one that they have: the next call of a short
  * function then begins as soon as the one before it ends, and not a way to the broker and back later; and what there is
@@ -19,11 +16,11 @@ const PROBES = 4;
  */
 export class Lookahead<W extends Runner> {
   /** The workers that have calls of a version. */
-  readonly #runners = new Map<string, Turns<W>>();
+  readonly #runners = new KeyedTurns<W>();
 
   /** Hands this worker nothing more. */
   remove(worker: W): void {
-    for (const functionId of worker.callsOf.keys()) this.#leave(worker, functionId);
+    for (const functionId of worker.callsOf.keys()) this.#runners.leave(functionId, worker);
     worker.callsOf.clear();
   }
 
@@ -32,10 +29,7 @@ export class Lookahead<W extends Runner> {
     const before = worker.callsOf.get(functionId) ?? 0;
     worker.calls++;
     worker.callsOf.set(functionId, before + 1);
-    if (before > 0) return;
-    let runners = this.#runners.get(functionId);
-    if (runners === undefined) this.#runners.set(functionId, (runners = new Turns()));
-    runners.join(worker);
+    if (before === 0) this.#runners.join(functionId, worker);
   }
 
   /** The worker has one call less of this version. */
@@ -48,26 +42,15 @@ export class Lookahead<W extends Runner> {
       return;
     }
     worker.callsOf.delete(functionId);
-    this.#leave(worker, functionId);
+    this.#runners.leave(functionId, worker);
   }
 
   /** A worker all of whose mini-workers are busy, and which has fewer than `each` calls ahead for each that it runs of this version. */
   workerFor(functionId: string, each: number): W | undefined {
-    const runners = this.#runners.get(functionId);
-    if (runners === undefined) return undefined;
-    for (let probes = Math.min(PROBES, runners.size); probes > 0; probes--) {
-      const worker = runners.next();
-      if (worker === undefined) return undefined;
-      const ahead = worker.calls - worker.slots;
-      const running = (worker.callsOf.get(functionId) ?? 0) - ahead;
-      if (ahead >= 0 && ahead < each * running) return worker;
-    }
-    return undefined;
-  }
-
-  #leave(worker: W, functionId: string): void {
-    const runners = this.#runners.get(functionId);
-    runners?.leave(worker);
-    if (runners?.size === 0) this.#runners.delete(functionId);
+    return this.#runners.find(functionId, ({ calls, slots, callsOf }) => {
+      const ahead = calls - slots;
+      const running = (callsOf.get(functionId) ?? 0) - ahead;
+      return ahead >= 0 && ahead < each * running;
+    });
   }
 }
