@@ -5,6 +5,7 @@ import type { BundleRef } from '@panal/protocol';
 import type { Cache, CacheEntry } from '../cache/cache-keeper.js';
 import { FolderCache, touch } from '../cache/folder-cache.js';
 import { PlatformError } from '../sandbox/sandbox.js';
+import { unlessAborted } from '../waiting.js';
 
 /** Where bundles come from. */
 export interface BundleFetcher {
@@ -130,19 +131,5 @@ async function digestSoFar(file: FileHandle, hash: Hash): Promise<number> {
     if (bytesRead === 0) return position;
     hash.update(buffer.subarray(0, bytesRead));
     position += bytesRead;
-  }
-}
-
-/** The promise's value, or the signal's reason if that comes first. */
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  let abort: () => void = () => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(signal.reason as Error);
-  });
-  signal.addEventListener('abort', abort);
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', abort);
   }
 }
