@@ -1,4 +1,9 @@
+import { once } from 'node:events';
+import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
+import Docker from 'dockerode';
+import { removeContainer } from '../../worker/src/engine/container.js';
 import { Demultiplexer } from '../../worker/src/engine/demux.js';
 import { Gate } from '../../worker/src/engine/gate.js';
 import { hardened } from '../../worker/src/engine/hardening.js';
@@ -6,6 +11,7 @@ import { throughMounts } from '../../worker/src/engine/host-paths.js';
 import { SingleFlight } from '../../worker/src/images/single-flight.js';
 import { Tail } from '../../worker/src/images/tail.js';
 import { Gate as Door } from '../support/gate.js';
+import { withEngine } from '../support/groups.js';
 
 describe('the stream of a container', () => {
   const piece = (stream: number, content: string): Buffer => {
@@ -136,3 +142,60 @@ describe('the limits of a container', () => {
     expect(hardened({ ...limits, cpus: 0.5 }, confines).NanoCpus).to.equal(5e8);
   });
 });
+
+withEngine('the removal of a container', () => {
+  /** Removals that the engine is still to fail at; what it was asked to remove. */
+  let failures = 0;
+  let removals = 0;
+  const proxy = createServer((asked, answer) => {
+    if (asked.method === 'DELETE') removals += 1;
+    if (asked.method !== 'DELETE' || failures === 0) return passOn(asked, answer);
+    failures -= 1;
+    const body = JSON.stringify({ message: 'unable to remove filesystem: directory not empty' });
+    answer.writeHead(500, { 'Content-Type': 'application/json' }).end(body);
+  });
+  let engine: Docker;
+  before(async () => {
+    await once(proxy.listen(0, '127.0.0.1'), 'listening');
+    engine = new Docker({ host: '127.0.0.1', port: (proxy.address() as AddressInfo).port, protocol: 'http' });
+  });
+  after(() => proxy.close());
+
+  const removed = async (failing: number): Promise<{ error: unknown; left: boolean; removals: number }> => {
+    const container = await new Docker().createContainer({ Image: 'busybox:latest', Cmd: ['true'] });
+    removals = 0;
+    failures = failing;
+    try {
+      const error: unknown = await removeContainer(engine.getContainer(container.id)).catch(
+        (e: unknown) => e,
+      );
+      const all = await new Docker().listContainers({ all: true });
+      return { error, left: all.some(({ Id }) => Id === container.id), removals };
+    } finally {
+      await removeContainer(container);
+    }
+  };
+
+  it('is asked for once', async () => {
+    expect(await removed(0)).to.deep.equal({ error: undefined, left: false, removals: 1 });
+  });
+
+  it('is asked for again where the engine failed', async () => {
+    expect(await removed(1)).to.deep.equal({ error: undefined, left: false, removals: 2 });
+  });
+
+  it('fails where the engine fails at it twice', async () => {
+    const { error, left, removals: times } = await removed(2);
+    expect(error).to.have.property('statusCode', 500);
+    expect([left, times]).to.deep.equal([true, 2]);
+  });
+});
+
+function passOn(asked: IncomingMessage, answer: ServerResponse): void {
+  const { method, url, headers } = asked;
+  const engine = request({ socketPath: '/var/run/docker.sock', method, path: url, headers }, (answered) => {
+    answer.writeHead(answered.statusCode ?? 502, answered.headers);
+    answered.pipe(answer);
+  });
+  asked.pipe(engine);
+}

@@ -1,6 +1,6 @@
 import { Duplex } from 'node:stream';
 import type { Container } from 'dockerode';
-import { isGone } from './errors.js';
+import { isGone, statusOf } from './errors.js';
 
 /** Which streams of a container to attach. */
 export interface Attached {
@@ -32,11 +32,21 @@ export async function exitCodeOf(container: Container, abortSignal?: AbortSignal
   throw new TypeError('the engine gave no exit code');
 }
 
-/** Kills a container and removes it with its anonymous volumes; one that is gone is fine. */
+/**
+ * Kills a container and removes it with its anonymous volumes; one that is gone is fine. Where the engine fails, it is
+ * asked once more: what it still writes of a container that just ended may be in its own way ("directory not empty").
+ */
 export async function removeContainer(container: Container): Promise<void> {
   try {
-    await container.remove({ force: true, v: true });
+    await remove(container).catch((error: unknown) => {
+      if (statusOf(error) !== 500) throw error;
+      return remove(container);
+    });
   } catch (error) {
     if (!isGone(error)) throw error;
   }
+}
+
+async function remove(container: Container): Promise<void> {
+  await container.remove({ force: true, v: true });
 }
