@@ -20,8 +20,7 @@ const NOTHING = Buffer.alloc(0);
  */
 export function writesOfUnsettled(call: CallRecord): Write[] {
   if (isSettled(call.status)) throw new TypeError(`an unsettled call cannot be ${call.status}`);
-  const stored = call.status === UNSETTLED ? call : { ...call, status: UNSETTLED };
-  return [[callKey(call), encodeCall(stored)], ...entries(call, UNSETTLED, NOTHING)];
+  return [[callKey(call), encodeCall(call, UNSETTLED)], ...entries(call, UNSETTLED, NOTHING)];
 }
 
 /**

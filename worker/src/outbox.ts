@@ -20,8 +20,8 @@ export class Outbox {
   #onEmpty: (() => void)[] = [];
 
   /** @param now milliseconds on the clock that `stale` is asked by. */
-  put(letter: Letter, now: number): void {
-    this.#kept.set(letter.outcome.lease, { ...letter, sentAt: now });
+  put({ outcome, parts }: Letter, now: number): void {
+    this.#kept.set(outcome.lease, { outcome, parts, sentAt: now });
   }
 
   get size(): number {

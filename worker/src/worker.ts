@@ -105,8 +105,7 @@ export class Worker {
       maxLogs: options.maxLogs,
       log,
       next: () => this.#line.next(),
-      report: (outcome: Outcome, parts: readonly Uint8Array[], free: number | undefined) =>
-        this.#report(outcome, parts, free),
+      report: (outcome: Outcome, parts: readonly Uint8Array[]) => this.#report(outcome, parts),
       onLog: (message: LogPiece, piece: Uint8Array) => this.#link.reply(message, [piece]),
     };
     this.#miniWorkers = Array.from({ length: options.slots }, (_, slot) => new MiniWorker(slot, context));
@@ -288,18 +287,16 @@ export class Worker {
     this.#pool.retire(functionId);
   }
 
-  /** @param free the mini-worker that the attempt had. */
-  #report(outcome: Outcome, parts: readonly Uint8Array[], free?: number): void {
+  #report(outcome: Outcome, parts: readonly Uint8Array[]): void {
     if (outcome.returned !== true) this.#options.outcomes?.ended(outcome);
     this.#outbox.put({ outcome, parts }, performance.now());
-    const offers = free !== undefined && this.#state === 'serving';
-    this.#link.reply(offers ? { ...outcome, free } : outcome, parts);
+    this.#link.reply(this.#state === 'serving' ? outcome : withoutOffer(outcome), parts);
   }
 
   /** Says again what was not acknowledged for so long, in ms; whether there was any. */
   #resend(age: number): boolean {
     const stale = this.#outbox.stale(age, performance.now());
-    for (const { outcome, parts } of stale) this.#link.reply(outcome, parts);
+    for (const { outcome, parts } of stale) this.#link.reply(withoutOffer(outcome), parts);
     return stale.length > 0;
   }
 
@@ -310,4 +307,9 @@ export class Worker {
   #offer(slot: number): void {
     if (this.#state === 'serving') this.#link.say({ type: 'ready', slot });
   }
+}
+
+/** The mini-worker that an outcome offered may be busy by now, or is to have nothing more. */
+function withoutOffer(outcome: Outcome): Outcome {
+  return { ...outcome, free: undefined };
 }

@@ -1,10 +1,11 @@
-import type { CallRecord, VersionRecord } from '@panal/db';
+import { copyOfCall, type CallRecord, type VersionRecord } from '@panal/db';
 import type { LeasedAttempt } from '../dispatch/attempt.js';
 import type { Job } from '../dispatch/job.js';
 
 /** A call that is not settled, as the broker has it in memory. */
 export class ActiveCall {
-  readonly record: CallRecord;
+  /** Once it is settled, and that is stored, another: what says how a call ended changes no more. */
+  record: CallRecord;
   readonly version: VersionRecord;
   /** The attempt that waits or runs; `undefined` while the call waits for its back-off to end. */
   job: Job | undefined;
@@ -26,7 +27,7 @@ export class ActiveCall {
   #returns = 0;
 
   constructor(record: CallRecord, version: VersionRecord) {
-    this.record = record;
+    this.record = copyOfCall(record);
     this.version = version;
     const since = record.putBack?.at ?? record.acceptedAt;
     this.#acceptedAt = performance.now() - Math.max(0, Date.now() - since);
@@ -81,8 +82,7 @@ export class ActiveCall {
     this.#run = this.#nextRun;
     record.status = 'RUNNING';
     // Why an earlier attempt failed is not why this one ends.
-    if (record.error !== undefined) delete record.error;
-    if (record.exitCode !== undefined) delete record.exitCode;
+    record.error = record.exitCode = undefined;
     record.attempts = this.job?.attempt ?? record.attempts + 1;
     record.worker = workerId;
     if (this.#queuedSince !== undefined) this.#queuedMs += performance.now() - this.#queuedSince;

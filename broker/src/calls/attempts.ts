@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { CallError } from '@panal/protocol';
-import type { CallRecord, Store } from '@panal/db';
+import { copyOfCall, type CallRecord, type Store } from '@panal/db';
 import type { AttemptEvents, AttemptResult, LeasedAttempt } from '../dispatch/attempt.js';
 import type { Job } from '../dispatch/job.js';
 import type { ActiveCall } from './active-call.js';
@@ -32,6 +32,18 @@ export interface AttemptsOptions {
   onGone: (call: ActiveCall) => void;
   log: Logger;
 }
+
+/** What an attempt showed of its call: where it did not, what is known from earlier ones stays. */
+type Seen = Pick<CallRecord, 'logs' | 'preloaded' | 'exitCode' | 'start' | 'error'>;
+
+/** What only the attempt that settles a call has. Times in ms. */
+interface Ran {
+  result: CallRecord['result'];
+  prepareMs: number;
+  runMs: number;
+}
+
+const NEVER_RAN: Ran = { result: undefined, prepareMs: 0, runMs: 0 };
 
 /** What becomes of a call that was accepted: its attempts, one after the other, until it settles. */
 export class Attempts implements AttemptEvents {
@@ -113,14 +125,11 @@ export class Attempts implements AttemptEvents {
       this.#takeBack(call);
       return;
     }
-    const { exitCode, start, preloaded, prepareMs, runMs } = outcome;
-    const seen: Partial<CallRecord> = { logs, preloaded };
-    if (exitCode !== undefined) seen.exitCode = exitCode;
-    if (start !== undefined) seen.start = start;
-    if (outcome.error !== undefined) seen.error = outcome.error;
+    const { exitCode, start, preloaded, error, prepareMs, runMs } = outcome;
+    const seen: Seen = { logs, preloaded, exitCode, start, error };
     const step = this.#nextStep(call, outcome);
     if ('retryInMs' in step) await this.#retry(call, step.retryInMs, seen);
-    else await this.#settle(call, step.settle, { ...seen, result }, { prepareMs, runMs });
+    else await this.#settle(call, step.settle, seen, { result, prepareMs, runMs });
   }
 
   lost(job: Job, error: CallError): void {
@@ -171,9 +180,9 @@ export class Attempts implements AttemptEvents {
     this.submit(call);
   }
 
-  async #retry(call: ActiveCall, ms: number, seen: Partial<CallRecord>): Promise<void> {
+  async #retry(call: ActiveCall, ms: number, seen: Seen): Promise<void> {
     this.#observer.retried();
-    Object.assign(call.record, seen);
+    note(call.record, seen);
     call.job = undefined;
     this.#active.queued(call);
     call.record.notBefore = Date.now() + ms;
@@ -189,16 +198,19 @@ export class Attempts implements AttemptEvents {
   async #settle(
     call: ActiveCall,
     status: CallRecord['status'],
-    seen: Partial<CallRecord>,
-    { prepareMs = 0, runMs = 0 } = {},
+    seen: Seen,
+    { result, prepareMs, runMs }: Ran = NEVER_RAN,
   ): Promise<void> {
     if (call.settling) return;
     call.settling = true;
     call.job = undefined;
-    const timings = call.timings(prepareMs, runMs);
-    const settled: CallRecord = { ...call.record, ...seen, status, settledAt: Date.now(), timings };
-    if (settled.notBefore !== undefined) delete settled.notBefore;
-    if (settled.cancelling !== undefined) delete settled.cancelling;
+    const settled = copyOfCall(call.record);
+    note(settled, seen);
+    settled.status = status;
+    settled.settledAt = Date.now();
+    settled.result = result;
+    settled.timings = call.timings(prepareMs, runMs);
+    settled.notBefore = settled.cancelling = undefined;
     await this.#stored(
       () => this.#isActive(call),
       () => this.#options.store.settleCall(settled, { sync: false }),
@@ -207,12 +219,10 @@ export class Attempts implements AttemptEvents {
     if (!this.#isActive(call)) return;
     this.#remove(call);
     // Not before it is stored: a crash now must not take back what somebody has seen.
-    Object.assign(call.record, settled);
-    if (call.record.notBefore !== undefined) delete call.record.notBefore;
-    if (call.record.cancelling !== undefined) delete call.record.cancelling;
-    this.#observer.settled(call.record, call.version);
+    call.record = settled;
+    this.#observer.settled(settled, call.version);
     call.settled();
-    this.#followers.callEnded(call.record);
+    this.#followers.callEnded(settled);
   }
 
   #remove(call: ActiveCall): void {
@@ -225,4 +235,12 @@ export class Attempts implements AttemptEvents {
   async #stored(wanted: () => boolean, write: () => Promise<void>): Promise<void> {
     await untilStored(write, { stopped: () => this.#stopped, wanted, log: this.#options.log });
   }
+}
+
+function note(record: CallRecord, { logs, preloaded, exitCode, start, error }: Seen): void {
+  record.logs = logs ?? record.logs;
+  record.preloaded = preloaded ?? record.preloaded;
+  record.exitCode = exitCode ?? record.exitCode;
+  record.start = start ?? record.start;
+  record.error = error ?? record.error;
 }

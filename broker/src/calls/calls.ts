@@ -130,7 +130,7 @@ export class Calls {
       throw new PanalError('SHUTTING_DOWN', 'the broker is stopping', { retryAfter: 1 });
     admit(version, this.#active, this.#options, () => this.#options.dispatch.hasEngine());
     const { spec } = version;
-    const record: CallRecord = {
+    const accepted: CallRecord = {
       callNum: ++this.#lastCallNum,
       owner: spec.owner,
       funcName: spec.name,
@@ -142,9 +142,10 @@ export class Calls {
       attempts: 0,
       acceptedAt: Date.now(),
     };
-    const call = new ActiveCall(record, version);
+    const call = new ActiveCall(accepted, version);
     this.#active.add(call);
     this.#observer.accepted();
+    const { record } = call;
     const { awaited, key } = options;
     if (key !== undefined) return await this.#begin(call, this.#options.store.acceptCall(record, { key }));
     const stored = this.#options.store.acceptCall(record, { lazy: awaited });
@@ -188,13 +189,18 @@ export class Calls {
     gone?: (listener: () => void) => void,
   ): Promise<CallRecord | undefined> {
     const call = this.#active.get(record.callNum);
-    if (call === undefined && isSettled(record.status)) return record;
-    if (call === undefined) throw new PanalError('STORE_UNAVAILABLE', 'the call could not be stored');
+    if (call === undefined) {
+      const { owner, callNum, status } = record;
+      const ended = isSettled(status) ? record : await this.#options.store.getCall(owner, callNum);
+      if (ended === undefined || !isSettled(ended.status))
+        throw new PanalError('STORE_UNAVAILABLE', 'the call could not be stored');
+      return ended;
+    }
     const settled = await call.wait(ms, gone);
     if (settled !== undefined) return settled;
     if (call.settling) return await call.ended();
     // Its client now hears of a call that may not be stored yet.
-    await this.#options.store.updateCall({ ...record, status: 'PENDING' });
+    await this.#options.store.updateCall(call.record);
     return undefined;
   }
 

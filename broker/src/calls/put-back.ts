@@ -21,12 +21,10 @@ export async function takeDeadCall(
     const gone = `version ${dead.version} of ${dead.funcName}, which call ${callNum} was accepted with, was deleted`;
     throw new PanalError('VERSION_NOT_FOUND', gone);
   }
-  const record: CallRecord = { ...dead, status: 'PENDING', putBack: { at: now, attempts: dead.attempts } };
+  const putBack = { at: now, attempts: dead.attempts };
   // What the last attempt logged, and why it failed, stays until the next one begins.
-  delete record.settledAt;
-  delete record.result;
-  delete record.timings;
-  return new ActiveCall(record, version);
+  const without = { settledAt: undefined, result: undefined, timings: undefined };
+  return new ActiveCall({ ...dead, ...without, status: 'PENDING', putBack }, version);
 }
 
 /** Stores a call that was put back. @throws PanalError CALL_NOT_FOUND where it was removed meanwhile */

@@ -1,3 +1,4 @@
+import type { Invoke } from '@panal/protocol';
 import type { Leases } from './leases.js';
 import type { WorkerLink } from './link.js';
 import type { Roster } from './roster.js';
@@ -50,8 +51,16 @@ export class Placing {
     const { callNum, attempt: number, spec, input } = job;
     const known = worker.specs.has(spec.id);
     if (!known) worker.specs.set(spec.id, spec.owner);
-    const target = { lease, slot, callNum, attempt: number, functionId: spec.id, input };
-    const message = { type: 'invoke' as const, ...target, ...(known ? {} : { spec }) };
+    const message: Invoke = {
+      type: 'invoke',
+      lease,
+      slot,
+      callNum,
+      attempt: number,
+      functionId: spec.id,
+      spec: known ? undefined : spec,
+      input,
+    };
     link.send(worker.peer, message, job.params.byteLength === 0 ? [] : [job.params]);
     // Not before: what is said of the attempt now must not reach the worker ahead of it.
     leases.begin(job, worker, lease, slot);

@@ -27,8 +27,8 @@ export interface RunResult {
   status: 'DONE' | 'FAILED' | 'TIMEOUT' | 'CANCELLED';
   result: Uint8Array;
   logs: Uint8Array;
-  exitCode?: number;
-  error?: CallError;
+  exitCode?: number | undefined;
+  error?: CallError | undefined;
   runMs: number;
   /** Whether the sandbox may serve another call (of its function, and of a lifecycle that keeps it). */
   reusable: boolean;

@@ -55,6 +55,8 @@ export class ActiveCall {
     this.request.signal.removeEventListener('abort', this.#onAbort);
     const { result, logs } = this.output;
     const ended = this.stop === undefined ? verdict : stopped(this.stop, this.request);
-    this.#resolve({ ...ended, result, logs, runMs: performance.now() - this.#startedAt, reusable });
+    const { status, exitCode, error } = ended;
+    const runMs = performance.now() - this.#startedAt;
+    this.#resolve({ status, exitCode, error, result, logs, runMs, reusable });
   }
 }
