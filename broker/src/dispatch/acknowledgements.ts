@@ -1,7 +1,7 @@
 import type { Peer, WorkerLink } from './link.js';
 
 /** How long an acknowledgement may wait for others, in ms. */
-const ACK_MS = 10;
+const ACK_MS = 50;
 
 /**
  * Tells workers which outcomes they may forget. Nobody waits for that, so that it goes out for many calls at once: a

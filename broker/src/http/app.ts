@@ -22,6 +22,8 @@ import { userRoutes } from './users.js';
 import { versionRoutes } from './versions.js';
 import { workerRoutes } from './workers.js';
 
+const CALLING_PATHS = ['/run/:funcName', '/invokeFunction'];
+
 /** Every route there is. */
 export function allRoutes(services: Services): Route[] {
   const routes = [
@@ -45,9 +47,12 @@ export function allRoutes(services: Services): Route[] {
 /** The HTTP side of the broker. It does no I/O until it is asked something. */
 export function createApp(services: Services): Koa<RequestState> {
   const json = new JsonReader(services.limits.body);
-  const router = new Router<RequestState>({ sensitive: true });
   const identify = identification(services);
+  // A router tries every route that it has on every request: those that bring calls, the most of all, have their own.
+  const calling = new Router<RequestState>({ sensitive: true });
+  const other = new Router<RequestState>({ sensitive: true });
   for (const { method, path, access = 'owner', errorShape, serve } of allRoutes(services)) {
+    const router = CALLING_PATHS.includes(path) ? calling : other;
     router.register(path, [method], (ctx: Context) => {
       if (errorShape !== undefined) ctx.state.errorShape = errorShape;
       refuseCrossSite(ctx.req);
@@ -56,7 +61,8 @@ export function createApp(services: Services): Koa<RequestState> {
   }
   const app = new Koa<RequestState>();
   app.use(errorBoundary(services.log, services.errors));
-  app.use(router.routes());
+  app.use(calling.routes());
+  app.use(other.routes());
   app.use(refuseUnrouted);
   // Past the error boundary, only writing the answer can fail: the client is gone.
   app.on('error', (error: Error) => services.log.debug({ err: error }, 'answer not written'));

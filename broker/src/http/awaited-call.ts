@@ -1,7 +1,7 @@
 import type { CallRecord } from '@panal/db';
 import { PanalError } from '@panal/protocol';
 import { z } from 'zod';
-import { disconnection, type Context } from './context.js';
+import { disconnection, type Context, type Disconnection } from './context.js';
 import type { Services } from './services.js';
 
 /** What becomes of a call whose client goes away before its end. */
@@ -26,8 +26,12 @@ export async function endOfCall(
   onDisconnect: z.infer<typeof onDisconnectSchema>,
 ): Promise<CallRecord | undefined> {
   const gone = disconnection(ctx);
-  if (onDisconnect !== 'keep') gone(() => abandon({ calls, log }, call));
-  return await calls.settled(call, waitMs, gone);
+  const leaves: Disconnection = (listener) =>
+    gone(() => {
+      abandon({ calls, log }, call);
+      listener();
+    });
+  return await calls.settled(call, waitMs, onDisconnect === 'keep' ? gone : leaves);
 }
 
 /** Cancels a call whose result is for nobody any more. Nobody waits for that either. */
