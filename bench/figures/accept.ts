@@ -45,7 +45,7 @@ export async function acceptFigures(rounds: number, roundMs: number): Promise<Fi
     return [compare(`async accepts/s, fsync, ${CONNECTIONS} connections`, '/s', ours, yardstick)];
   } finally {
     await cluster.stop();
-    koa.stop();
+    await koa.stop();
   }
 }
 

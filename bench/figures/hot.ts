@@ -1,4 +1,4 @@
-import { Cluster, residentMiB, startKoa } from '../lib/cluster.js';
+import { Cluster, residentMiB, startCorridor, startKoa } from '../lib/cluster.js';
 import { load, type LoadResult } from '../lib/load.js';
 import { compare, figure, type Figure } from '../lib/report.js';
 import { median } from '../lib/stats.js';
@@ -11,9 +11,10 @@ const check = (status: number, body: string): void => {
   if (status !== 200 || body !== ANSWER) throw new Error(`wrong answer: ${status} ${body}`);
 };
 
-/** Hot calls beside a bare Koa route, at several loads, and the memory and phases that go with them. */
+/** Hot calls beside a bare Koa route and the bare corridor, at several loads; the memory and phases that go with them. */
 export async function hotFigures(rounds: number, roundMs: number): Promise<Figure[]> {
   const koa = await startKoa(200, ANSWER);
+  const corridor = await startCorridor(HANDLER);
   const cluster = await Cluster.start();
   const figures: Figure[] = [];
   try {
@@ -27,12 +28,15 @@ export async function hotFigures(rounds: number, roundMs: number): Promise<Figur
     // Sandboxes are started, and code is compiled, before anything counts.
     await measure(cluster.port, 64);
     await measure(koa.port, 64);
+    await measure(corridor.port, 64);
     for (const connections of [1, 16, 64]) {
       const ours: LoadResult[] = [];
       const theirs: LoadResult[] = [];
+      const bare: LoadResult[] = [];
       for (let round = 0; round < rounds; round++) {
         ours.push(await measure(cluster.port, connections));
         theirs.push(await measure(koa.port, connections));
+        bare.push(await measure(corridor.port, connections));
       }
       for (const [what, unit, of] of [
         ['calls/s', '/s', (result: LoadResult) => result.perSecond],
@@ -41,6 +45,7 @@ export async function hotFigures(rounds: number, roundMs: number): Promise<Figur
       ] as const) {
         const name = `hot ${what}, ${connections} connection${connections === 1 ? '' : 's'}`;
         figures.push(compare(name, unit, ours.map(of), { name: 'bare Koa', values: theirs.map(of) }));
+        figures.push(compare(name, unit, ours.map(of), { name: 'the bare corridor', values: bare.map(of) }));
       }
     }
     const underLoad = [await residentMiB(cluster.broker), await residentMiB(worker)];
@@ -48,7 +53,8 @@ export async function hotFigures(rounds: number, roundMs: number): Promise<Figur
     figures.push(...(await phases(cluster)));
   } finally {
     await cluster.stop();
-    koa.stop();
+    await koa.stop();
+    await corridor.stop();
   }
   return figures;
 }
