@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { isSettled, PanalError, type InputKind } from '@panal/protocol';
 import {
+  copyOfCall,
   KeyedLock,
   type CallKey,
   type CallQuery,
@@ -173,7 +174,7 @@ export class Calls {
       admit(call.version, this.#active, this.#options, () => dispatch.hasEngine());
       this.#active.add(call);
       this.#observer.accepted();
-      const asStored = { ...call.record };
+      const asStored = copyOfCall(call.record);
       await this.#begin(call, storePutBack(store, call.record));
       return asStored;
     });

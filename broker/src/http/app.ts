@@ -22,12 +22,19 @@ import { userRoutes } from './users.js';
 import { versionRoutes } from './versions.js';
 import { workerRoutes } from './workers.js';
 
-const CALLING_PATHS = ['/run/:funcName', '/invokeFunction'];
-
 /** Every route there is. */
 export function allRoutes(services: Services): Route[] {
-  const routes = [
-    ...invocationRoutes(services),
+  return routeGroups(services).flat();
+}
+
+/**
+ * Every route there is, in groups that have a router each. A router tries all the routes that it has on every request:
+ * those that bring calls, the most of all requests, should not be tried among thirty others.
+ */
+function routeGroups(services: Services): [calling: Route[], other: Route[]] {
+  const calling = invocationRoutes(services);
+  const all = [
+    ...calling,
     ...callRoutes(services),
     ...callLogRoutes(services),
     ...functionRoutes(services),
@@ -40,29 +47,27 @@ export function allRoutes(services: Services): Route[] {
     ...metricsRoutes(services),
     ...backupRoutes(services),
   ];
-  routes.push(openApiRoute(routes));
-  return routes;
+  all.push(openApiRoute(all));
+  return [calling, all.slice(calling.length)];
 }
 
 /** The HTTP side of the broker. It does no I/O until it is asked something. */
 export function createApp(services: Services): Koa<RequestState> {
   const json = new JsonReader(services.limits.body);
   const identify = identification(services);
-  // A router tries every route that it has on every request: those that bring calls, the most of all, have their own.
-  const calling = new Router<RequestState>({ sensitive: true });
-  const other = new Router<RequestState>({ sensitive: true });
-  for (const { method, path, access = 'owner', errorShape, serve } of allRoutes(services)) {
-    const router = CALLING_PATHS.includes(path) ? calling : other;
-    router.register(path, [method], (ctx: Context) => {
-      if (errorShape !== undefined) ctx.state.errorShape = errorShape;
-      refuseCrossSite(ctx.req);
-      return identify(ctx, access, () => serve(ctx, json));
-    });
-  }
   const app = new Koa<RequestState>();
   app.use(errorBoundary(services.log, services.errors));
-  app.use(calling.routes());
-  app.use(other.routes());
+  for (const routes of routeGroups(services)) {
+    const router = new Router<RequestState>({ sensitive: true });
+    for (const { method, path, access = 'owner', errorShape, serve } of routes) {
+      router.register(path, [method], (ctx: Context) => {
+        if (errorShape !== undefined) ctx.state.errorShape = errorShape;
+        refuseCrossSite(ctx.req);
+        return identify(ctx, access, () => serve(ctx, json));
+      });
+    }
+    app.use(router.routes());
+  }
   app.use(refuseUnrouted);
   // Past the error boundary, only writing the answer can fail: the client is gone.
   app.on('error', (error: Error) => services.log.debug({ err: error }, 'answer not written'));
