@@ -11,7 +11,7 @@ import { throughMounts } from '../../worker/src/engine/host-paths.js';
 import { SingleFlight } from '../../worker/src/images/single-flight.js';
 import { Tail } from '../../worker/src/images/tail.js';
 import { Gate as Door } from '../support/gate.js';
-import { withEngine } from '../support/groups.js';
+import { ENGINE_SOCKET, withEngine } from '../support/groups.js';
 
 describe('the stream of a container', () => {
   const piece = (stream: number, content: string): Buffer => {
@@ -193,7 +193,7 @@ withEngine('the removal of a container', () => {
 
 function passOn(asked: IncomingMessage, answer: ServerResponse): void {
   const { method, url, headers } = asked;
-  const engine = request({ socketPath: '/var/run/docker.sock', method, path: url, headers }, (answered) => {
+  const engine = request({ socketPath: ENGINE_SOCKET, method, path: url, headers }, (answered) => {
     answer.writeHead(answered.statusCode ?? 502, answered.headers);
     answered.pipe(answer);
   });

@@ -17,6 +17,7 @@ import { agentPath } from '../../worker/src/sandbox/agent.js';
 import { DockerDriver } from '../../worker/src/sandbox/docker/driver.js';
 import type { DriverInfo, RunRequest, RunResult, Sandbox } from '../../worker/src/sandbox/sandbox.js';
 import { tarGz, type ArchiveEntry } from '../support/archives.js';
+import { ENGINE_SOCKET } from '../support/groups.js';
 import { imageSpec, runtimeSpec } from '../support/specs.js';
 
 /**
@@ -178,7 +179,7 @@ export class Rig {
 }
 
 function forward(client: Socket): void {
-  const engine = connect({ path: '/var/run/docker.sock', allowHalfOpen: true });
+  const engine = connect({ path: ENGINE_SOCKET, allowHalfOpen: true });
   client.pipe(engine);
   engine.pipe(client);
   client.on('error', () => engine.destroy());

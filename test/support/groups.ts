@@ -1,11 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { request } from 'node:http';
 
-/** Whether a container engine answers on its usual socket. */
+/** Where the container engine listens. */
+export const ENGINE_SOCKET =
+  (process.env.DOCKER_HOST ?? '').replace(/^unix:\/\//, '') || '/var/run/docker.sock';
+
+/** Whether a container engine answers there. */
 async function engineAnswers(): Promise<boolean> {
-  const socketPath = (process.env.DOCKER_HOST ?? '').replace(/^unix:\/\//, '') || '/var/run/docker.sock';
   return await new Promise((resolve) => {
-    const ping = request({ socketPath, path: '/_ping', timeout: 5000 }, (response) => {
+    const ping = request({ socketPath: ENGINE_SOCKET, path: '/_ping', timeout: 5000 }, (response) => {
       response.resume();
       resolve(response.statusCode === 200);
     });
