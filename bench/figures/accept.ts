@@ -1,6 +1,7 @@
-import { Cluster, startKoa } from '../lib/cluster.js';
+import { Cluster } from '../lib/cluster.js';
 import { load, type LoadResult } from '../lib/load.js';
 import { compare, type Figure } from '../lib/report.js';
+import { startKoa } from '../lib/yardsticks.js';
 
 const CONNECTIONS = 64;
 const BODY = '{"funcName":"later","params":{"numbers":[1,2,3]}}';

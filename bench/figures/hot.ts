@@ -1,7 +1,8 @@
-import { Cluster, residentMiB, startCorridor, startKoa } from '../lib/cluster.js';
+import { Cluster, residentMiB } from '../lib/cluster.js';
 import { load, type LoadResult } from '../lib/load.js';
 import { compare, figure, type Figure } from '../lib/report.js';
 import { median } from '../lib/stats.js';
+import { startCorridor, startKoa } from '../lib/yardsticks.js';
 
 const ANSWER = '{"sum":[1,2,3]}';
 const BODY = '{"numbers":[1,2,3]}';
@@ -13,8 +14,10 @@ const check = (status: number, body: string): void => {
 
 /** Hot calls beside a bare Koa route and the bare corridor, at several loads; the memory and phases that go with them. */
 export async function hotFigures(rounds: number, roundMs: number): Promise<Figure[]> {
-  const koa = await startKoa(200, ANSWER);
-  const corridor = await startCorridor(HANDLER);
+  const yardsticks = [
+    { name: 'bare Koa', ...(await startKoa(200, ANSWER)) },
+    { name: 'the bare corridor', ...(await startCorridor(HANDLER)) },
+  ];
   const cluster = await Cluster.start();
   const figures: Figure[] = [];
   try {
@@ -26,17 +29,13 @@ export async function hotFigures(rounds: number, roundMs: number): Promise<Figur
     const measure = (port: number, connections: number): Promise<LoadResult> =>
       load({ ...target, port, connections, durationMs: roundMs });
     // Sandboxes are started, and code is compiled, before anything counts.
-    await measure(cluster.port, 64);
-    await measure(koa.port, 64);
-    await measure(corridor.port, 64);
+    for (const { port } of [cluster, ...yardsticks]) await measure(port, 64);
     for (const connections of [1, 16, 64]) {
       const ours: LoadResult[] = [];
-      const theirs: LoadResult[] = [];
-      const bare: LoadResult[] = [];
+      const theirs = yardsticks.map(({ name, port }) => ({ name, port, results: new Array<LoadResult>() }));
       for (let round = 0; round < rounds; round++) {
         ours.push(await measure(cluster.port, connections));
-        theirs.push(await measure(koa.port, connections));
-        bare.push(await measure(corridor.port, connections));
+        for (const { port, results } of theirs) results.push(await measure(port, connections));
       }
       for (const [what, unit, of] of [
         ['calls/s', '/s', (result: LoadResult) => result.perSecond],
@@ -44,8 +43,8 @@ export async function hotFigures(rounds: number, roundMs: number): Promise<Figur
         ['p99', 'ms', (result: LoadResult) => result.p99],
       ] as const) {
         const name = `hot ${what}, ${connections} connection${connections === 1 ? '' : 's'}`;
-        figures.push(compare(name, unit, ours.map(of), { name: 'bare Koa', values: theirs.map(of) }));
-        figures.push(compare(name, unit, ours.map(of), { name: 'the bare corridor', values: bare.map(of) }));
+        for (const { name: yardstick, results } of theirs)
+          figures.push(compare(name, unit, ours.map(of), { name: yardstick, values: results.map(of) }));
       }
     }
     const underLoad = [await residentMiB(cluster.broker), await residentMiB(worker)];
@@ -53,8 +52,7 @@ export async function hotFigures(rounds: number, roundMs: number): Promise<Figur
     figures.push(...(await phases(cluster)));
   } finally {
     await cluster.stop();
-    await koa.stop();
-    await corridor.stop();
+    await Promise.all(yardsticks.map(({ stop }) => stop()));
   }
   return figures;
 }

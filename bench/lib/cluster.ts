@@ -1,6 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -124,41 +124,4 @@ export class Cluster {
 export async function residentMiB({ pid }: ChildProcess): Promise<number> {
   const status = await readFile(`/proc/${pid ?? 'self'}/status`, 'utf8');
   return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
-}
-
-/** What a yardstick is called at, and what ends it. */
-export interface Yardstick {
-  port: number;
-  stop: () => Promise<void>;
-}
-
-/** The way of a hot call and nothing else (`yardsticks/corridor-broker.mjs`), to a Python handler. */
-export async function startCorridor(handler: string): Promise<Yardstick> {
-  const folder = await mkdtemp(join(tmpdir(), 'panal-corridor-'));
-  await writeFile(join(folder, 'handler.py'), handler);
-  const run = (module: string, ...args: string[]): ChildProcess =>
-    fork(at(`bench/yardsticks/${module}`), args, { execArgv: [] });
-  const broker = run('corridor-broker.mjs', join(folder, 'store'));
-  const [ends] = (await once(broker, 'message')) as [{ dispatch: string; replies: string }];
-  const worker = run('corridor-worker.mjs', ends.dispatch, ends.replies, folder);
-  const [{ port }] = (await once(broker, 'message')) as [{ port: number }];
-  const stop = async (): Promise<void> => {
-    await Promise.all([worker, broker].map(leave));
-    await rm(folder, { recursive: true });
-  };
-  return { port, stop };
-}
-
-/** A bare Koa server that answers every call with `status` and `body`. */
-export async function startKoa(status: number, body: string): Promise<Yardstick> {
-  const child = fork(at('bench/yardsticks/koa.mjs'), [String(status), body], { execArgv: [] });
-  const [{ port }] = (await once(child, 'message')) as [{ port: number }];
-  return { port, stop: () => leave(child) };
-}
-
-/** Lets a yardstick end by itself. */
-async function leave(child: ChildProcess): Promise<void> {
-  const gone = once(child, 'exit');
-  child.disconnect();
-  await gone;
 }
