@@ -4,6 +4,7 @@ import { KEY_LIFE_MS, KeyedCalls } from '../../broker/src/calls/keyed-calls.js';
 import { temporaryFolder } from '../support/folder.js';
 import { eventually } from '../support/wait.js';
 import { Api, errorCode, startedApi, type Reply } from './api.js';
+import { Person } from './person.js';
 
 const callNum = ({ json }: Reply): unknown => (json as { callNum?: unknown }).callNum;
 const replayed = ({ headers }: Reply): string | null => headers.get('idempotent-replayed');
@@ -96,6 +97,43 @@ describe('Idempotency-Key', () => {
     await api().end(job, 'nine');
     expect((await second).text).to.equal('nine');
     expect(api().cluster.cancelled).to.deep.equal([]);
+  });
+
+  it('gives its call also where the function has been deleted since', async () => {
+    await invoke('k');
+    await api().end(await api().take(), '4');
+    const run = (key: string): Promise<Reply> =>
+      api().send('POST', '/run/other', 'x', { 'Idempotency-Key': key });
+    const running = run('r');
+    await api().end(await api().take(), 'nine');
+    expect((await running).text).to.equal('nine');
+    for (const name of ['dice', 'other']) {
+      expect((await api().send('DELETE', `/functions/${name}`)).status).to.equal(204);
+    }
+
+    const again = await invoke('k');
+    expect([again.status, callNum(again), replayed(again)]).to.deep.equal([202, 1, 'true']);
+    const waited = await invoke('k', 7, '/invokeFunction?wait=5');
+    expect(waited.json).to.include({ callNum: 1, status: 'DONE', result: '4' });
+    const ran = await run('r');
+    expect([ran.status, ran.text, replayed(ran)]).to.deep.equal([200, 'nine', 'true']);
+    expect(errorCode(await invoke('k', 8))).to.equal('IDEMPOTENCY_KEY_REUSED');
+    expect(errorCode(await invoke('new'))).to.equal('FUNCTION_NOT_FOUND');
+    expect(api().cluster.jobs).to.deep.equal([]);
+  });
+
+  it('gives its call on the gateway route also where the function has been deregistered', async () => {
+    const ana = await Person.register(api(), 'ana');
+    await ana.registerImage('dice');
+    const body = JSON.stringify({ functionName: 'dice', parameter: 'x' });
+    const activate = (): Promise<Reply> =>
+      ana.send('POST', '/functions/activate', body, { 'Idempotency-Key': 'k' });
+    const first = activate();
+    await api().end(await api().take(), 'four');
+    expect((await first).json).to.deep.equal({ result: 'four', status: 'success' });
+    await ana.post('/functions/deregister', { functionName: 'dice' });
+    const second = await activate();
+    expect([second.status, second.json, replayed(second)]).to.deep.equal([200, (await first).json, 'true']);
   });
 
   it('stands for a day', async () => {

@@ -5,7 +5,7 @@ import { imageSchema, nameSchema } from '../functions/fields.js';
 import { abandon, endOfCall, onDisconnectSchema } from './awaited-call.js';
 import { credentialsOf } from './credentials.js';
 import type { ErrorShape } from './errors.js';
-import { IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, idempotencyKey, KEY_ERRORS, keyedCall } from './keyed-call.js';
+import { callOf, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, idempotencyKey, KEY_ERRORS } from './keyed-call.js';
 import { route, type Route } from './route.js';
 import type { CallInput, Services } from './services.js';
 
@@ -129,7 +129,7 @@ type Activate = (
 
 /** Answers `/functions/activate`. */
 function activator(services: Services): Activate {
-  const { functions, calls, gateway, log } = services;
+  const { calls, gateway, log } = services;
   // A call counts as running only once a worker has begun it; those that came just now are counted here.
   const waiting = new Map<string, number>();
   const count = (owner: string, change: 1 | -1): void => {
@@ -142,19 +142,16 @@ function activator(services: Services): Activate {
     const { owner } = ctx.state;
     const key = idempotencyKey(ctx);
     const onDisconnect = query.onDisconnect ?? (key === undefined ? 'cancel' : 'keep');
-    const version = await saying('FUNCTION_NOT_FOUND', UNKNOWN_FUNCTION, () =>
-      functions.active(owner, functionName),
-    );
     const busy = Math.max(calls.runningOf(owner), waiting.get(owner) ?? 0);
     if (busy >= gateway.concurrency(owner)) {
       throw new PanalError('TOO_MANY_CALLS', `${busy} of your calls run already`, { retryAfter: 1 });
     }
     count(owner, 1);
     try {
-      const input = toInput(parameter);
-      const call = await (key === undefined
-        ? calls.accept(version, input, { awaited: true })
-        : keyedCall(services, ctx, { key, version, input }));
+      const invocation = { funcName: functionName, input: toInput(parameter), key, awaited: true };
+      const call = await saying('FUNCTION_NOT_FOUND', UNKNOWN_FUNCTION, () =>
+        callOf(services, ctx, invocation),
+      );
       ctx.set('X-Call-Num', String(call.callNum));
       const settled = await endOfCall({ calls, log }, ctx, call, gateway.waitMs, onDisconnect);
       // Its result is for nobody any more.

@@ -8,7 +8,7 @@ import { readBody } from './body.js';
 import { callJson, callSchema } from './call-json.js';
 import { disconnection, type Context } from './context.js';
 import { errorSchema } from './errors.js';
-import { IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, idempotencyKey, KEY_ERRORS, keyedCall } from './keyed-call.js';
+import { callOf, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, idempotencyKey, KEY_ERRORS } from './keyed-call.js';
 import { MAX_WAIT_SECONDS, preferredWait, seconds } from './prefer.js';
 import { route, type Route } from './route.js';
 import type { CallInput, Services } from './services.js';
@@ -35,7 +35,7 @@ const SHORT_TEXT = 16 * 1024;
 const NO_INPUT: CallInput = { kind: 'none', bytes: new Uint8Array(0) };
 
 export const invocationRoutes = (services: Services): Route[] => {
-  const { functions, calls, limits, log } = services;
+  const { calls, limits, log } = services;
   return [
     route({
       method: 'POST',
@@ -68,12 +68,9 @@ export const invocationRoutes = (services: Services): Route[] => {
         const { funcName } = params;
         const key = idempotencyKey(ctx);
         const bytes = await readBody(ctx.req, limits.body);
-        const version = await functions.active(ctx.state.owner, funcName);
         // Nothing given is no parameter, rather than an empty one.
         const input: CallInput = bytes.byteLength === 0 ? NO_INPUT : { kind: 'raw', bytes };
-        const call = await (key === undefined
-          ? calls.accept(version, input, { awaited: true })
-          : keyedCall(services, ctx, { key, version, input }));
+        const call = await callOf(services, ctx, { funcName, input, key, awaited: true });
         ctx.set('X-Call-Num', String(call.callNum));
         const fate = onDisconnect ?? (key === undefined ? 'cancel' : 'keep');
         answerRun(ctx, await endOfCall({ calls, log }, ctx, call, RUN_WAIT_MS, fate));
@@ -103,14 +100,11 @@ export const invocationRoutes = (services: Services): Route[] => {
         'SHUTTING_DOWN',
       ],
       async handle(ctx, { query, body }) {
-        const version = await functions.active(ctx.state.owner, body.funcName);
         const waitSeconds = query.wait ?? applyPreference(ctx) ?? 0;
         const awaited = waitSeconds > 0;
         const input = jsonInput(body.params);
         const key = idempotencyKey(ctx);
-        const call = await (key === undefined
-          ? calls.accept(version, input, { awaited })
-          : keyedCall(services, ctx, { key, version, input }));
+        const call = await callOf(services, ctx, { funcName: body.funcName, input, key, awaited });
         const settled = awaited && (await calls.settled(call, 1000 * waitSeconds, disconnection(ctx)));
         if (settled) {
           ctx.type = 'application/json';

@@ -1,4 +1,4 @@
-import type { CallRecord, VersionRecord } from '@panal/db';
+import type { CallRecord } from '@panal/db';
 import { PanalError } from '@panal/protocol';
 import { fingerprintOf } from '../calls/keyed-calls.js';
 import type { Context } from './context.js';
@@ -38,26 +38,32 @@ export function idempotencyKey(ctx: Context): string | undefined {
   return name;
 }
 
-export interface KeyedRequest {
-  /** Its `Idempotency-Key`. */
-  key: string;
-  /** What to call if there is no call of this key yet. */
-  version: VersionRecord;
+export interface Invocation {
+  funcName: string;
   input: CallInput;
+  /** The request's `Idempotency-Key`, if it has one. */
+  key: string | undefined;
+  /** Whether the client waits for the outcome. */
+  awaited: boolean;
 }
 
-/** The call that a request with an `Idempotency-Key` stands for. */
-export async function keyedCall(
+/**
+ * The call that a request stands for: a new call, or the call that was accepted with the same key before. The key comes
+ * first: its call is found although the function has been deleted since.
+ * @throws PanalError FUNCTION_NOT_FOUND, what `CallService.accept` and `KeyedCalls.once` throw
+ */
+export async function callOf(
   { calls, functions, keyedCalls }: Pick<Services, 'calls' | 'functions' | 'keyedCalls'>,
   ctx: Context,
-  { key: name, version, input }: KeyedRequest,
+  { funcName, input, key: name, awaited }: Invocation,
 ): Promise<CallRecord> {
-  const key = { name, fingerprint: fingerprintOf(version.spec.name, input) };
   const { owner } = ctx.state;
+  if (name === undefined)
+    return await calls.accept(await functions.active(owner, funcName), input, { awaited });
+  const key = { name, fingerprint: fingerprintOf(funcName, input) };
   const { call, replayed } = await keyedCalls.once(owner, key, async () => {
-    // Anew: the one that was given before may have been deleted while the key was looked up.
-    const current = await functions.active(owner, version.spec.name);
-    return await calls.accept(current, input, { awaited: false, key });
+    const version = await functions.active(owner, funcName);
+    return await calls.accept(version, input, { awaited: false, key });
   });
   if (replayed) ctx.set('Idempotent-Replayed', 'true');
   return call;
