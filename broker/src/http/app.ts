@@ -15,6 +15,7 @@ import { invocationRoutes } from './invocations.js';
 import { metricsRoutes } from './metrics.js';
 import { openApiRoute } from './openapi.js';
 import { operatingRoutes } from './operating.js';
+import { refuseAmbiguousTarget } from './request-target.js';
 import type { Route } from './route.js';
 import { runtimeRoutes } from './runtimes.js';
 import type { Services } from './services.js';
@@ -51,6 +52,9 @@ function routeGroups(services: Services): [calling: Route[], other: Route[]] {
   return [calling, all.slice(calling.length)];
 }
 
+/** How paths are matched: a proxy's rule for `/metrics` must not have a way around it, such as `/metrics/`. */
+const EXACTLY = { sensitive: true, strict: true };
+
 /** The HTTP side of the broker. It does no I/O until it is asked something. */
 export function createApp(services: Services): Koa<RequestState> {
   const json = new JsonReader(services.limits.body);
@@ -58,10 +62,11 @@ export function createApp(services: Services): Koa<RequestState> {
   const app = new Koa<RequestState>();
   app.use(errorBoundary(services.log, services.errors));
   for (const routes of routeGroups(services)) {
-    const router = new Router<RequestState>({ sensitive: true });
+    const router = new Router<RequestState>(EXACTLY);
     for (const { method, path, access = 'owner', errorShape, serve } of routes) {
       router.register(path, [method], (ctx: Context) => {
         if (errorShape !== undefined) ctx.state.errorShape = errorShape;
+        refuseAmbiguousTarget(ctx.req);
         refuseCrossSite(ctx.req);
         return identify(ctx, access, () => serve(ctx, json));
       });
