@@ -1,14 +1,3 @@
-import type { Config } from '@panal/protocol';
-
-const LOOPBACK = /^(localhost|127(\.\d+){3}|\[?::1\]?)$/;
-
-const zmqHost = (address: string): string => address.replace(/^tcp:\/\//, '').replace(/:\d+$/, '');
-
-/** Whether anything but this machine can reach the broker over HTTP or ZeroMQ. */
-export function isExposed({ HOST, ZMQ_BIND_ADDRESS }: Config): boolean {
-  return !LOOPBACK.test(HOST) || !LOOPBACK.test(zmqHost(ZMQ_BIND_ADDRESS));
-}
-
 /** The port of a ZeroMQ address. */
 export function portOf(address: string): number {
   return Number(/:(\d+)$/.exec(address)?.[1]);

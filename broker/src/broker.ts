@@ -4,9 +4,9 @@ import { v7 as uuid } from 'uuid';
 import { Router } from 'zeromq';
 import type { Logger } from 'pino';
 import { damageIn, LevelStore } from '@panal/db';
-import { ConfigError, type Config } from '@panal/protocol';
+import { ConfigError, isExposed, openDoors, type Config } from '@panal/protocol';
 import { Backups } from './backup/backups.js';
-import { isExposed, urlOf, withPortOffset } from './addresses.js';
+import { urlOf, withPortOffset } from './addresses.js';
 import { BundleKeeper } from './bundles/bundle-keeper.js';
 import { BundleServer } from './bundles/bundle-server.js';
 import { BundleStore } from './bundles/bundle-store.js';
@@ -124,6 +124,7 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
   startUpkeep(config, { store, keeper, log }, closers);
   const url = urlOf(config.HOST, http.port);
   log.info({ url, dispatchPort }, 'broker listening');
+  for (const door of openDoors(config)) log.error(door);
   return { url, dispatchPort, stop: () => closers.close() };
 }
 
@@ -195,18 +196,13 @@ async function openUsers(
 }
 
 function makeDispatcher(config: Config, log: Logger): Dispatcher {
-  const curve = curveKeys(config);
-  const exposed = isExposed(config);
-  if (exposed && curve === undefined) {
-    log.warn('listening beyond this machine without CURVE keys: whoever reaches the ports can be a worker');
-  }
   return new Dispatcher({
-    link: new ZmqLink({ address: config.ZMQ_BIND_ADDRESS, curve, log }),
+    link: new ZmqLink({ address: config.ZMQ_BIND_ADDRESS, curve: curveKeys(config), log }),
     scheduler: new Scheduler({ ownerLimit: ownerLimits(config).running }),
     brokerId: uuid(),
     heartbeatMs: config.FAAS_HEARTBEAT_MS,
     leaseMs: config.FAAS_LEASE_MS,
-    exposed,
+    exposed: isExposed(config),
     log,
   });
 }

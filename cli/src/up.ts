@@ -29,7 +29,7 @@ export async function up({ env, output, modules }: UpOptions): Promise<number> {
 
   const greet = async (url: string): Promise<void> => {
     try {
-      print(greeting(url, await whenReady(url, end.signal), config.FAAS_SANDBOX));
+      print(greeting(url, await whenReady(url, end.signal), config));
     } catch (error) {
       if (!end.signal.aborted) print(`panal: ${String(error)}`);
     }

@@ -1,6 +1,7 @@
 import { relative } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { openDoors, type Config } from '@panal/protocol';
 import { fieldsOf } from './fields.js';
 
 /** What a cluster says of itself once it serves. Lists are empty where the cluster wants credentials first. */
@@ -44,13 +45,15 @@ async function listOf(url: URL, signal: AbortSignal): Promise<readonly unknown[]
 }
 
 /** What `panal up` prints when the cluster serves: where, in what its functions run, and a first call to try. */
-export function greeting(url: string, cluster: Cluster, wanted: string): string {
+export function greeting(url: string, cluster: Cluster, config: Config): string {
   const dice = fileURLToPath(new URL('../../runtimes/python/examples/dice', import.meta.url));
   return `
 Panal is ready at ${url}
-  sandbox   ${sandboxes(cluster, wanted)}
+  sandbox   ${sandboxes(cluster, config.FAAS_SANDBOX)}
   runtimes  ${cluster.runtimes.join(', ')}
-
+${openDoors(config)
+  .map((door) => `\nOPEN TO OTHERS: ${door}\n`)
+  .join('')}
 Try it in another terminal:
 
   tar -C ${relative(process.cwd(), dice)} -czf - . |

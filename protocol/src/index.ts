@@ -2,6 +2,7 @@ export * from './claims.js';
 export * from './codec.js';
 export * from './config.js';
 export * from './errors.js';
+export * from './exposure.js';
 export * from './foreign-hello.js';
 export * from './function.js';
 export * from './messages.js';

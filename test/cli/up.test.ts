@@ -62,6 +62,13 @@ describe('panal up', () => {
     expect(output).to.match(/curl .*\/registerFunction\/pythonruntime\/dice/);
   });
 
+  it('says what it leaves open to others, and with which setting that ends', async () => {
+    start({ HOST: '0.0.0.0' });
+    await ready();
+    expect(output).to.match(/OPEN TO OTHERS: FAAS_AUTH=open with HOST=0.0.0.0: .*set FAAS_AUTH=required/);
+    expect(output).not.to.contain('CURVE');
+  });
+
   it('tells the logs of broker and workers apart', async () => {
     start({ FAAS_WORKERS: '2' });
     await eventually(

@@ -33,7 +33,7 @@ function variantsOf(path: string): string[] {
     `${path}.json`,
     `${path}.`,
     `${path}\\`,
-    `${path.replaceAll('/', '//')}`,
+    path.replaceAll('/', '//'),
   ];
 }
 

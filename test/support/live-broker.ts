@@ -1,5 +1,5 @@
 import { readConfig } from '@panal/protocol';
-import { pino } from 'pino';
+import { pino, type Logger } from 'pino';
 import { startBroker, type RunningBroker } from '../../broker/src/broker.js';
 import { NoPreload } from '../../worker/src/preload.js';
 import { Worker } from '../../worker/src/worker.js';
@@ -21,7 +21,11 @@ export class LiveBroker {
     this.#broker = broker;
   }
 
-  static async start(folder: string, settings: Record<string, string> = {}): Promise<LiveBroker> {
+  static async start(
+    folder: string,
+    settings: Record<string, string> = {},
+    log: Logger = pino({ level: 'silent' }),
+  ): Promise<LiveBroker> {
     const config = readConfig({
       PORT: '0',
       ZMQ_BIND_ADDRESS: `tcp://127.0.0.1:${await freePorts()}`,
@@ -31,7 +35,7 @@ export class LiveBroker {
       FAAS_LEASE_MS: '60000',
       ...settings,
     });
-    return new LiveBroker(await startBroker(config, pino({ level: 'silent' })));
+    return new LiveBroker(await startBroker(config, log));
   }
 
   /** A scripted worker that has joined, all its mini-workers idle. */
