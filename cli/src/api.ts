@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 /** What the command reads of the cluster's answers. Other fields are kept, for `--json` shows them all. */
 
-const errorSchema = z.object({ code: z.string(), message: z.string() });
+const errorSchema = z.looseObject({ code: z.string(), message: z.string() });
 
 export const callSchema = z.looseObject({
   callNum: z.number(),

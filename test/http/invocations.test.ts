@@ -89,7 +89,7 @@ describe('POST /invokeFunction', () => {
       result: 'half',
       logs: 'oh no',
       exitCode: 3,
-      error,
+      error: { ...error, detail: 'oh no' },
     });
   });
 
@@ -186,6 +186,26 @@ describe('POST /run/:funcName', () => {
       expect([reply.status, reply.json]).to.deep.equal([expected, { error: { code, message: 'why' } }]);
       expect(reply.headers.get('x-call-num')).to.equal(String(job.callNum));
     }
+  });
+
+  it('says what a failed call logged last, from a whole character on, also where the call is shown', async () => {
+    const error = { code: 'FUNCTION_FAILED', message: 'boom' } as const;
+    for (const [logs, detail] of [
+      ['Traceback (most recent call last):\n  boom\n', 'Traceback (most recent call last):\n  boom\n'],
+      [`${'x'.repeat(100)}${'ñ'.repeat(2048)}`, 'ñ'.repeat(2048)],
+      [`€${'ñ'.repeat(2046)}abc`, `${'ñ'.repeat(2046)}abc`],
+    ] as const) {
+      const answer = run('x');
+      const job = await api().take();
+      await api().end(job, '', { status: 'FAILED', error }, logs);
+      expect((await answer).json).to.deep.equal({ error: { ...error, detail } });
+      const { json } = await api().get(`/call/${job.callNum}`);
+      expect(json)
+        .to.have.property('error')
+        .that.deep.equals({ ...error, detail });
+    }
+    const { text } = await api().get('/calls');
+    expect(text).to.contain(error.message).and.not.to.contain('detail');
   });
 
   it('answers 502 where the platform gave up', async () => {

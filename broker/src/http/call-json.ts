@@ -2,9 +2,13 @@ import { isUtf8 } from 'node:buffer';
 import type { CallRecord } from '@panal/db';
 import { CALL_STATUSES, isSettled, LIFECYCLES } from '@panal/protocol';
 import { z } from 'zod';
+import { callErrorSchema } from './errors.js';
 import { isoTime } from './time.js';
 
 const NOTHING = new Uint8Array(0);
+
+/** Most bytes of its logs that the error of a call carries. */
+const DETAIL_SIZE = 4096;
 
 /** A call as clients see it. Parameters and results that are not text stand in base64. */
 export const callSchema = z.strictObject({
@@ -20,7 +24,7 @@ export const callSchema = z.strictObject({
   logs: z.string().optional(),
   attempts: z.int().min(0),
   exitCode: z.int().optional(),
-  error: z.strictObject({ code: z.string(), message: z.string() }).optional(),
+  error: callErrorSchema.optional(),
   worker: z.string().optional(),
   start: z.enum(LIFECYCLES).optional(),
   preloaded: z.boolean().optional(),
@@ -54,7 +58,7 @@ export function callJson(call: CallRecord, limit = Infinity): string {
     attempts: call.attempts,
     exitCode: call.exitCode,
     logs: logs?.text,
-    error: call.error,
+    error: limit === Infinity ? callError(call) : call.error,
     worker: call.worker,
     start: call.start,
     preloaded: call.preloaded,
@@ -66,6 +70,12 @@ export function callJson(call: CallRecord, limit = Infinity): string {
   });
   const first = `{"funcName":${JSON.stringify(call.funcName)},`;
   return first + (params === undefined ? '' : `"params":${params.json},`) + rest.slice(1);
+}
+
+/** Why a call failed, with the end of its logs, where a function's traceback stands. `undefined` if it did not fail. */
+export function callError({ error, logs }: CallRecord): z.infer<typeof callErrorSchema> | undefined {
+  if (error === undefined || logs === undefined || logs.byteLength === 0) return error;
+  return { ...error, detail: endOf(logs, DETAIL_SIZE) };
 }
 
 /** A JSON body comes back as the JSON it is, other text as a string, anything else in base64. */
@@ -86,10 +96,19 @@ function shown(bytes: Uint8Array, limit: number, base64 = !isUtf8(bytes)): Shown
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const cut = buffer.length > limit;
   let end = cut ? limit : buffer.length;
-  // Not in the midst of a character: its second and later bytes are 10xxxxxx.
-  while (cut && !base64 && ((buffer[end] ?? 0) & 0xc0) === 0x80) end -= 1;
+  while (cut && !base64 && isInsideCharacter(buffer[end])) end -= 1;
   return { text: buffer.toString(base64 ? 'base64' : 'utf8', 0, end), base64, cut };
 }
+
+/** The last `size` bytes of a text, from the first whole character on. */
+function endOf(bytes: Uint8Array, size: number): string {
+  let start = Math.max(0, bytes.byteLength - size);
+  while (start > 0 && isInsideCharacter(bytes[start])) start += 1;
+  return Buffer.from(bytes.subarray(start)).toString();
+}
+
+/** The second and later bytes of a character in UTF-8 are 10xxxxxx. */
+const isInsideCharacter = (byte = 0): boolean => (byte & 0xc0) === 0x80;
 
 function parses(text: string): boolean {
   try {

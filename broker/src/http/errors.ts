@@ -17,6 +17,16 @@ export const errorSchema = z.strictObject({
   error: z.strictObject({ code: z.string(), message: z.string() }),
 });
 
+/** Why a call failed. */
+export const callErrorSchema = z.strictObject({
+  code: z.string(),
+  message: z.string(),
+  detail: z.string().optional().describe('The last 4 KiB of the logs of the call, if it has any.'),
+});
+
+/** The body of the answer for a call that failed. */
+export const failedCallSchema = z.strictObject({ error: callErrorSchema });
+
 export const PANAL_ERRORS: ErrorShape = {
   name: 'Error',
   schema: errorSchema,

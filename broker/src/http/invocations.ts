@@ -5,9 +5,9 @@ import { z } from 'zod';
 import { nameSchema } from '../functions/fields.js';
 import { endOfCall, onDisconnectSchema } from './awaited-call.js';
 import { readBody } from './body.js';
-import { callJson, callSchema } from './call-json.js';
+import { callError, callJson, callSchema } from './call-json.js';
 import { disconnection, type Context } from './context.js';
-import { errorSchema } from './errors.js';
+import { failedCallSchema } from './errors.js';
 import { callOf, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, idempotencyKey, KEY_ERRORS } from './keyed-call.js';
 import { MAX_WAIT_SECONDS, preferredWait, seconds } from './prefer.js';
 import { route, type Route } from './route.js';
@@ -51,8 +51,8 @@ export const invocationRoutes = (services: Services): Route[] => {
           types: ['text/plain; charset=utf-8', 'application/octet-stream'],
           headers: { 'X-Call-Num': 'Number of the call.', ...IDEMPOTENT_REPLAYED },
         },
-        502: { description: 'The call failed; the code says how.', json: errorSchema },
-        504: { description: 'TIMEOUT', json: errorSchema },
+        502: { description: 'The call failed; the code says how.', json: failedCallSchema },
+        504: { description: 'TIMEOUT', json: failedCallSchema },
       },
       errors: [
         'FUNCTION_NOT_FOUND',
@@ -148,7 +148,7 @@ function answerRun(ctx: Context, call: CallRecord | undefined): void {
     return;
   }
   ctx.status = call === undefined || call.status === 'TIMEOUT' ? 504 : 502;
-  ctx.body = { error: call === undefined ? STILL_RUNNING : (call.error ?? NO_REASON) };
+  ctx.body = { error: call === undefined ? STILL_RUNNING : (callError(call) ?? NO_REASON) };
 }
 
 const STILL_RUNNING = { code: 'TIMEOUT', message: 'the call has not ended; GET /call/:callNum follows it' };
