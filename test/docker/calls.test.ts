@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { DockerDriver } from '../../worker/src/sandbox/docker/driver.js';
+import { PARAMETER, RUN_FILES, SAMPLE, SCRIPTS, SIMPLE } from '../sandbox/run-table.js';
 import { withEngine } from '../support/groups.js';
 import { buildExamples, call, Rig, runOnce, started, text, WAYS } from './rig.js';
 
@@ -48,13 +49,25 @@ for (const way of WAYS) {
     });
 
     it('runs in the folder of its code, with its argument and environment', async () => {
-      const spec = await rig.shell('pwd; cat hello.txt; echo "$SET $FAAS_PARAMS"; printf "%s,"', {
+      const spec = await rig.shell('pwd; cat hello.txt; echo "$SET $FAAS_PARAMS"; printf "%s," "$1"', {
         settings: { env: { SET: 'by owner' } },
       });
       const request = call('', { argument: '{"a": "b c"}', env: { FAAS_PARAMS: 'by caller' } });
       expect(text((await runOnce(driver, spec, request)).result)).to.equal(
         '/ws\nhello\nby owner by caller\n{"a": "b c"},',
       );
+    });
+
+    it('gives the parameter to a simple command as its last argument, and to a script as $1', async function () {
+      this.timeout(120_000);
+      const files = Object.entries(RUN_FILES).map(([name, content]) => ({ name, content }));
+      const request = call('line of stdin\n', { argument: PARAMETER });
+      // Every way is handed the same command: one of them is enough to go through the whole table.
+      const rows = Object.entries(way === 'agent' ? { ...SIMPLE, ...SCRIPTS } : SAMPLE);
+      for (const [run, prints] of rows) {
+        const { result } = await runOnce(driver, await rig.shell(run, { files }), request);
+        expect(text(result), run).to.equal(prints);
+      }
     });
 
     it('runs the command of an image, with the argument last', async () => {

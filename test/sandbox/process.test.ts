@@ -7,6 +7,7 @@ import { withBubblewrap, withCompiler } from '../support/groups.js';
 import { eventually } from '../support/wait.js';
 import { openRig, type Isolation } from './process-rig.js';
 import { request, summary, text } from './requests.js';
+import { PARAMETER, RUN_FILES, SCRIPTS, SIMPLE } from './run-table.js';
 import { runningWith } from './running.js';
 
 const none = (): undefined => undefined;
@@ -27,10 +28,18 @@ function behaviour(agent: () => string | undefined, isolation: Isolation): void 
     expect(ended.error).to.deep.equal({ code: 'FUNCTION_FAILED', message: 'exited with code 4' });
   });
 
-  it('gives the parameter as last argument and in the environment', async () => {
-    const options = { argument: '{"a":"b c"}', env: { FAAS_PARAMS: '{}' } };
-    const ended = await rig().once(`printf '%s|' "$FAAS_PARAMS"; printf %s`, options);
-    expect(text(ended.result)).to.equal('{}|{"a":"b c"}');
+  it('gives the parameter in the environment', async () => {
+    const { result } = await rig().once('printf %s "$FAAS_PARAMS"', { env: { FAAS_PARAMS: '{"a":"b c"}' } });
+    expect(text(result)).to.equal('{"a":"b c"}');
+  });
+
+  it('gives the parameter to a simple command as its last argument, and to a script as $1', async function () {
+    this.timeout(60_000);
+    const options = { argument: PARAMETER, body: 'line of stdin\n' };
+    for (const [run, prints] of Object.entries({ ...SIMPLE, ...SCRIPTS })) {
+      const ended = await rig().once(run, options, { files: RUN_FILES });
+      expect(text(ended.result), run).to.equal(prints);
+    }
   });
 
   it('runs in a folder with the bundle, which the call may change for itself alone', async () => {

@@ -1,6 +1,7 @@
 import type { FunctionSpec } from '@panal/protocol';
 import type { Image } from '../../images/image.js';
 import type { Origin } from '../../images/images.js';
+import { runCommand } from '../run-command.js';
 import { FunctionError, type Prepared, type RunRequest } from '../sandbox.js';
 
 /** A function whose image is there, or its runtime's image and its code. */
@@ -40,19 +41,16 @@ export class DockerPrepared implements Prepared {
   }
 
   /**
-   * The command of a call: the image's own, or the runtime's by a shell, with the call's argument behind it.
+   * The command of a call: the image's own with the parameter as its last argument, or the runtime's.
    * @throws FunctionError `START_FAILED` where the image names no command
    */
   command({ argument }: RunRequest): string[] {
-    const last = argument === undefined ? [] : [argument];
-    if (this.spec.kind === 'runtime') {
-      return ['/bin/sh', '-c', `${this.spec.runtime.run} "$@"`, 'sh', ...last];
-    }
+    if (this.spec.kind === 'runtime') return runCommand(this.spec.runtime.run, argument);
     const command = [...this.image.entrypoint, ...this.image.cmd];
     if (command.length === 0) {
       throw new FunctionError('START_FAILED', 'the image has neither an entrypoint nor a command');
     }
-    return [...command, ...last];
+    return argument === undefined ? command : [...command, argument];
   }
 
   /**

@@ -4,9 +4,9 @@ import type { CallError, Lifecycle } from '@panal/protocol';
 import { Channel } from '../protocol/channel.js';
 import { listenIn, MAX_SOCKET_PATH, type Listener } from '../protocol/listener.js';
 import { Output } from '../protocol/output.js';
+import { runCommand } from '../run-command.js';
 import { FunctionError, PlatformError, type RunRequest, type RunResult, type Sandbox } from '../sandbox.js';
 import type { Cell } from './cell.js';
-import { callCommand } from './command.js';
 import type { Exit, Launched } from './launched.js';
 
 /** How long a process may take until it is ready for calls. */
@@ -74,7 +74,7 @@ export class ChannelSandbox implements Sandbox {
 
   async run(request: RunRequest): Promise<RunResult> {
     const { spec } = this.cell.function;
-    const argv = this.#lifecycle === 'hot' ? [] : callCommand(spec, request);
+    const argv = this.#lifecycle === 'hot' ? [] : runCommand(spec.runtime.run, request.argument);
     const result = await this.#channel.run(request, spec, argv);
     // The call is over only when nothing of it runs any more.
     if (!result.reusable) await this.#kill();

@@ -1,9 +1,9 @@
 import type { CallError, Lifecycle } from '@panal/protocol';
 import { ActiveCall } from '../protocol/active-call.js';
 import { exited, failed, killed, neverRun, stopped, type Verdict } from '../protocol/verdict.js';
+import { runCommand } from '../run-command.js';
 import { PlatformError, type RunRequest, type RunResult, type Sandbox } from '../sandbox.js';
 import type { Cell } from './cell.js';
-import { callCommand } from './command.js';
 import type { Exit, Launched } from './launched.js';
 
 /** How long the output of a call may stay open once its process is gone and everything of it killed. */
@@ -35,7 +35,7 @@ export class DirectSandbox implements Sandbox {
     if (request.signal.aborted) return neverRun(request);
     const reusable = this.#lifecycle === 'warm';
     return await new Promise((resolve, reject) => {
-      const argv = callCommand(this.cell.function.spec, request);
+      const argv = runCommand(this.cell.function.spec.runtime.run, request.argument);
       const launched = this.cell.start({ argv, env: request.env, stdin: 'pipe' });
       this.#running = launched;
       const call = new ActiveCall(request, resolve, () => launched.kill());

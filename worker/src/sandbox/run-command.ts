@@ -1,0 +1,80 @@
+/** All that may follow a `$` in a simple command: the whole name of a variable. */
+const VARIABLE = String.raw`\$(?:[A-Za-z_][A-Za-z0-9_]*(?![A-Za-z0-9_])|\{[A-Za-z_][A-Za-z0-9_]*\})`;
+const IN_SINGLE_QUOTES = String.raw`'[^']*'`;
+const IN_DOUBLE_QUOTES = String.raw`"(?:[^"\\$\x60]|\\[^]|\$(?=["\s])|${VARIABLE})*"`;
+const ESCAPED = String.raw`\\[^\n]`;
+/** A character that the shell takes as it is. */
+const PLAIN = String.raw`[^\s"'\\$\x60;&|()<>]`;
+
+const BLANKS = /[ \t]*/y;
+const WORD = new RegExp(
+  `(?!#)(?:${[IN_SINGLE_QUOTES, IN_DOUBLE_QUOTES, ESCAPED, VARIABLE, PLAIN].join('|')})+`,
+  'y',
+);
+/** To or from a file or a descriptor, but no here-document; a word has to follow. */
+const REDIRECTION = /[0-9]*(?:<>|<&|>&|>>|>\||<(?!<)|>)[ \t]*/y;
+
+const ASSIGNMENT = /^[A-Za-z_][A-Za-z0-9_]*=/;
+/** Words to which the shell gives a meaning of its own where a program's name is expected. */
+const SHELL_WORDS = new Set(
+  '! [ [[ { } case coproc do done elif else esac eval fi for function if in select then until while'.split(
+    ' ',
+  ),
+);
+/** Words behind which the shell expects the name of another program, or of a file with commands. */
+const PREFIXES = new Set(['.', 'builtin', 'command', 'exec', 'source', 'time']);
+
+/**
+ * How the process of a call is started: `run` by the shell. A simple command gets the parameter as its last argument; a
+ * script runs as it is and finds the parameter as `$1`. The parameter is never part of the text that the shell reads.
+ */
+export function runCommand(run: string, parameter: string | undefined): string[] {
+  const text = isSimpleCommand(run) ? `${trimmed(run)} "$@"` : run;
+  // A shell would read text that begins like an option as one.
+  const safe = /^[-+]/.test(text) ? ` ${text}` : text;
+  return ['/bin/sh', '-c', safe, 'sh', ...(parameter === undefined ? [] : [parameter])];
+}
+
+/**
+ * Whether `run` is one simple command (POSIX Shell Command Language, 2.9.1) to which an argument can be appended. It
+ * consists of a program's name and arguments, perhaps with assignments before them, and of redirections. Anything in
+ * doubt is a script.
+ */
+export function isSimpleCommand(run: string): boolean {
+  const words = wordsOf(trimmed(run));
+  if (words === undefined) return false;
+  const first = words.findIndex((word) => !ASSIGNMENT.test(word));
+  const name = first < 0 ? undefined : words.slice(first).map(literal).find(isNoPrefix);
+  // Without a name that is sure to be there, the parameter itself would name the program.
+  return name !== undefined && name !== '' && !name.includes('=') && !SHELL_WORDS.has(name);
+}
+
+const isNoPrefix = (word: string): boolean => !PREFIXES.has(word);
+
+const trimmed = (run: string): string => /[^ \t\r\n](?:[^]*[^ \t\r\n])?/.exec(run)?.[0] ?? '';
+
+/** What remains of a word without its quotes, and if each of its variables is empty. */
+const literal = (word: string): string =>
+  word.replaceAll(new RegExp(VARIABLE, 'g'), '').replaceAll(/['"\\]/g, '');
+
+/** The words of a command without its redirections; `undefined` if it has anything else. */
+function wordsOf(command: string): string[] | undefined {
+  const words: string[] = [];
+  let at = 0;
+  const take = (pattern: RegExp): string | undefined => {
+    pattern.lastIndex = at;
+    const found = pattern.exec(command)?.[0];
+    at += found?.length ?? 0;
+    return found;
+  };
+  while (at < command.length) {
+    const redirection = take(REDIRECTION);
+    const word = take(WORD);
+    if (word === undefined) return undefined;
+    // Bash takes a word in braces before a redirection for the name of its descriptor.
+    if (word.endsWith('}') && /[<>]/.test(command.charAt(at))) return undefined;
+    if (redirection === undefined) words.push(word);
+    take(BLANKS);
+  }
+  return words;
+}
