@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import {
   BadValue,
   ConfigError,
+  hostPattern,
   integer,
   networkRange,
   oneOf,
@@ -174,10 +175,47 @@ export const SETTINGS = {
     3_600_000,
   ),
   FAAS_PREPARE_TIMEOUT_MS: integer(
-    ['worker', 'longest pull of an image, and longest run of `dependencies`'],
+    ['worker', 'longest pull or build of an image'],
     600_000,
     1000,
     86_400_000,
+  ),
+  FAAS_DEPS_TIMEOUT_MS: integer(['worker', 'longest run of `dependencies`'], 600_000, 1000, 86_400_000),
+  FAAS_DEPS_MEMORY_MB: integer(
+    ['worker', 'memory that a run of `dependencies` may take, in MiB'],
+    2048,
+    6,
+    1_048_576,
+  ),
+  FAAS_DEPS_CPUS: integer(['worker', 'cores that a run of `dependencies` may use'], 2, 1, 1024),
+  FAAS_DEPS_PIDS: integer(['worker', 'processes that a run of `dependencies` may have'], 1024, 4, 65_536),
+  FAAS_DEPS_DISK_MB: integer(
+    ['worker', 'most that a run of `dependencies` may keep on disk, in MiB'],
+    5120,
+    1,
+    1_048_576,
+  ),
+  FAAS_DEPS_NETWORK: oneOf(
+    ['worker', 'what `dependencies` may reach: `registries`, by HTTP and HTTPS alone; or `none`'],
+    ['registries', 'none'],
+    'registries',
+  ),
+  FAAS_DEPS_HOSTS: setting<readonly string[]>(
+    ['worker', 'comma-separated hosts (`*.example.org`) for `dependencies`; without it, all public ones'],
+    '',
+    () => [],
+    (value) => value.split(',').map((part) => hostPattern(part.trim())),
+  ),
+  FAAS_DEPS_NETWORKS: setting<readonly NetworkRange[]>(
+    ['worker', 'comma-separated private networks (`10.0.0.0/8`) that `dependencies` may reach, too'],
+    '',
+    () => [],
+    (value) => value.split(',').map((part) => networkRange(part.trim())),
+  ),
+  FAAS_DEPS_PROXY: optional(
+    ['worker', 'HTTP proxy, as http://HOST:PORT, through which `dependencies` reach their registries'],
+    /^http:\/\/([^\s/@]+@)?(\[[0-9A-Fa-f:]+\]|[0-9A-Za-z.-]+)(:\d{1,5})?\/?$/,
+    'of the form http://[USER:PASSWORD@]HOST[:PORT]',
   ),
   FAAS_REGISTRY: optional(
     ['worker', 'registry through which workers share the images of functions, such as `10.0.0.5:5000/panal`'],

@@ -119,3 +119,11 @@ export function networkRange(text: string): NetworkRange {
   }
   return { address, prefix: length, family: version === 6 ? 'ipv6' : 'ipv4' };
 }
+
+/** Reads a host name, or `*.` and a domain, which stands for every name below it. */
+export function hostPattern(text: string): string {
+  if (!/^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(text)) {
+    throw new BadValue('must be host names, such as packages.example.org or *.example.org, apart by commas');
+  }
+  return text.toLowerCase();
+}

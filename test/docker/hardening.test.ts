@@ -144,7 +144,7 @@ withEngine('the installation of dependencies', () => {
   after(() => rig.remove());
 
   it('is stopped when it fills the disk', async () => {
-    const driver = rig.driver('agent', rig.docker, { diskMb: 1 });
+    const driver = rig.driver('agent', rig.docker, { installation: { diskMb: 10 } });
     await driver.open();
     const dependencies = 'for i in 1 2 3; do head -c 8000000 /dev/zero > /var/$i; done; sleep 30';
     const spec = await rig.shell('cat', { runtime: { dependencies } });

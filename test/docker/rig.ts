@@ -15,9 +15,11 @@ import { NO_CLAIMS, type Claims } from '../../worker/src/images/claim-client.js'
 import { Credentials } from '../../worker/src/images/credentials.js';
 import { agentPath } from '../../worker/src/sandbox/agent.js';
 import { DockerDriver } from '../../worker/src/sandbox/docker/driver.js';
+import type { Installation } from '../../worker/src/sandbox/installation.js';
 import type { DriverInfo, RunRequest, RunResult, Sandbox } from '../../worker/src/sandbox/sandbox.js';
 import { tarGz, type ArchiveEntry } from '../support/archives.js';
 import { ENGINE_SOCKET } from '../support/groups.js';
+import { installation } from '../support/installation.js';
 import { imageSpec, runtimeSpec } from '../support/specs.js';
 
 /**
@@ -71,7 +73,7 @@ export class Rig {
       registry?: string;
       credentials?: string;
       claims?: Claims;
-      diskMb?: number;
+      installation?: Partial<Installation>;
     } = {},
   ): DockerDriver {
     const driver = new DockerDriver({
@@ -84,8 +86,9 @@ export class Rig {
       runtimesDir: options.runtimesDir ?? RUNTIMES,
       blanks: options.blanks ?? false,
       prepareTimeoutMs: 60_000,
+      installation: installation(options.installation),
       runtime: undefined,
-      diskMb: options.diskMb ?? 256,
+      diskMb: 256,
       registry: options.registry,
       credentials: new Credentials(options.credentials),
       claims: options.claims ?? NO_CLAIMS,

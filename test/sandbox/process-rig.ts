@@ -9,6 +9,7 @@ import { pino } from 'pino';
 import type { DriverInfo, Prepared, RunResult, Sandbox } from '../../worker/src/sandbox/sandbox.js';
 import { ProcessDriver } from '../../worker/src/sandbox/process/driver.js';
 import { tarGz } from '../support/archives.js';
+import { installation } from '../support/installation.js';
 import { runtimeSpec } from '../support/specs.js';
 import { request } from './requests.js';
 
@@ -40,7 +41,7 @@ export class ProcessRig {
         unpack(path, format, target, { maxUnpacked: 1e7, maxEntries: 1000 }),
       agent,
       runtimesDir: RUNTIMES,
-      prepareTimeoutMs: 10_000,
+      installation: installation({ timeoutMs: 10_000 }),
       diskMb: 256,
       log: pino({ level: 'silent' }),
     });

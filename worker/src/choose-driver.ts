@@ -8,6 +8,7 @@ import type { Claims } from './images/claim-client.js';
 import { Credentials } from './images/credentials.js';
 import { agentPath } from './sandbox/agent.js';
 import { DockerDriver } from './sandbox/docker/driver.js';
+import { installationOf } from './sandbox/installation.js';
 import { ProcessDriver, type ProcessDriverOptions } from './sandbox/process/driver.js';
 import type { SandboxDriver } from './sandbox/sandbox.js';
 
@@ -36,6 +37,7 @@ export async function chooseDriver(config: Config, parts: DriverParts): Promise<
     runtimesDir: fileURLToPath(new URL('../../runtimes', import.meta.url)),
     blanks: config.FAAS_PRELOAD !== 'none',
     prepareTimeoutMs: config.FAAS_PREPARE_TIMEOUT_MS,
+    installation: installationOf(config),
     diskMb: config.FAAS_DISK_MB,
   };
   const runtime = config.FAAS_RUNTIME;

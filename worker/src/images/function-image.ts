@@ -6,9 +6,10 @@ import type Docker from 'dockerode';
 import type { Container, ContainerInfo } from 'dockerode';
 import { attach, exitCodeOf, removeContainer } from '../engine/container.js';
 import { demultiplex } from '../engine/demux.js';
-import { hardened, type Confines, type Limits } from '../engine/hardening.js';
+import { hardened, type Confines } from '../engine/hardening.js';
 import { LABEL } from '../engine/labels.js';
 import { networkMode } from '../engine/network.js';
+import type { Installation } from '../sandbox/installation.js';
 import { FunctionError } from '../sandbox/sandbox.js';
 import { archive } from './archive.js';
 import type { Image } from './image.js';
@@ -23,8 +24,8 @@ export interface FunctionImageTools {
   /** Folder for what is unpacked meanwhile. */
   folder: string;
   confines: Confines;
-  /** Longest run of `dependencies`, in ms. */
-  timeoutMs: number;
+  /** What a run of `dependencies` may take and reach. */
+  installation: Installation;
   /** Gives the path of a bundle on this machine. */
   bundle: (ref: BundleRef, signal: AbortSignal) => Promise<string>;
   unpack: (path: string, format: BundleRef['format'], folder: string) => Promise<void>;
@@ -33,10 +34,6 @@ export interface FunctionImageTools {
 /** The engine leaves the size out where the container has written nothing. */
 type Sized = ContainerInfo & { SizeRw?: number };
 
-/** An installation needs more than the function it is for, and the image is shared by functions of all sizes. */
-const INSTALLATION: Omit<Limits, 'network'> = { memoryMb: 2048, cpus: 2, pids: 1024 };
-/** An installation may keep so many times as much on disk as a sandbox. */
-export const INSTALLATION_DISK = 10;
 /** What package managers need to install as root: to own files and to drop to another user. */
 const INSTALLATION_CAPABILITIES = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'SETUID', 'SETGID'];
 /** Bytes kept of the end of the installation's output. */
@@ -81,12 +78,12 @@ export async function makeFunctionImage(
 }
 
 async function createBuildContainer(
-  { docker, workerId, confines }: FunctionImageTools,
+  { docker, workerId, confines, installation }: FunctionImageTools,
   runtime: Image,
   { id, name, owner, runtime: { path, dependencies } }: RuntimeFunctionSpec,
 ): Promise<Container> {
-  const limits = { ...INSTALLATION, network: await networkMode(docker, 'bridge') };
-  const roomier = { ...confines, diskMb: confines.diskMb * INSTALLATION_DISK };
+  const network = installation.network === 'none' ? 'none' : await networkMode(docker, 'bridge');
+  const roomier = { ...confines, diskMb: installation.diskMb };
   return await docker.createContainer({
     name: `panal-build-${name}-${randomBytes(6).toString('hex')}`,
     Image: runtime.id,
@@ -101,7 +98,11 @@ async function createBuildContainer(
       [LABEL.function]: id,
       [LABEL.owner]: owner,
     },
-    HostConfig: { ...hardened(limits, roomier), CapAdd: INSTALLATION_CAPABILITIES, Init: true },
+    HostConfig: {
+      ...hardened({ ...installation, network }, roomier),
+      CapAdd: INSTALLATION_CAPABILITIES,
+      Init: true,
+    },
   });
 }
 
@@ -125,7 +126,7 @@ async function putCode(
 }
 
 async function install(
-  { timeoutMs }: FunctionImageTools,
+  { installation: { timeoutMs } }: FunctionImageTools,
   container: Container,
   signal: AbortSignal,
 ): Promise<void> {

@@ -23,6 +23,8 @@ const AT_ONCE = 2;
 const REFERENCE = /^[A-Za-z0-9]+([._:/@-]+[A-Za-z0-9]+)*$/;
 
 export interface ImagesOptions extends FunctionImageTools {
+  /** Longest pull or build of an image, in ms. */
+  timeoutMs: number;
   /** Folder of the bundled runtimes. */
   runtimesDir: string;
   /** Folder for the code of functions that need no image of their own; `undefined`: all get one. */

@@ -1,24 +1,28 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { INSTALLATION_DISK } from '../../images/function-image.js';
 import { DiskGuard, diskUse, type Kept } from '../disk-guard.js';
 import type { Containers } from './containers.js';
 import { CODE_FOLDER } from './transport.js';
 
+interface DiskLimits {
+  sandbox: number;
+  build: number;
+}
+
 /**
  * Guards what containers keep on disk from now on: what they wrote into themselves, as the engine says, and the folders with
  * their code, which lie in `folder`.
- * @param limitMb of a sandbox
+ * @param limits in MiB: of a sandbox, and of a container in which `dependencies` run
  */
 export function openDiskGuard(
   containers: Containers,
   folder: string,
-  limitMb: number,
+  limits: DiskLimits,
   log: Pick<Logger, 'warn'>,
 ): DiskGuard {
   const guard = new DiskGuard({
-    measure: () => keptBy(containers, folder, limitMb),
+    measure: () => keptBy(containers, folder, limits),
     end: (name, why) => containers.kill(name, why),
     log,
   });
@@ -26,13 +30,13 @@ export function openDiskGuard(
   return guard;
 }
 
-async function keptBy(containers: Containers, folder: string, limitMb: number): Promise<Kept[]> {
+async function keptBy(containers: Containers, folder: string, limits: DiskLimits): Promise<Kept[]> {
   const codeOf = (name: string): string => join(folder, name, CODE_FOLDER);
   const sandboxes = await readdir(folder).catch(() => []);
   const [written, code] = await Promise.all([containers.sizes(), diskUse(sandboxes.map(codeOf))]);
   return written.map(({ name, build, bytes }) => ({
     name,
     bytes: bytes + (code.get(codeOf(name)) ?? 0),
-    limitMb: build ? limitMb * INSTALLATION_DISK : limitMb,
+    limitMb: build ? limits.build : limits.sandbox,
   }));
 }

@@ -17,6 +17,7 @@ import { Registry } from '../../images/registry.js';
 import { SharedImages } from '../../images/shared-images.js';
 import { within } from '../../waiting.js';
 import type { DiskGuard } from '../disk-guard.js';
+import type { Installation } from '../installation.js';
 import {
   FunctionError,
   PlatformError,
@@ -61,8 +62,10 @@ export interface DockerDriverOptions {
    * put into containers of their runtime, rather than as images.
    */
   blanks: boolean;
-  /** Longest pull or build of an image, and longest run of `dependencies`, in ms. */
+  /** Longest pull or build of an image, in ms. */
   prepareTimeoutMs: number;
+  /** What a run of `dependencies` may take and reach. */
+  installation: Installation;
   /** OCI runtime, by the engine's name for it; `undefined`: the engine's own choice. */
   runtime: string | undefined;
   /** Most that a sandbox may keep on disk, in MiB. */
@@ -113,7 +116,7 @@ export class DockerDriver implements SandboxDriver {
 
   /** @throws ConfigError where the engine has no such runtime. */
   async open(): Promise<DriverInfo> {
-    const { docker, workerId, agent, log, runtime, diskMb } = this.#options;
+    const { docker, workerId, agent, log, runtime, diskMb, installation } = this.#options;
     const engine = await engineInfo(docker);
     const { cores, warnings, mapsUsers } = engine;
     checkRuntime(engine, runtime);
@@ -137,7 +140,8 @@ export class DockerDriver implements SandboxDriver {
     // A runtime with a kernel of its own, as gVisor and Kata, leads no socket out of its sandbox.
     const toHost = runtime === undefined ? await hostPaths(docker, this.#folder) : undefined;
     const codeDir = toHost === undefined || mapsUsers ? undefined : this.#codeDir();
-    const guard = openDiskGuard(containers, this.#folder, diskMb, log);
+    const limits = { sandbox: diskMb, build: installation.diskMb };
+    const guard = openDiskGuard(containers, this.#folder, limits, log);
     this.#opened = {
       containers,
       watch,
@@ -248,6 +252,7 @@ export class DockerDriver implements SandboxDriver {
       confines,
       architecture,
       timeoutMs: prepareTimeoutMs,
+      installation: this.#options.installation,
       bundle: (ref, signal) => bundles.get(ref, signal),
       unpack: this.#options.unpack,
       runtimesDir: this.#options.runtimesDir,

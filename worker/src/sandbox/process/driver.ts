@@ -14,6 +14,7 @@ import {
   type SandboxDriver,
 } from '../sandbox.js';
 import { DiskGuard } from '../disk-guard.js';
+import type { Installation } from '../installation.js';
 import { ISOLATION, NEEDED } from './bubblewrap.js';
 import { Cell, keptByCells } from './cell.js';
 import { Cgroups } from './cgroups.js';
@@ -34,8 +35,8 @@ export interface ProcessDriverOptions {
   agent: string | undefined;
   /** Folder of the bundled runtimes, each with its `runtime.json` and handler loop. */
   runtimesDir: string;
-  /** Longest run of `dependencies`, in ms. */
-  prepareTimeoutMs: number;
+  /** What a run of `dependencies` may take and reach. */
+  installation: Installation;
   /** Most that a sandbox may keep on disk, in MiB, besides its copy of the function. */
   diskMb: number;
   log: Pick<Logger, 'debug' | 'warn'>;
@@ -91,7 +92,7 @@ export class ProcessDriver implements SandboxDriver {
   }
 
   async open(): Promise<DriverInfo> {
-    const { dataDir, agent, bundles, unpack, prepareTimeoutMs } = this.#options;
+    const { dataDir, agent, bundles, unpack, installation } = this.#options;
     await mkdir(this.#sandboxesDir, { recursive: true, mode: 0o700 });
     const [programs, bubblewrap, prlimit, cgroups] = await Promise.all([
       findPrograms(),
@@ -101,7 +102,7 @@ export class ProcessDriver implements SandboxDriver {
     ]);
     const machine: Machine = { programs, bubblewrap, prlimit };
     const source = { get: bundles.get.bind(bundles), unpack };
-    const folders = new FunctionFolders(this.#functionsDir, machine, source, prepareTimeoutMs);
+    const folders = new FunctionFolders(this.#functionsDir, machine, source, installation.timeoutMs);
     this.#opened = { machine, cgroups, folders };
     await Promise.all([folders.open(), this.reclaim()]);
     this.#guard.open();

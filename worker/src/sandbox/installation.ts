@@ -1,0 +1,36 @@
+import type { Config, NetworkRange } from '@panal/protocol';
+
+/** What one run of `dependencies` may take of its machine, and what it may reach. */
+export interface Installation {
+  /** Longest run, in ms. */
+  timeoutMs: number;
+  memoryMb: number;
+  /** Processor share, in cores. */
+  cpus: number;
+  /** Most processes and threads at once. */
+  pids: number;
+  /** Most that it may keep on disk, in MiB. */
+  diskMb: number;
+  /** `registries`: HTTP and HTTPS through Panal's own proxy; `none`: nothing. */
+  network: 'registries' | 'none';
+  /** Host names that it may reach, `*.` before a domain for every name below it; empty: all public ones. */
+  hosts: readonly string[];
+  /** Networks that are not public, and that it may reach all the same. */
+  networks: readonly NetworkRange[];
+  /** URL of the operator's HTTP proxy, through which every connection goes. */
+  proxy: string | undefined;
+}
+
+export function installationOf(config: Config): Installation {
+  return {
+    timeoutMs: config.FAAS_DEPS_TIMEOUT_MS,
+    memoryMb: config.FAAS_DEPS_MEMORY_MB,
+    cpus: config.FAAS_DEPS_CPUS,
+    pids: config.FAAS_DEPS_PIDS,
+    diskMb: config.FAAS_DEPS_DISK_MB,
+    network: config.FAAS_DEPS_NETWORK,
+    hosts: config.FAAS_DEPS_HOSTS,
+    networks: config.FAAS_DEPS_NETWORKS,
+    proxy: config.FAAS_DEPS_PROXY,
+  };
+}
