@@ -29,6 +29,12 @@ const JSON_REQUESTS: readonly (readonly [method: string, path: string, body: unk
   ['POST', '/functions/deregister', { functionName: 'rev' }],
   ['POST', '/functions/activate', { functionName: 'rev', parameter: 'hello' }],
 ];
+/** Invocations as no JSON.stringify writes them. */
+const WRITTEN_BY_HAND = [
+  '{"funcName":"echo","params":{"id":9007199254740993,"f":1.0,"big":1e400,"f":-0,"10":1}}',
+  ' {\t"params" : "a\\"},\\ud800\\u00e9" ,\n"func\\u004eame":"echo" } ',
+  '{"funcName":"echo","params":[{"\\u005f_proto__":1}],"funcName":"echo"}',
+];
 const PATHS = [
   ...[
     '/',
@@ -60,6 +66,7 @@ const HEADERS: readonly Record<string, string>[] = [
 
 const samples: readonly Buffer[] = [
   ...JSON_REQUESTS.map(([method, path, body]) => request(method, path, JSON.stringify(body))),
+  ...WRITTEN_BY_HAND.map((text) => request('POST', '/invokeFunction', text)),
   ...PATHS.map((path) => request('GET', path)),
   request('DELETE', '/call/1'),
   request('DELETE', '/functions/echo/versions/1'),

@@ -97,6 +97,12 @@ describe('The gateway', () => {
     await api().end(job, 'olleh\n');
     expect(shown(await reply)).to.deep.equal([200, { result: 'olleh\n', status: 'success' }]);
     expect((await reply).headers.get('x-call-num')).to.equal('1');
+    const escaped = '{"parameter":"h\\u00e9llo\\/" , "functionName":"reverse"}';
+    const asWritten = ana.send('POST', '/functions/activate', escaped);
+    const second = await api().take();
+    expect(Buffer.from(second.params).toString()).to.equal('"h\\u00e9llo\\/"');
+    await api().end(second, '');
+    expect((await asWritten).status).to.equal(200);
     const without = ana.post('/functions/activate', { functionName: 'reverse' });
     const bare = await api().take();
     expect(bare.input).to.equal('none');

@@ -38,6 +38,11 @@ describe('POST /invokeFunction', () => {
       '"a string"',
       '[1,-0.5,1e+21,null,true,"ñ\\ud800"]',
       '[[[[[[]]]]]]',
+      '[9007199254740993,1.0,1e400,-0,1E5,0.10]',
+      '{"b":1,"10":2,"b":[1,  2],\n\t"a" : "\\u00e9\\/\\ud83d\\ude00"}',
+      '"\\u0068ello"',
+      '1e400',
+      `${'['.repeat(9_000)}${']'.repeat(9_000)}`,
     ];
     for (const text of params) {
       const accepted = await api().send('POST', '/invokeFunction', `{"funcName":"dice","params":${text}}`);
@@ -49,15 +54,31 @@ describe('POST /invokeFunction', () => {
     }
   });
 
+  it('finds the parameters wherever they stand, without the whitespace around them', async () => {
+    const params = '{ "a" : "},\\"params\\":1" }';
+    for (const body of [
+      `{"params":${params},"funcName":"dice"}`,
+      ` \n{ "funcName" : "dice" , "params" :\r\n ${params}\t} \n`,
+      `{"funcName":"dice","p\\u0061rams":${params}}`,
+    ]) {
+      expect((await api().send('POST', '/invokeFunction', body)).status).to.equal(202);
+      expect(Buffer.from((await api().take()).params).toString()).to.equal(params);
+    }
+  });
+
   it('refuses parameters with a __proto__ key', async () => {
-    for (const params of ['{"__proto__":{"polluted":true}}', '[{"a":{"__proto__":1}}]']) {
+    for (const params of [
+      '{"__proto__":{"polluted":true}}',
+      '[{"a":{"__proto__":1}}]',
+      '{"\\u005f_proto__" :1}',
+    ]) {
       const reply = await api().send('POST', '/invokeFunction', `{"funcName":"dice","params":${params}}`);
       expect([reply.status, errorCode(reply)]).to.deep.equal([400, 'INVALID_REQUEST']);
     }
     expect({}).not.to.have.property('polluted');
   });
 
-  it('refuses parameters nested too deeply to be written again', async () => {
+  it('refuses parameters nested too deeply for a program that reads them', async () => {
     const body = `{"funcName":"dice","params":${'['.repeat(30_000)}${']'.repeat(30_000)}}`;
     const reply = await api().send('POST', '/invokeFunction', body);
     expect([reply.status, errorCode(reply)]).to.deep.equal([400, 'INVALID_REQUEST']);

@@ -108,11 +108,39 @@ describe('a JSON body', () => {
       ['{"funcName":7}', 'funcName'],
       ['{"funcName":"a","param":1}', 'param'],
       ['{"funcName":"a","__proto__":1}', '__proto__'],
+      ['{"funcName":"a","params":1,"params":2}', 'params'],
+      ['{"funcName":"a","funcName":"a"}', 'funcName'],
+      ['{"funcName":"a","func\\u004eame":"b"}', 'funcName'],
     ];
     for (const [body, field] of cases) {
       const reply = await send(body);
       expect([body, reply.status, errorCode(reply)]).to.deep.equal([body, 400, 'INVALID_REQUEST']);
       expect(reply.text).to.contain(field);
+    }
+  });
+
+  it('that is not UTF-8 is refused on every route that takes JSON', async () => {
+    const json = '{"funcName":"a"}';
+    const notUtf8 = [
+      Buffer.from('{"funcName":"a\u00f1o"}', 'latin1'),
+      Buffer.concat([Buffer.from('{"a":"'), Buffer.from([0xed, 0xa0, 0x80]), Buffer.from('"}')]),
+      Buffer.from(json, 'utf16le'),
+      Buffer.from(`\ufeff${json}`, 'utf16le'),
+      Buffer.from(`\ufeff${json}`),
+    ];
+    for (const [method, path] of [
+      ['POST', '/invokeFunction'],
+      ['POST', '/registerRuntime'],
+      ['POST', '/registerFunction'],
+      ['PUT', '/functions/a'],
+      ['POST', '/users'],
+      ['POST', '/users/token'],
+    ] as const) {
+      for (const body of notUtf8) {
+        const reply = await api().send(method, path, body);
+        expect([path, reply.status, errorCode(reply)]).to.deep.equal([path, 400, 'INVALID_REQUEST']);
+        expect(reply.text).to.match(/not UTF-8|not JSON/);
+      }
     }
   });
 

@@ -109,6 +109,24 @@ describe('uploaded functions', () => {
     await expectRefused(await api().send('POST', PATH), 415, 'UNSUPPORTED_MEDIA_TYPE');
   });
 
+  it('are refused with a field that is not UTF-8', async () => {
+    const part = (head: string, content: Uint8Array | string) =>
+      Buffer.concat([
+        Buffer.from(`--b\r\nContent-Disposition: form-data; ${head}\r\n\r\n`),
+        Buffer.from(content),
+        Buffer.from('\r\n'),
+      ]);
+    const body = Buffer.concat([
+      part('name="env"', Buffer.from('{"A":"a\u00f1o"}', 'latin1')),
+      part('name="module"; filename="m"', module),
+      Buffer.from('--b--\r\n'),
+    ]);
+    const headers = { 'content-type': 'multipart/form-data; boundary=b' };
+    const reply = await api().send('POST', PATH, body, headers);
+    await expectRefused(reply, 400, 'INVALID_REQUEST');
+    expect(reply.text).to.contain('env: must be UTF-8');
+  });
+
   it('are refused where the form is broken', async () => {
     const type = 'multipart/form-data; boundary=b';
     const head = '--b\r\nContent-Disposition: form-data; name="module"; filename="m"\r\n\r\n';

@@ -59,6 +59,14 @@ const rows: Row[] = [
     body: 'a\0b',
     argument: undefined,
   },
+  {
+    title: 'an image a JSON string that UTF-8 cannot say as its text',
+    spec: image,
+    kind: 'json',
+    bytes: '"a\\ud800"',
+    body: '"a\\ud800"',
+    argument: '"a\\ud800"',
+  },
   { title: 'an image 64 KiB as argument', spec: image, kind: 'raw', bytes: full, body: full, argument: full },
   {
     title: 'an image more than 64 KiB on stdin only',

@@ -16,6 +16,7 @@ const EMPTY_OBJECT = Buffer.from('{}');
 const NO_ENV: Readonly<Record<string, string>> = {};
 const SPACE = 0x20;
 const QUOTE = 0x22;
+const HALF_A_PAIR = /\p{Surrogate}/u;
 
 /** How the parameter of a call reaches a function of this kind: on stdin, as an argument, in the environment. */
 export function inputFor(spec: FunctionSpec, kind: InputKind, bytes: Uint8Array): Input {
@@ -33,11 +34,14 @@ function forImage(kind: InputKind, bytes: Uint8Array): Input {
   return { body, argument, env: NO_ENV };
 }
 
-/** A JSON string is meant as its characters; any other JSON as it is written. */
+/**
+ * A JSON string is meant as its characters, any other JSON as it is written; so is a string with half of a surrogate
+ * pair, which no UTF-8 can say.
+ */
 function unquoted(json: Uint8Array): Uint8Array {
   if (json.find((byte) => byte > SPACE) !== QUOTE) return json;
   const value: unknown = JSON.parse(asBuffer(json).toString());
-  return typeof value === 'string' ? Buffer.from(value) : json;
+  return typeof value === 'string' && !HALF_A_PAIR.test(value) ? Buffer.from(value) : json;
 }
 
 /** The text that the bytes are; `undefined` where they cannot be an argument. */

@@ -3,11 +3,12 @@ import { PanalError, type ErrorCode } from '@panal/protocol';
 import { z } from 'zod';
 import { imageSchema, nameSchema } from '../functions/fields.js';
 import { abandon, endOfCall, onDisconnectSchema } from './awaited-call.js';
+import { jsonInput } from './call-input.js';
 import { credentialsOf } from './credentials.js';
 import type { ErrorShape } from './errors.js';
 import { callOf, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, idempotencyKey, KEY_ERRORS } from './keyed-call.js';
 import { route, type Route } from './route.js';
-import type { CallInput, Services } from './services.js';
+import type { Services } from './services.js';
 
 /** The gateway of an earlier design, with its sentences. Unknown fields are ignored. */
 
@@ -124,7 +125,11 @@ export const gatewayRoutes = (services: Services): Route[] => {
 
 type Activate = (
   ctx: Parameters<typeof endOfCall>[1],
-  input: { body: z.infer<typeof activation>; query: { onDisconnect?: 'cancel' | 'keep' | undefined } },
+  input: {
+    body: z.infer<typeof activation>;
+    members: ReadonlyMap<string, string>;
+    query: { onDisconnect?: 'cancel' | 'keep' | undefined };
+  },
 ) => Promise<void>;
 
 /** Answers `/functions/activate`. */
@@ -138,7 +143,7 @@ function activator(services: Services): Activate {
     else waiting.set(owner, now);
   };
 
-  return async (ctx, { body: { functionName, parameter }, query }) => {
+  return async (ctx, { body: { functionName }, members, query }) => {
     const { owner } = ctx.state;
     const key = idempotencyKey(ctx);
     const onDisconnect = query.onDisconnect ?? (key === undefined ? 'cancel' : 'keep');
@@ -148,7 +153,12 @@ function activator(services: Services): Activate {
     }
     count(owner, 1);
     try {
-      const invocation = { funcName: functionName, input: toInput(parameter), key, awaited: true };
+      const invocation = {
+        funcName: functionName,
+        input: jsonInput(members.get('parameter')),
+        key,
+        awaited: true,
+      };
       const call = await saying('FUNCTION_NOT_FOUND', UNKNOWN_FUNCTION, () =>
         callOf(services, ctx, invocation),
       );
@@ -161,11 +171,6 @@ function activator(services: Services): Activate {
       count(owner, -1);
     }
   };
-}
-
-function toInput(parameter: string | undefined): CallInput {
-  if (parameter === undefined) return { kind: 'none', bytes: new Uint8Array(0) };
-  return { kind: 'json', bytes: Buffer.from(JSON.stringify(parameter)) };
 }
 
 /** @throws PanalError that says how the call failed: with its logs, where there are any. */

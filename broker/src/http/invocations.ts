@@ -1,10 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 import type { CallRecord } from '@panal/db';
-import { PanalError } from '@panal/protocol';
 import { z } from 'zod';
 import { nameSchema } from '../functions/fields.js';
 import { endOfCall, onDisconnectSchema } from './awaited-call.js';
 import { readBody } from './body.js';
+import { jsonInput, NO_INPUT } from './call-input.js';
 import { callError, callJson, callSchema } from './call-json.js';
 import { disconnection, type Context } from './context.js';
 import { failedCallSchema } from './errors.js';
@@ -18,7 +18,10 @@ const RUN_WAIT_MS = 24 * 3600 * 1000;
 
 const invocation = z.strictObject({
   funcName: nameSchema,
-  params: z.unknown().optional().describe('Any JSON.'),
+  params: z
+    .unknown()
+    .optional()
+    .describe('Any JSON. The function gets its text exactly as it is written here.'),
 });
 
 const wait = z
@@ -31,8 +34,6 @@ const accepted = z.strictObject({ callNum: z.int().min(1), status: z.literal('PE
 
 /** Bytes of a text up to which to decode it, and encode it again, costs less than a piece of its own. */
 const SHORT_TEXT = 16 * 1024;
-
-const NO_INPUT: CallInput = { kind: 'none', bytes: new Uint8Array(0) };
 
 export const invocationRoutes = (services: Services): Route[] => {
   const { calls, limits, log } = services;
@@ -99,10 +100,10 @@ export const invocationRoutes = (services: Services): Route[] => {
         'STORE_UNAVAILABLE',
         'SHUTTING_DOWN',
       ],
-      async handle(ctx, { query, body }) {
+      async handle(ctx, { query, body, members }) {
         const waitSeconds = query.wait ?? applyPreference(ctx) ?? 0;
         const awaited = waitSeconds > 0;
-        const input = jsonInput(body.params);
+        const input = jsonInput(members.get('params'));
         const key = idempotencyKey(ctx);
         const call = await callOf(services, ctx, { funcName: body.funcName, input, key, awaited });
         const settled = awaited && (await calls.settled(call, 1000 * waitSeconds, disconnection(ctx)));
@@ -123,16 +124,6 @@ function applyPreference(ctx: Context): number | undefined {
   const preferred = preferredWait(ctx.get('Prefer'));
   if (preferred !== undefined) ctx.set('Preference-Applied', `wait=${preferred}`);
   return preferred;
-}
-
-function jsonInput(params: unknown): CallInput {
-  if (params === undefined) return NO_INPUT;
-  try {
-    return { kind: 'json', bytes: Buffer.from(JSON.stringify(params)) };
-  } catch (cause) {
-    // What JSON.parse gave, JSON.stringify takes, but for its depth: it recurses where parsing does not.
-    throw new PanalError('INVALID_REQUEST', 'params: nested too deeply', { cause });
-  }
 }
 
 function answerRun(ctx: Context, call: CallRecord | undefined): void {

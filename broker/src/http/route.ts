@@ -1,4 +1,4 @@
-import type { ErrorCode } from '@panal/protocol';
+import type { ErrorCode, JsonDocument } from '@panal/protocol';
 import { z } from 'zod';
 import type { JsonReader } from './body.js';
 import type { Context } from './context.js';
@@ -51,6 +51,8 @@ interface Input<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType> {
   params: z.output<P>;
   query: z.output<Q>;
   body: z.output<B>;
+  /** The members of the JSON body as they are written. */
+  members: JsonDocument['members'];
 }
 
 type Typed<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType> = RouteDescription & {
@@ -61,6 +63,7 @@ type Typed<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType> = 
 };
 
 const nothing = z.strictObject({});
+const NO_BODY: JsonDocument = { value: undefined, members: new Map() };
 
 /** Declares a route whose `handle` gets its parameters, query and JSON body checked and typed by their schemas. */
 export function route<
@@ -74,13 +77,14 @@ export function route<
   return {
     ...description,
     async serve(ctx, json) {
-      await handle(ctx, {
+      const checked = {
         params: parse(params, ctx.params) as z.output<P>,
         query: (noQuery !== undefined && ctx.querystring === ''
           ? noQuery
           : parse(query, ctx.query)) as z.output<Q>,
-        body: (body && parse(body, await json.read(ctx))) as z.output<B>,
-      });
+      };
+      const { value, members } = body === undefined ? NO_BODY : await json.read(ctx);
+      await handle(ctx, { ...checked, body: (body && parse(body, value)) as z.output<B>, members });
     },
   };
 }

@@ -18,6 +18,9 @@ export type Receiver = (ctx: Context, use: (upload: Upload) => Promise<void>) =>
 /** A form has a module, and one field for each setting of a function; some more leave room to say which is unknown. */
 const MAX_FIELDS = 32;
 
+/** What the form's decoder puts in place of bytes that are not UTF-8. */
+const REPLACEMENT = '\ufffd';
+
 /**
  * Takes multipart uploads of one file, in the field `module`, and writes it to `folder` as it comes in.
  * Both limits in bytes. A `Receiver` throws PanalError UNSUPPORTED_MEDIA_TYPE, INVALID_REQUEST, BUNDLE_TOO_LARGE,
@@ -52,7 +55,12 @@ export function uploadReceiver(folder: string, limits: { body: number; bundle: n
 
 function fieldsOf(request: object): [string, unknown][] {
   const body = 'body' in request ? request.body : undefined;
-  return typeof body === 'object' && body !== null ? Object.entries(body) : [];
+  const fields: [string, unknown][] = typeof body === 'object' && body !== null ? Object.entries(body) : [];
+  const garbled = fields.find((field) =>
+    field.some((text) => typeof text === 'string' && text.includes(REPLACEMENT)),
+  );
+  if (garbled === undefined) return fields;
+  throw new PanalError('INVALID_REQUEST', `${garbled[0]}: must be UTF-8; U+FFFD is written as \\ufffd`);
 }
 
 /** What a failed upload is refused with. Multer has by then read the request to its end, and removed the file. */
