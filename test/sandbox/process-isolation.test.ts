@@ -72,6 +72,63 @@ function isolation(agent: () => string | undefined): void {
     expect(text(ended.logs)).to.contain('Read-only');
   });
 
+  describe('of what `dependencies` left', () => {
+    /** Each leaves links to the machine's root, and says where; `HOST` stands for the root. */
+    const ways: [what: string, dependencies: string, root: string, path?: string][] = [
+      ['a link in the home', 'ln -s / $HOME/host', '$HOME/host'],
+      ['a link out of the home, by dots', 'ln -s ../../../../../../../.. $HOME/host', '$HOME/host'],
+      ["a link to bubblewrap's old root", 'ln -s /oldroot $HOME/host', '$HOME/host'],
+      [
+        'a link below the home',
+        'mkdir -p ~/.local/lib && ln -s / ~/.local/lib/host',
+        '$HOME/.local/lib/host',
+      ],
+      ['a link in the code', 'ln -s / host', './host'],
+      ['a link in place of a folder of tools', 'ln -s / $HOME/.local', '$HOME/.local'],
+      ['a link on the way to the code', 'ln -s /oldroot $HOME/x', '$HOME/x', '/home/function/x/code'],
+      ['a link where the code is', 'cd /; rmdir $HOME; rm -rf $HOME/*; ln -s / $HOME/x', '$HOME/x'],
+    ];
+    for (const [what, dependencies, root, path = '/ws'] of ways) {
+      it(`follows no link outside: ${what}`, async () => {
+        const canary = join(rig().dataDir, 'canary');
+        await writeFile(canary, 'of the machine');
+        const look = `cat ${root}${canary} ${root}/etc/shadow; ls ${root}; echo done`;
+        const ended = await rig().once(
+          look,
+          {},
+          { runtime: { path, dependencies: `${dependencies}; true` } },
+        );
+        expect(summary(ended)).to.include({ status: 'DONE' });
+        expect(text(ended.result))
+          .to.match(/done\n$/)
+          .and.not.contain('of the machine')
+          .and.not.contain('root:');
+        expect(existsSync('/oldroot')).to.equal(false);
+      });
+    }
+
+    it('finds what they left in the home where it was, links and all', async () => {
+      const dependencies = 'echo "of the home" > ~/file; ln -s file ~/link; mkdir ~/d; ln -s ../file ~/d/up';
+      const ended = await rig().once('cat ~/link ~/d/up; readlink ~/link', {}, { runtime: { dependencies } });
+      expect(text(ended.result)).to.equal('of the home\nof the home\nfile\n');
+    });
+
+    it('copies pipes, and folders that nobody may enter', async () => {
+      const dependencies = 'mkfifo pipe; mkdir closed; echo inside > closed/file; chmod 0 closed';
+      const ended = await rig().once('[ -p pipe ] && cat closed/file', {}, { runtime: { dependencies } });
+      expect(text(ended.result)).to.equal('inside\n');
+    });
+
+    it('refuses a home that no sandbox could start with', async () => {
+      const dependencies = 'cd; for i in $(seq 1001); do echo > $i; done';
+      const prepared: unknown = await rig()
+        .prepare({ runtime: { dependencies } })
+        .catch((error: unknown) => error);
+      expect(prepared).to.have.nested.property('error.code', 'DEPENDENCIES_FAILED');
+      expect(String(prepared)).to.contain('more than 1000 entries');
+    });
+  });
+
   describe('of the network', () => {
     const connect = (port: number): string =>
       `node -e 'require("net").connect(${port}, "127.0.0.1").on("error", (e) => console.log(e.code)).on("connect", () => process.exit(console.log("connected")))'`;

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { lstat, readdir, rename, rm, utimes } from 'node:fs/promises';
+import { lstat, readdir, rename, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Unprepared } from '../sandbox/sandbox.js';
+import { removeTree } from '../trees.js';
 import type { Cache, CacheEntry } from './cache-keeper.js';
 
 /** What is being made, or removed, has a name that begins so. */
@@ -53,7 +54,7 @@ export class FolderCache implements Cache {
     // In one step, so that nobody finds half of it; and one that a full disk has room for.
     const grave = join(this.#root, UNFINISHED + randomBytes(6).toString('hex'));
     await rename(path, grave);
-    await rm(grave, { recursive: true, force: true });
+    await removeTree(grave);
     return true;
   }
 }
@@ -85,7 +86,7 @@ export async function copyFrom<T>(path: string, copy: () => Promise<T>): Promise
 export async function removeUnfinished(root: string): Promise<void> {
   const names = await readdir(root).catch(() => []);
   const unfinished = names.filter((name) => name.startsWith(UNFINISHED));
-  await Promise.all(unfinished.map((name) => rm(join(root, name), { recursive: true, force: true })));
+  await removeTree(...unfinished.map((name) => join(root, name)));
 }
 
 async function sizeOf(folder: string): Promise<number> {

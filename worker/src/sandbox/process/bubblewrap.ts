@@ -7,9 +7,21 @@ export interface Bind {
   writable?: boolean;
 }
 
-/** A process under bubblewrap: what it sees, and what it may. */
+/** A symbolic link that is made inside. Its target is text: nobody resolves it outside. */
+export interface Link {
+  at: string;
+  target: string;
+}
+
+/**
+ * A process under bubblewrap: what it sees, and what it may. Bubblewrap resolves both ends of a bind on the machine,
+ * so no `from` may pass through what a function could write, and no `to` through what it left.
+ */
 export interface Wrapping {
   binds: readonly Bind[];
+  links: readonly Link[];
+  /** The folder with the code; bound last, for its place is the runtime's choice. */
+  code: Bind;
   /** Empty writable folders in memory, each of at most `tmpfsBytes`. */
   tmpfs: readonly string[];
   tmpfsBytes: number;
@@ -80,11 +92,15 @@ export function bubblewrapOptions(wrapping: Wrapping): string[] {
   for (const folder of wrapping.tmpfs) {
     options.push('--size', String(wrapping.tmpfsBytes), '--tmpfs', folder);
   }
-  for (const { from, to, writable } of wrapping.binds) {
-    // A path with `..` would be made outside of the new root.
-    options.push(writable === true ? '--bind' : '--ro-bind-try', from, posix.normalize(to));
-  }
+  for (const bind of wrapping.binds) options.push(...binding(bind));
+  for (const { at, target } of wrapping.links) options.push('--symlink', target, at);
+  options.push(...binding(wrapping.code));
   for (const [name, value] of Object.entries(wrapping.env)) options.push('--setenv', name, value);
   options.push('--remount-ro', '/', '--chdir', posix.normalize(wrapping.cwd));
   return options;
+}
+
+function binding({ from, to, writable }: Bind): string[] {
+  // A path with `..` would be made outside of the new root.
+  return [writable === true ? '--bind' : '--ro-bind-try', from, posix.normalize(to)];
 }

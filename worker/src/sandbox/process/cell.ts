@@ -1,7 +1,8 @@
-import { rm } from 'node:fs/promises';
+import { posix } from 'node:path';
 import type { CallError } from '@panal/protocol';
 import { diskUse, type Kept } from '../disk-guard.js';
-import type { Bind } from './bubblewrap.js';
+import { removeTree } from '../../trees.js';
+import type { Bind, Link } from './bubblewrap.js';
 import type { Cgroup } from './cgroups.js';
 import type { FunctionFolder } from './function-folder.js';
 import { launch, placesOf, type Machine } from './launcher.js';
@@ -12,6 +13,8 @@ import type { SandboxFolder } from './sandbox-folder.js';
 const RUNTIME = '/run/panal/runtime';
 const SOCKET = '/run/panal/socket';
 const AGENT = '/run/panal/agent';
+/** What `dependencies` left in their home. */
+const INSTALLED = '/run/panal/home';
 
 /** A process to start in a cell. */
 export interface Start {
@@ -79,6 +82,7 @@ export class Cell {
       folders: this.folder,
       codePath: spec.runtime.path,
       binds: this.#binds(),
+      links: this.#links(),
       network: spec.settings.network === 'bridge',
       init,
       settings: spec.settings,
@@ -94,16 +98,27 @@ export class Cell {
   }
 
   #binds(): Bind[] {
-    const { home } = placesOf(this.#machine, this.folder, this.function.spec.runtime.path);
-    const binds: Bind[] = this.function.homeEntries.map((name) => ({
-      from: `${this.function.home}/${name}`,
-      to: `${home}/${name}`,
-    }));
-    binds.push({ from: this.folder.socket, to: SOCKET, writable: true });
+    const binds: Bind[] = [
+      { from: this.function.home, to: INSTALLED },
+      { from: this.folder.socket, to: SOCKET, writable: true },
+    ];
     const { runtimeDir, agent } = this.#options;
     if (runtimeDir !== undefined) binds.push({ from: runtimeDir, to: RUNTIME });
     if (agent !== undefined) binds.push({ from: agent, to: AGENT });
     return binds;
+  }
+
+  /**
+   * The installed home is bound whole, and what is in it linked into the sandbox's own home, by names alone: an entry
+   * that is a link itself is made again as it is, for the sandbox to follow.
+   */
+  #links(): Link[] {
+    const { home, code } = placesOf(this.#machine, this.folder, this.function.spec.runtime.path);
+    // Where the code lies in the home, no link may lead its bind elsewhere.
+    const [taken] = posix.relative(home, code).split('/');
+    return this.function.homeEntries
+      .filter(({ name }) => name !== taken)
+      .map(({ name, target }) => ({ at: `${home}/${name}`, target: target ?? `${INSTALLED}/${name}` }));
   }
 
   /** Bytes of disk that its folder took before anything ran in it. */
@@ -129,7 +144,7 @@ export class Cell {
   /** Kills what is left in it, and removes it. */
   async remove(): Promise<void> {
     await this.cgroup?.remove();
-    await rm(this.folder.root, { recursive: true, force: true, maxRetries: 3 });
+    await removeTree(this.folder.root);
     this.#options.onRemoved();
   }
 }

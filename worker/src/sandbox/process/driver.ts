@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PanalError, type FunctionSpec, type Lifecycle } from '@panal/protocol';
 import type { Logger } from 'pino';
 import type { Cache } from '../../cache/cache-keeper.js';
 import { copyFrom, FolderCache } from '../../cache/folder-cache.js';
+import { removeTree } from '../../trees.js';
 import {
   FunctionError,
   PlatformError,
@@ -149,7 +150,7 @@ export class ProcessDriver implements SandboxDriver {
       this.#options.log.debug({ sandbox: id, lifecycle, function: prepared.spec.name }, 'sandbox started');
       return sandbox;
     } catch (error) {
-      await rm(join(this.#sandboxesDir, id), { recursive: true, force: true });
+      await removeTree(join(this.#sandboxesDir, id));
       this.#sandboxes.delete(id);
       signal.throwIfAborted();
       throw asSandboxError(error);

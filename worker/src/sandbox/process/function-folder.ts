@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, readlink, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BundleFormat, BundleRef, FunctionSpec } from '@panal/protocol';
 import { removeUnfinished, touch } from '../../cache/folder-cache.js';
+import { isFolder, openTree, removeTree } from '../../trees.js';
 import { Output } from '../protocol/output.js';
 import { FunctionError, PlatformError, type Prepared } from '../sandbox.js';
 import { buildEnvironment, certificatePaths } from './environment.js';
@@ -13,6 +14,8 @@ export type RuntimeFunction = Extract<FunctionSpec, { kind: 'runtime' }>;
 /** Bytes kept of what `dependencies` print. */
 const MAX_LOGS = 64 * 1024;
 const DRAIN_MS = 1000;
+/** More would not fit among the options of bubblewrap. */
+const MOST_HOME_ENTRIES = 1000;
 
 /** Where bundles come from, and how they are unpacked. */
 export interface BundleSource {
@@ -22,6 +25,12 @@ export interface BundleSource {
   unpack(path: string, format: BundleFormat, target: string): Promise<void>;
 }
 
+/** Something in a home; `target` is what a symbolic link says. */
+export interface HomeEntry {
+  name: string;
+  target?: string;
+}
+
 /** A function's kept folder: its unpacked bundle with its dependencies. Never changed once it is made. */
 export class FunctionFolder implements Prepared {
   readonly spec: RuntimeFunction;
@@ -29,9 +38,9 @@ export class FunctionFolder implements Prepared {
   readonly code: string;
   readonly home: string;
   /** What `dependencies` left in their home. */
-  readonly homeEntries: readonly string[];
+  readonly homeEntries: readonly HomeEntry[];
 
-  constructor(spec: RuntimeFunction, folder: string, homeEntries: readonly string[]) {
+  constructor(spec: RuntimeFunction, folder: string, homeEntries: readonly HomeEntry[]) {
     this.spec = spec;
     this.path = folder;
     this.code = join(folder, 'code');
@@ -72,10 +81,10 @@ export class FunctionFolders {
           if (!(error instanceof Error && 'code' in error && error.code === 'ENOTEMPTY')) throw error;
         });
       } finally {
-        await rm(unfinished, { recursive: true, force: true });
+        await removeTree(unfinished);
       }
     }
-    return new FunctionFolder(spec, folder, await readdir(join(folder, 'home')));
+    return new FunctionFolder(spec, folder, await entriesOf(join(folder, 'home')));
   }
 
   async #make(spec: RuntimeFunction, folder: string, signal: AbortSignal): Promise<void> {
@@ -88,7 +97,8 @@ export class FunctionFolders {
     const tmp = join(folder, 'tmp');
     await mkdir(tmp);
     await this.#install(spec, runtime.dependencies, folder, signal);
-    await rm(tmp, { recursive: true, force: true });
+    await removeTree(tmp);
+    await checkLeft(folder);
   }
 
   async #install(
@@ -135,6 +145,30 @@ export class FunctionFolders {
       : `exited with code ${exit.code}`;
     throw new FunctionError('DEPENDENCIES_FAILED', `dependencies ${how}`, output.logs, exit.code);
   }
+}
+
+/** Makes sure that sandboxes can start from what `dependencies` left. @throws FunctionError */
+async function checkLeft(folder: string): Promise<void> {
+  const [code, home] = [join(folder, 'code'), join(folder, 'home')];
+  if (!(await isFolder(code)) || !(await isFolder(home))) {
+    throw new FunctionError('DEPENDENCIES_FAILED', 'dependencies removed the folder they ran in');
+  }
+  await openTree(code, home);
+  if ((await readdir(home)).length > MOST_HOME_ENTRIES) {
+    const message = `dependencies left more than ${MOST_HOME_ENTRIES} entries at the top of their home`;
+    throw new FunctionError('DEPENDENCIES_FAILED', message);
+  }
+}
+
+async function entriesOf(home: string): Promise<HomeEntry[]> {
+  const entries = await readdir(home, { withFileTypes: true });
+  return await Promise.all(
+    entries.map(async (entry) =>
+      entry.isSymbolicLink()
+        ? { name: entry.name, target: await readlink(join(home, entry.name)) }
+        : { name: entry.name },
+    ),
+  );
 }
 
 /** Functions share a folder when all that made it is the same, and their owner is. */

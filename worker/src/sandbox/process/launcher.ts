@@ -1,5 +1,5 @@
 import type { SandboxSettings } from '@panal/protocol';
-import { bubblewrapOptions, type Bind } from './bubblewrap.js';
+import { bubblewrapOptions, type Bind, type Link } from './bubblewrap.js';
 import type { Cgroup } from './cgroups.js';
 import { baseEnvironment, type Places } from './environment.js';
 import { Launched, type Command } from './launched.js';
@@ -36,6 +36,7 @@ export interface Launch {
   codePath: string;
   /** What else is seen under bubblewrap. */
   binds: readonly Bind[];
+  links?: readonly Link[];
   network: boolean;
   /** Whether `argv` reaps, and may be PID 1. */
   init: boolean;
@@ -64,11 +65,9 @@ function commandOf(machine: Machine, what: Launch): Command {
   const argv = [...entering(what.cgroup), ...limiting(machine, what)];
   if (!machine.bubblewrap) return command([...argv, ...what.argv], env, what.folders.code);
   const options = bubblewrapOptions({
-    binds: [
-      ...machine.programs.prefixes.map((prefix) => ({ from: prefix, to: prefix })),
-      ...what.binds,
-      { from: what.folders.code, to: places.code, writable: true },
-    ],
+    binds: [...machine.programs.prefixes.map((prefix) => ({ from: prefix, to: prefix })), ...what.binds],
+    links: what.links ?? [],
+    code: { from: what.folders.code, to: places.code, writable: true },
     tmpfs: ['/tmp', HOME],
     tmpfsBytes: (what.settings?.memoryMb ?? 4096) * MiB,
     network: what.network,

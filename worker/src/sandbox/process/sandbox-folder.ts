@@ -1,6 +1,6 @@
-import { constants } from 'node:fs';
-import { cp, mkdir, readdir, readlink, rm } from 'node:fs/promises';
+import { mkdir, readdir, readlink } from 'node:fs/promises';
 import { join, sep } from 'node:path';
+import { copyTree, removeTree } from '../../trees.js';
 import type { FunctionFolder } from './function-folder.js';
 import type { Folders, Machine } from './launcher.js';
 
@@ -31,20 +31,10 @@ export async function makeSandboxFolder(
   await Promise.all([
     mkdir(folder.tmp),
     mkdir(folder.socket),
-    copy(from.code, folder.code),
-    machine.bubblewrap ? mkdir(folder.home) : copy(from.home, folder.home),
+    copyTree(from.code, folder.code),
+    machine.bubblewrap ? mkdir(folder.home) : copyTree(from.home, folder.home),
   ]);
   return folder;
-}
-
-/** Copies without copying blocks, where the file system can; links stay what they are. */
-async function copy(from: string, to: string): Promise<void> {
-  await cp(from, to, {
-    recursive: true,
-    verbatimSymlinks: true,
-    preserveTimestamps: true,
-    mode: constants.COPYFILE_FICLONE,
-  });
 }
 
 /**
@@ -55,7 +45,7 @@ export async function removeLeftovers(root: string, keep: ReadonlySet<string>): 
   const left = (await readdir(root)).filter((name) => !keep.has(name)).map((name) => join(root, name));
   if (left.length === 0) return;
   await killWorkingIn(left);
-  await Promise.all(left.map((folder) => rm(folder, { recursive: true, force: true })));
+  await removeTree(...left);
 }
 
 async function killWorkingIn(folders: readonly string[]): Promise<void> {
