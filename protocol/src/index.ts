@@ -5,6 +5,7 @@ export * from './errors.js';
 export * from './exposure.js';
 export * from './foreign-hello.js';
 export * from './function.js';
+export * from './image-reference.js';
 export * from './json-document.js';
 export * from './messages.js';
 export * from './stop-request.js';

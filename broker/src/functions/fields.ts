@@ -1,18 +1,21 @@
-import { NAME_PATTERN } from '@panal/protocol';
+import { BadImageReference, NAME_PATTERN, parseImageReference } from '@panal/protocol';
 import { z } from 'zod';
 
 /** A function's or runtime's name. A name that is not of this form is refused with `INVALID_NAME`. */
 export const nameSchema = z.string().regex(NAME_PATTERN, `must match ${NAME_PATTERN.source}`);
 
-// The grammar of distribution's `reference` package: [domain/]path[:tag][@digest].
-const IMAGE_REFERENCE = new RegExp(
-  '^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\\d{1,5})?/)?' +
-    '[a-z0-9]+(?:(?:\\.|__?|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\\.|__?|-+)[a-z0-9]+)*)*' +
-    '(?::\\w[\\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9+._-]*:[0-9a-fA-F]{32,})?$',
-);
-
 /** An image reference, such as `example/reverse-string` or `localhost:5000/dice:2`. */
-export const imageSchema = z.string().max(255).regex(IMAGE_REFERENCE, 'must be an image reference');
+export const imageSchema = z
+  .string()
+  .max(1024)
+  .superRefine((image, context) => {
+    try {
+      parseImageReference(image);
+    } catch (error) {
+      if (!(error instanceof BadImageReference)) throw error;
+      context.addIssue({ code: 'custom', message: error.message });
+    }
+  });
 
 /** A folder in a sandbox: absolute, normalised, not the root. */
 export const pathSchema = z

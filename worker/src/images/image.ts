@@ -1,3 +1,4 @@
+import { BadImageReference, canonicalName, parseImageReference } from '@panal/protocol';
 import type Docker from 'dockerode';
 import { statusOf } from '../engine/errors.js';
 
@@ -29,10 +30,17 @@ interface ImageConfig {
   Volumes?: Record<string, unknown> | null;
 }
 
-/** The image, or `undefined` where the engine does not have it. */
+/**
+ * The image of this name, or `undefined` where the engine does not have it. An engine also looks for an id that begins
+ * like the name; such an image is not the one that is meant.
+ */
 export async function inspectImage(docker: Docker, reference: string): Promise<Image | undefined> {
+  const name = canonicalOf(reference);
+  if (name === undefined) return undefined;
   try {
-    const { Id, Config, RepoDigests } = await docker.getImage(reference).inspect();
+    const { Id, Config, RepoDigests, RepoTags } = await docker.getImage(reference).inspect();
+    const names = [RepoTags, RepoDigests].flatMap(listed);
+    if (!names.some((each) => canonicalOf(each) === name)) return undefined;
     const config: ImageConfig = Config;
     return {
       id: Id,
@@ -43,12 +51,23 @@ export async function inspectImage(docker: Docker, reference: string): Promise<I
       user: config.User ?? '',
       labels: config.Labels ?? {},
       volumes: Object.keys(config.Volumes ?? {}),
-      // The engine says null for none.
-      digests: Array.isArray(RepoDigests) ? RepoDigests : [],
+      digests: listed(RepoDigests),
     };
   } catch (error) {
     // A reference that is none (400) is not here either; the pull says so in words for its owner.
     if (statusOf(error) === 404 || statusOf(error) === 400) return undefined;
+    throw error;
+  }
+}
+
+/** The engine says null for none. */
+const listed = (names: unknown): string[] => (Array.isArray(names) ? names.map(String) : []);
+
+function canonicalOf(reference: string): string | undefined {
+  try {
+    return canonicalName(parseImageReference(reference));
+  } catch (error) {
+    if (error instanceof BadImageReference) return undefined;
     throw error;
   }
 }

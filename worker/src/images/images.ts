@@ -1,5 +1,10 @@
 import { basename } from 'node:path';
-import type { FunctionSpec } from '@panal/protocol';
+import {
+  BadImageReference,
+  parseImageReference,
+  type FunctionSpec,
+  type ImageReference,
+} from '@panal/protocol';
 import { Gate } from '../engine/gate.js';
 import { LABEL } from '../engine/labels.js';
 import type { Cache } from '../cache/cache-keeper.js';
@@ -18,9 +23,6 @@ import { SingleFlight } from './single-flight.js';
 
 /** Pulls and builds at once: more would share the same line to the registry, and the same disk. */
 const AT_ONCE = 2;
-
-/** All that a reference may consist of, so that it means nothing else in a request to the engine. */
-const REFERENCE = /^[A-Za-z0-9]+([._:/@-]+[A-Za-z0-9]+)*$/;
 
 export interface ImagesOptions extends FunctionImageTools {
   /** Longest pull or build of an image, in ms. */
@@ -95,9 +97,7 @@ export class Images {
   }
 
   async #get(reference: string, signal: AbortSignal): Promise<Image> {
-    if (!REFERENCE.test(reference) || reference.includes('..')) {
-      throw new FunctionError('IMAGE_NOT_FOUND', `${JSON.stringify(reference)} is no reference of an image`);
-    }
+    if (this.#options.shared.owns(parsed(reference))) throw unknown(reference);
     const image = await this.#flights.run(reference, signal, async (shared) => {
       const limited = AbortSignal.any([shared, AbortSignal.timeout(this.#options.timeoutMs)]);
       const bundled = await findBundled(this.#options.runtimesDir, reference);
@@ -111,9 +111,7 @@ export class Images {
       return await this.#bundled(bundled, current, limited);
     });
     // The code of a function is its owner's; its image is not for others, whatever it is called.
-    if (image.labels[LABEL.kind] === 'function') {
-      throw new FunctionError('IMAGE_NOT_FOUND', `no image ${reference}`);
-    }
+    if (image.labels[LABEL.kind] === 'function') throw unknown(reference);
     this.#kept.used(image);
     return image;
   }
@@ -161,5 +159,18 @@ export class Images {
     const image = await inspectImage(this.#options.docker, reference);
     if (image !== undefined) return image;
     throw new PlatformError('SANDBOX_FAILED', `the engine no longer has ${reference}, which was just made`);
+  }
+}
+
+const unknown = (reference: string): FunctionError =>
+  new FunctionError('IMAGE_NOT_FOUND', `no image ${reference}`);
+
+/** @throws FunctionError */
+function parsed(reference: string): ImageReference {
+  try {
+    return parseImageReference(reference);
+  } catch (error) {
+    if (!(error instanceof BadImageReference)) throw error;
+    throw new FunctionError('IMAGE_NOT_FOUND', `the image ${JSON.stringify(reference)} ${error.message}`);
   }
 }

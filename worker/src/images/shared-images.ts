@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { ImageReference } from '@panal/protocol';
 import type Docker from 'dockerode';
 import type { Logger } from 'pino';
 import { messageOf } from '../engine/errors.js';
@@ -40,6 +41,13 @@ export class SharedImages {
   /** Whether images go beyond this engine. */
   get shared(): boolean {
     return this.#options.registry !== undefined;
+  }
+
+  /** Whether images of this name are Panal's own, which no function or runtime can name. */
+  owns({ domain, path }: ImageReference): boolean {
+    const { registry } = this.#options;
+    if (domain === 'docker.io' && path.startsWith('panal/')) return true;
+    return registry !== undefined && `${domain}/${path}`.startsWith(`${registry.address}/panal-`);
   }
 
   /**
