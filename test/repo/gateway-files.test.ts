@@ -123,7 +123,7 @@ describe('The files of the gateway', () => {
   for (const kind of ['nginx', 'apisix']) {
     it(`leave no way around ${kind}, whose word the broker believes`, () => {
       const { services, networks } = compose.parse(load(read(`${kind}/docker-compose.yml`)));
-      expect(services.gateway?.ports).to.deep.equal(['9080:9080']);
+      expect(services.gateway?.ports).to.deep.equal(['${PANAL_BIND:-127.0.0.1}:${PANAL_PORT:-9080}:9080']);
       expect(services.broker?.ports).to.equal(undefined);
       expect(services.broker?.environment).to.include({
         FAAS_AUTH: 'required',

@@ -26,7 +26,6 @@ export class EngineProject extends HttpClient {
       // The builder without BuildKit is the one that needs no plugin.
       DOCKER_BUILDKIT: '0',
       COMPOSE_DOCKER_CLI_BUILD: '0',
-      PANAL_BIND: '127.0.0.1',
       PANAL_PORT: String(port),
       PANAL_REGISTRY_PORT: String(port + 1),
       PANAL_REGISTRY: this.registry,
@@ -49,7 +48,7 @@ export class EngineProject extends HttpClient {
         try {
           // What is asked while the engine still sets up the port may never be answered.
           const signal = AbortSignal.timeout(2000);
-          const response = await fetch(new URL('/workers', this.url), { signal });
+          const response = await fetch(new URL('/workers', this.url), { signal, headers: this.headers });
           const workers = (await response.json()) as { state: string }[];
           return workers.filter(({ state }) => state === 'up').length === count;
         } catch {

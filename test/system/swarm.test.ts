@@ -7,6 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { makeKeys } from '../../broker/src/keys.js';
+import { basic } from '../http/person.js';
 import { tarGz } from '../support/archives.js';
 import { withEngine } from '../support/groups.js';
 import { eventually } from '../support/wait.js';
@@ -23,9 +24,9 @@ class Load {
   readonly #clients: Promise<void>[];
   #over = false;
 
-  constructor(url: string, clients: number) {
+  constructor(panal: SwarmStack, clients: number) {
     this.#clients = Array.from({ length: clients }, async () => {
-      while (!this.#over) await this.#call(url);
+      while (!this.#over) await this.#call(panal);
     });
   }
 
@@ -35,8 +36,8 @@ class Load {
   }
 
   /** With a key: whoever lost the answer asks again, and gets that of the same call. */
-  async #call(url: string): Promise<void> {
-    const headers = { 'Idempotency-Key': randomUUID() };
+  async #call({ url, headers: credentials }: SwarmStack): Promise<void> {
+    const headers = { ...credentials, 'Idempotency-Key': randomUUID() };
     for (;;) {
       try {
         const response = await fetch(new URL('/run/add', url), {
@@ -77,6 +78,10 @@ withEngine('hub-deployment/swarm/docker-stack.yml', function () {
 
   it('runs a broker and two workers, which know each other by their keys', async () => {
     await panal.deploy();
+    await eventually('the broker answers', () => fetch(panal.url).then(Boolean, () => false), 60_000);
+    expect((await panal.request('GET', '/workers')).status).to.equal(401);
+    panal.headers = basic('ana', 'secret');
+    expect((await panal.request('POST', '/register')).status).to.equal(200);
     await panal.workers(2);
     const image = { functionName: 'reverse', image: 'example/reverse-string' };
     expect((await panal.post('/registerFunction', image)).status).to.equal(201);
@@ -88,7 +93,7 @@ withEngine('hub-deployment/swarm/docker-stack.yml', function () {
   });
 
   it('brings its workers to other images, and no client notices', async () => {
-    const load = new Load(panal.url, 4);
+    const load = new Load(panal, 4);
     await panal.update('worker', '2');
     await load.end();
     expect(load).to.deep.include({ wrong: [], refused: 0 });
@@ -101,7 +106,7 @@ withEngine('hub-deployment/swarm/docker-stack.yml', function () {
   });
 
   it('brings its broker to another image, and every call has its result', async () => {
-    const load = new Load(panal.url, 4);
+    const load = new Load(panal, 4);
     await panal.update('broker', '2');
     await panal.workers(2);
     const before = load.answered;
