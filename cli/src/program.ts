@@ -12,6 +12,7 @@ import { addFunctionVerbs } from './commands/functions.js';
 import { addInitVerb } from './commands/init.js';
 import { addInvokeVerb } from './commands/invoke.js';
 import { addKeysVerb } from './commands/keys.js';
+import { addPasswordVerbs } from './commands/password.js';
 import { addUpVerb } from './commands/up.js';
 import { fieldsOf } from './fields.js';
 import { Session, type GlobalOptions } from './session.js';
@@ -29,6 +30,7 @@ export type AddVerbs = (program: Command, act: Act) => void;
 const FAMILIES: readonly AddVerbs[] = [
   addUpVerb,
   addAccountVerbs,
+  addPasswordVerbs,
   addInitVerb,
   addDeployVerb,
   addInvokeVerb,

@@ -93,4 +93,25 @@ describe('panal login', function () {
     expect(code).to.equal(1);
     expect(stderr).to.match(/^panal: .*not-of-hal.* — see which there are with: panal functions\n$/);
   });
+
+  it('changes the password from stdin, and keeps the login', async () => {
+    await logIn('ida', 'ida@example.org', '--register');
+    const wrong = await as('ida', ['passwd', '--password-stdin'], 'wrong\nbetter password\n');
+    expect({ code: wrong.code, stderr: wrong.stderr }).to.deep.include({ code: 1 });
+    const short = await as('ida', ['passwd', '--password-stdin'], `${PASSWORD}\n`);
+    expect(short.code).to.equal(2);
+    const changed = await as('ida', ['passwd', '--password-stdin'], `${PASSWORD}\nbetter password\n`);
+    expect(changed).to.deep.include({ code: 0, stdout: 'changed the password of ida@example.org\n' });
+    expect((await as('ida', ['whoami'])).stdout).to.equal('ida@example.org\n');
+    expect((await logIn('other', 'ida@example.org')).code).to.equal(1);
+  });
+
+  it('revokes every token, and asks for another login', async () => {
+    await logIn('jan', 'jan@example.org', '--register');
+    await logIn('jan-elsewhere', 'jan@example.org');
+    expect((await as('jan', ['revoke-tokens'])).code).to.equal(0);
+    expect((await as('jan-elsewhere', ['whoami'])).code).to.equal(1);
+    expect((await logIn('jan', 'jan@example.org')).code).to.equal(0);
+    expect((await as('jan', ['whoami'])).stdout).to.equal('jan@example.org\n');
+  });
 });

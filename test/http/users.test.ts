@@ -86,6 +86,42 @@ describe('Users over HTTP', () => {
     }
   });
 
+  it('change their password, and revoke their tokens', async () => {
+    const ana = await Person.register(api(), 'ana');
+    const token = async (password: string): Promise<string> => {
+      const reply = await api().post('/users/token', { email: 'ana', password });
+      return (reply.json as { token: string }).token;
+    };
+    const first = bearer(await token('secret'));
+    const put = (body: unknown, headers: object) =>
+      api().send('PUT', '/users/me/password', JSON.stringify(body), headers);
+    const statusAs = async (headers: object): Promise<number> =>
+      (await api().send('GET', '/users/me', undefined, headers)).status;
+
+    for (const body of [
+      {},
+      { password: 'secret' },
+      { newPassword: 'y' },
+      { password: 7, newPassword: 'y' },
+    ]) {
+      expect((await put(body, ana.credentials)).status).to.equal(400);
+    }
+    const wrong = await put({ password: 'wrong', newPassword: 'better' }, first);
+    expect([wrong.status, errorCode(wrong)]).to.deep.equal([401, 'UNAUTHORIZED']);
+    expect((await put({ password: 'secret', newPassword: 'better' }, {})).status).to.equal(401);
+    const changed = await put({ password: 'secret', newPassword: 'better' }, first);
+    expect([changed.status, changed.json]).to.deep.equal([200, { changed: true }]);
+    expect(await statusAs(first)).to.equal(401);
+    expect(await statusAs(basic('ana', 'secret'))).to.equal(401);
+    expect(await statusAs(basic('ana', 'better'))).to.equal(200);
+
+    const second = bearer(await token('better'));
+    const revoked = await api().send('DELETE', '/users/me/tokens', undefined, second);
+    expect([revoked.status, revoked.json]).to.deep.equal([200, { revoked: true }]);
+    expect(await statusAs(second)).to.equal(401);
+    expect(await statusAs(basic('ana', 'better'))).to.equal(200);
+  });
+
   it('are deleted with functions, runtimes, calls and code, and their calls are stopped', async () => {
     const ana = await Person.register(api(), 'ana');
     const ben = await Person.register(api(), 'ben');

@@ -29,10 +29,46 @@ describe('Attempts', () => {
     }
   };
 
-  it('hold a user back after ten failures, wherever they come from', () => {
-    for (let n = 0; n < 10; n++) fail(1, attempt('ana', `10.0.0.${n}`));
-    expect(refused(attempt('ana', '10.0.0.99'))).to.equal(6);
-    expect(refused(attempt('ben', '10.0.0.99'))).to.equal(undefined);
+  it('hold nobody back for what another address failed at', () => {
+    fail(10, attempt('ana'));
+    expect(refused(attempt('ana'))).to.equal(6);
+    expect(refused(attempt('ana', '10.0.0.2'))).to.equal(undefined);
+    // For as long as one address goes on, another may fail as often as it could before.
+    for (let minute = 0; minute < 60; minute++) {
+      now += 60_000;
+      fail(10, attempt('ana'));
+    }
+    fail(10, attempt('ana', '10.0.0.2'));
+    expect(refused(attempt('ana', '10.0.0.2'))).to.equal(6);
+  });
+
+  it('let many addresses that guess at one user fail once a minute each', () => {
+    for (let n = 0; n < 30; n++) fail(1, attempt('ana', `10.0.0.${n}`));
+    expect(refused(attempt('ana', '10.0.0.5'))).to.equal(60);
+    expect(refused(attempt('ben', '10.0.0.5'))).to.equal(undefined);
+    const fresh = attempt('ana', '10.0.1.1');
+    expect(refused(fresh)).to.equal(undefined);
+    fail(1, fresh);
+    expect(refused(fresh)).to.equal(60);
+    now += 59_000;
+    for (let n = 0; n < 30; n++) attempts.failed(attempt('ana', `10.0.2.${n}`));
+    expect(refused(fresh)).to.equal(1);
+    now += 1000;
+    expect(refused(fresh)).to.equal(undefined);
+    // It ends some minutes after they did.
+    now += 240_000;
+    fail(9, attempt('ana', '10.0.0.5'));
+  });
+
+  it('let a user in where it logged in before, whatever others do there and elsewhere', () => {
+    const home = attempt('ana');
+    fail(9, home);
+    attempts.succeeded(home);
+    for (let n = 0; n < 30; n++) attempts.failed(attempt(`user ${n}`));
+    for (let n = 0; n < 200; n++) attempts.failed(attempt('ana', `10.0.2.${n}`));
+    fail(10, home);
+    expect(refused(home)).to.equal(6);
+    expect(refused(attempt('ben'))).to.equal(6);
   });
 
   it('hold an address back after ten failures, whomever they name', () => {

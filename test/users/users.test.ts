@@ -108,6 +108,80 @@ describe('Users', () => {
     expect(await codeOf(logIn('nobody', 'x'))).to.equal('TOO_MANY_ATTEMPTS');
   });
 
+  it('are let in elsewhere, however often one address failed', async () => {
+    await users.register('ana', 'x');
+    for (let n = 0; n < 10; n++) expect(await codeOf(logIn('ana', `wrong ${n}`))).to.equal('UNAUTHORIZED');
+    expect(await codeOf(logIn('ana', 'x'))).to.equal('TOO_MANY_ATTEMPTS');
+    expect((await users.byPassword('ana', 'x', '192.0.2.2')).name).to.equal('ana');
+  });
+
+  it('who change their password are known by the new one alone, at once and after a restart', async () => {
+    const ana = await users.register('ana', 'x');
+    const { token } = await users.issueToken('ana', 'x', ADDRESS);
+    await users.byToken(token);
+    await users.changePassword(ana, { password: 'x', newPassword: 'y' }, ADDRESS);
+    for (const each of [users, make()]) {
+      expect(await codeOf(each.byToken(token))).to.equal('UNAUTHORIZED');
+      expect(await codeOf(each.byPassword('ana', 'x', ADDRESS))).to.equal('UNAUTHORIZED');
+      expect((await each.byPassword('ana', 'y', ADDRESS)).id).to.equal(ana.id);
+    }
+    const second = await users.issueToken('ana', 'y', ADDRESS);
+    expect(second.token).not.to.equal(token);
+    expect((await users.byToken(second.token)).id).to.equal(ana.id);
+  });
+
+  it('keep their password where the present one is wrong, or the new one is none', async () => {
+    const ana = await users.register('ana', 'x');
+    const { token } = await users.issueToken('ana', 'x', ADDRESS);
+    const change = (password: string, newPassword: string): Promise<string | undefined> =>
+      codeOf(users.changePassword(ana, { password, newPassword }, ADDRESS));
+    expect(await change('wrong', 'y')).to.equal('UNAUTHORIZED');
+    expect(await change('x', '')).to.equal('INVALID_REQUEST');
+    expect((await users.byToken(token)).id).to.equal(ana.id);
+    for (let n = 0; n < 9; n++) await change(`wrong ${n}`, 'y');
+    expect(await change('wrong', 'y')).to.equal('TOO_MANY_ATTEMPTS');
+  });
+
+  it('who change their password twice at once change it once', async () => {
+    const ana = await users.register('ana', 'x');
+    const change = (newPassword: string): Promise<string | undefined> =>
+      codeOf(users.changePassword(ana, { password: 'x', newPassword }, ADDRESS));
+    const codes = await Promise.all(['y', 'z'].map(change));
+    expect(codes).to.have.members([undefined, 'UNAUTHORIZED']);
+    const kept = codes[0] === undefined ? 'y' : 'z';
+    expect((await logIn('ana', kept)).id).to.equal(ana.id);
+  });
+
+  it('who log in while their password changes get no token with the old one', async () => {
+    const ana = await users.register('ana', 'x');
+    await logIn('ana', 'x');
+    const changing = users.changePassword(ana, { password: 'x', newPassword: 'y' }, ADDRESS);
+    const tokens = await Promise.all([
+      users.issueToken('ana', 'x', ADDRESS).then(
+        ({ token }) => token,
+        () => '',
+      ),
+      changing.then(() => ''),
+    ]);
+    for (const token of tokens) expect(await codeOf(users.byToken(token))).to.equal('UNAUTHORIZED');
+  });
+
+  it('who revoke their tokens keep their password', async () => {
+    const ana = await users.register('ana', 'x');
+    const { token } = await users.issueToken('ana', 'x', ADDRESS);
+    await users.byToken(token);
+    await users.revokeTokens(ana);
+    for (const each of [users, make()]) {
+      expect(await codeOf(each.byToken(token))).to.equal('UNAUTHORIZED');
+      expect((await each.byPassword('ana', 'x', ADDRESS)).id).to.equal(ana.id);
+    }
+    const second = await users.issueToken('ana', 'x', ADDRESS);
+    expect(second.token).not.to.equal(token);
+    await users.revokeTokens(ana);
+    await users.revokeTokens(ana);
+    expect(await codeOf(users.byToken(second.token))).to.equal('UNAUTHORIZED');
+  });
+
   it('who guess with many requests at once are held back as well', async () => {
     await users.register('ana', 'x');
     const guesses = Array.from({ length: 40 }, (_, n) => codeOf(logIn('ana', `wrong ${n}`)));

@@ -17,9 +17,16 @@ const login = z.strictObject({
   password: z.string(),
 });
 
+const passwordChange = z.strictObject({
+  password: z.string().describe('The present one.'),
+  newPassword: z.string().describe('1 to 1024 bytes.'),
+});
+
 const user = z.strictObject({ email: z.string(), createdAt: z.iso.datetime() });
 const issued = z.strictObject({ token: z.string(), expiresAt: z.iso.datetime() });
 const deleted = z.strictObject({ deleted: z.literal(true) });
+const changed = z.strictObject({ changed: z.literal(true) });
+const revoked = z.strictObject({ revoked: z.literal(true) });
 const verified = z.strictObject({ user: z.string() });
 
 export const userRoutes = ({ users, clientAddress, registrations }: Services): Route[] => [
@@ -74,6 +81,31 @@ export const userRoutes = ({ users, clientAddress, registrations }: Services): R
       leave();
       await users.delete(record);
       ctx.body = { deleted: true } satisfies z.infer<typeof deleted>;
+    },
+  }),
+  route({
+    method: 'PUT',
+    path: '/users/me/password',
+    summary: 'Change the password; the token is revoked, and the old password is refused at once',
+    access: 'user',
+    body: passwordChange,
+    answers: { 200: { description: 'Changed', json: changed } },
+    errors: ['STORE_UNAVAILABLE'],
+    async handle(ctx, { body }) {
+      await users.changePassword(actingUser(ctx).record, body, clientAddress(ctx.req));
+      ctx.body = { changed: true } satisfies z.infer<typeof changed>;
+    },
+  }),
+  route({
+    method: 'DELETE',
+    path: '/users/me/tokens',
+    summary: 'Revoke every token of oneself',
+    access: 'user',
+    answers: { 200: { description: 'Revoked', json: revoked } },
+    errors: ['STORE_UNAVAILABLE'],
+    async handle(ctx) {
+      await users.revokeTokens(actingUser(ctx).record);
+      ctx.body = { revoked: true } satisfies z.infer<typeof revoked>;
     },
   }),
   route({

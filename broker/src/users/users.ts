@@ -90,27 +90,29 @@ export class Users {
       throw wrong();
     }
     const credentials = ['password', name, password];
-    const check = async (): Promise<{ verified: UserRecord }> => ({
-      verified: await this.#check(name, password, address),
-    });
-    const user = await this.#current(await this.#verified.whose(credentials, check));
+    const check = async (): Promise<{ verified: Verified }> => {
+      const user = await this.#check(name, password, address);
+      return { verified: { name, id: user.id, proof: passwordProof(user) } };
+    };
+    const verified = await this.#verified.whose(credentials, check);
+    const user = await this.#current(verified, passwordProof);
     if (user !== undefined) return user;
-    // They were right for a user who is gone; they may be for the one who has the name now.
+    // They were right for a user who is gone, or changed the password; they may be right for the one that is there now.
     this.#verified.forget(credentials);
-    return (await check()).verified;
+    return await this.#check(name, password, address);
   }
 
   /** @throws PanalError UNAUTHORIZED for a token that was forged, has expired, or whose user is gone. */
   async byToken(token: string): Promise<UserRecord> {
-    const user = await this.#current(
-      await this.#verified.whose(['token', token], async () => {
-        const claims = await this.#options.tokens.verify(token);
-        const issuedTo = claims && (await this.#find(claims.user));
-        // Only the last token of a user is valid, and that of a user of the same name before never was this user's.
-        if (issuedTo === undefined || issuedTo.token?.id !== claims?.id) throw badToken();
-        return { verified: issuedTo, until: 1000 * (claims?.expiresAt ?? 0) };
-      }),
-    );
+    const verified = await this.#verified.whose(['token', token], async () => {
+      const claims = await this.#options.tokens.verify(token);
+      const issuedTo = claims && (await this.#find(claims.user));
+      // Only the last token of a user is valid, and that of a user of the same name before never was this user's.
+      if (claims === undefined || issuedTo?.token?.id !== claims.id) throw badToken();
+      const { name, id } = issuedTo;
+      return { verified: { name, id, proof: claims.id }, until: 1000 * claims.expiresAt };
+    });
+    const user = await this.#current(verified, tokenProof);
     if (user === undefined) throw badToken();
     return user;
   }
@@ -120,18 +122,45 @@ export class Users {
    * @throws PanalError UNAUTHORIZED, TOO_MANY_ATTEMPTS, STORE_UNAVAILABLE
    */
   async issueToken(nameText: string, passwordText: string, address: string): Promise<IssuedToken> {
-    const { store, tokens } = this.#options;
-    const { name, id } = await this.byPassword(nameText, passwordText, address);
+    const { tokens } = this.#options;
+    const verified = await this.byPassword(nameText, passwordText, address);
+    const { name } = verified;
     return await this.#lock.run(name, async () => {
-      const user = await this.#read(name);
-      if (user?.id !== id) throw wrong();
+      const user = await this.#unchanged(verified);
       let { token } = user;
       if (token === undefined || !tokens.isValid(token)) {
         token = tokens.next();
-        await store.putUser({ ...user, token });
-        this.#records.set(name, { ...user, token });
+        await this.#put({ ...user, token });
       }
       return { token: await tokens.sign(name, token), expiresAt: 1000 * token.expiresAt };
+    });
+  }
+
+  /**
+   * Gives a user another password, and revokes its token. What was found right before counts no longer.
+   * @throws PanalError INVALID_REQUEST, UNAUTHORIZED, TOO_MANY_ATTEMPTS, STORE_UNAVAILABLE
+   */
+  async changePassword(
+    { name, id }: UserRecord,
+    { password, newPassword }: { password: string; newPassword: string },
+    address: string,
+  ): Promise<void> {
+    const next = asPassword(newPassword);
+    if (next === undefined) throw new PanalError('INVALID_REQUEST', PASSWORD_RULE);
+    const verified = await this.byPassword(name, password, address);
+    if (verified.id !== id) throw wrong();
+    const hashed = await this.#hashing.run(() => this.#passwords.hash(next));
+    await this.#lock.run(name, async () => {
+      await this.#put({ ...withoutToken(await this.#unchanged(verified)), password: hashed });
+    });
+  }
+
+  /** Revokes the token of a user. @throws PanalError UNAUTHORIZED, STORE_UNAVAILABLE */
+  async revokeTokens({ name, id }: UserRecord): Promise<void> {
+    await this.#lock.run(name, async () => {
+      const user = await this.#read(name);
+      if (user?.id !== id) throw wrong();
+      if (user.token !== undefined) await this.#put(withoutToken(user));
     });
   }
 
@@ -181,17 +210,41 @@ export class Users {
       this.#attempts.check(attempt);
       const user = await this.#find(name);
       const right = await this.#passwords.isRight(password, user?.password);
-      const current = user && (await this.#current(user));
-      if (right && current !== undefined) return current;
+      if (right && user !== undefined) {
+        const verified = { name, id: user.id, proof: passwordProof(user) };
+        const current = await this.#current(verified, passwordProof);
+        if (current !== undefined) {
+          this.#attempts.succeeded(attempt);
+          return current;
+        }
+      }
       this.#attempts.failed(attempt);
       throw wrong();
     });
   }
 
-  /** The user who had this name then, as it is now; `undefined` when it is gone. */
-  async #current({ name, id }: Verified): Promise<UserRecord | undefined> {
+  /** The user whose credentials were right then, as it is now; `undefined` if they are right no longer. */
+  async #current(
+    { name, id, proof }: Verified,
+    proofOf: (user: UserRecord) => string | undefined,
+  ): Promise<UserRecord | undefined> {
     const user = await this.#find(name);
-    return user?.id === id ? user : undefined;
+    return user?.id === id && proofOf(user) === proof ? user : undefined;
+  }
+
+  /** The same user with the same password, as it is now; to be called under the lock. @throws PanalError UNAUTHORIZED */
+  async #unchanged({ name, id, password }: UserRecord): Promise<UserRecord> {
+    const user = await this.#read(name);
+    if (user?.id !== id || user.password.hash !== password.hash) throw wrong();
+    return user;
+  }
+
+  /** To be called under the lock. */
+  async #put(user: UserRecord): Promise<void> {
+    // A store that fails may have written after all: what is there is read then.
+    this.#records.delete(user.name);
+    await this.#options.store.putUser(user);
+    this.#records.set(user.name, user);
   }
 
   async #find(name: string): Promise<UserRecord | undefined> {
@@ -208,6 +261,15 @@ export class Users {
     if (user !== undefined && !this.#leaving.has(name)) this.#records.set(name, user);
     return user;
   }
+}
+
+const passwordProof = ({ password }: UserRecord): string => password.hash;
+const tokenProof = ({ token }: UserRecord): string | undefined => token?.id;
+
+function withoutToken(user: UserRecord): UserRecord {
+  const rest = { ...user };
+  delete rest.token;
+  return rest;
 }
 
 const taken = (): PanalError => new PanalError('ALREADY_EXISTS', 'there is a user of this name already');

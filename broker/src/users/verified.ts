@@ -5,11 +5,13 @@ import { LruCache } from '../functions/lru-cache.js';
 const KEPT_MS = 60_000;
 const CAPACITY = 10_000;
 
-/** Whose credentials they were. */
+/** Whose credentials they were, and by what they were right. */
 export interface Verified {
   name: string;
   /** Of the user that had this name then. */
   id: string;
+  /** The hash of the password, or the id of the token, that the user had then: no longer right once that changed. */
+  proof: string;
 }
 
 interface Entry extends Verified {
