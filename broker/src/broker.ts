@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { v7 as uuid } from 'uuid';
 import { Router } from 'zeromq';
 import type { Logger } from 'pino';
-import { damageIn, LevelStore } from '@panal/db';
+import { damageIn, LevelStore, summaryOf } from '@panal/db';
 import { ConfigError, isExposed, openDoors, type Config } from '@panal/protocol';
 import { Backups } from './backup/backups.js';
 import { urlOf, withPortOffset } from './addresses.js';
@@ -76,7 +76,7 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
     observer: metrics.calls,
     onVersionGone(version) {
       dispatcher.retire([version.spec.id]);
-      void keeper.discard([version]);
+      void keeper.discard([summaryOf(version)]);
     },
     log,
   });
@@ -86,7 +86,11 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
   closers.add(async () => unwatch());
   const dispatchPort = await openChannels(config, log, closers, { bundles, dispatcher, calls });
 
-  const runtimes = new Runtimes({ store, bundled: await readBundledRuntimes(RUNTIMES_DIR) });
+  const runtimes = new Runtimes({
+    store,
+    bundled: await readBundledRuntimes(RUNTIMES_DIR),
+    most: config.FAAS_USER_RUNTIMES,
+  });
   const functions = new Functions({
     store,
     runtimes,

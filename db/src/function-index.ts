@@ -1,9 +1,28 @@
 import type { Write } from './group-commit.js';
 import { keyOf } from './keys.js';
 import { encodeJson } from './record-codec.js';
-import type { FunctionRecord, VersionRecord } from './records.js';
+import type { FunctionRecord, RuntimeRecord, VersionRecord, VersionSummary } from './records.js';
 
 const NOTHING = Buffer.alloc(0);
+
+/** What registering a runtime writes. @param before the runtime that it replaces */
+export function writesOfRuntime(runtime: RuntimeRecord, before: RuntimeRecord | undefined): Write[] {
+  const gone = before === undefined ? [] : writesOfRuntimeRemoval(before);
+  return [...gone, [keyOf('runtime', runtime.owner, runtime.name), encodeJson(runtime)], imageEntry(runtime)];
+}
+
+/** What removing a runtime writes. */
+export function writesOfRuntimeRemoval(runtime: RuntimeRecord): Write[] {
+  return [
+    [keyOf('runtime', runtime.owner, runtime.name), undefined],
+    [imageEntry(runtime)[0], undefined],
+  ];
+}
+
+/** The entry that says that an owner has a runtime with this image. */
+export function imageEntry({ owner, image, name }: RuntimeRecord): Write {
+  return [keyOf('runtime-image', owner, image, name), NOTHING];
+}
 
 /** What registering a function, or changing it, writes. */
 export function writesOfFunction(record: FunctionRecord, version?: VersionRecord): Write[] {
@@ -11,20 +30,22 @@ export function writesOfFunction(record: FunctionRecord, version?: VersionRecord
   const writes: Write[] = [[keyOf('function', owner, name), encodeJson(record)]];
   if (version === undefined) return writes;
   writes.push([keyOf('version', owner, name, version.spec.version), encodeJson(version)]);
-  for (const key of usesOf(owner, name, version)) writes.push([key, NOTHING]);
+  writes.push(summaryEntry(version));
+  for (const key of usesOf(owner, name, summaryOf(version))) writes.push([key, NOTHING]);
   return writes;
 }
 
 /** What removing a function with these versions writes. */
-export function writesOfRemoval(owner: string, name: string, versions: readonly VersionRecord[]): Write[] {
-  return [[keyOf('function', owner, name), undefined], ...versions.flatMap(writesOfVersionRemoval)];
+export function writesOfRemoval(owner: string, name: string, versions: readonly VersionSummary[]): Write[] {
+  const removals = versions.flatMap((version) => writesOfVersionRemoval(owner, name, version));
+  return [[keyOf('function', owner, name), undefined], ...removals];
 }
 
 /** What removing one version writes. */
-export function writesOfVersionRemoval(version: VersionRecord): Write[] {
-  const { owner, name, version: number } = version.spec;
-  const keys = [keyOf('version', owner, name, number), ...usesOf(owner, name, version)];
-  return keys.map((key) => [key, undefined]);
+export function writesOfVersionRemoval(owner: string, name: string, summary: VersionSummary): Write[] {
+  const { version } = summary;
+  const keys = [keyOf('version', owner, name, version), keyOf('version-summary', owner, name, version)];
+  return [...keys, ...usesOf(owner, name, summary)].map((key) => [key, undefined]);
 }
 
 /** What keeping a version for its calls writes; with `gone`, what forgetting it writes. */
@@ -38,11 +59,25 @@ export function writesOfKept(version: VersionRecord, { gone = false } = {}): Wri
   return writes;
 }
 
+/** The summary of a version, at its key. */
+export function summaryEntry(version: VersionRecord): Write {
+  const { owner, name, version: number } = version.spec;
+  return [keyOf('version-summary', owner, name, number), encodeJson(summaryOf(version))];
+}
+
+export function summaryOf({ spec, runtimeOwner = spec.owner, createdAt }: VersionRecord): VersionSummary {
+  const { id, version } = spec;
+  if (spec.kind === 'image') return { id, version, createdAt, image: spec.image };
+  const { runtime, bundle } = spec;
+  return { id, version, createdAt, code: { runtimeName: runtime.name, runtimeOwner, bundle } };
+}
+
 /** The entries that say which runtime and which bundle a version uses. */
-function usesOf(owner: string, name: string, { spec, runtimeOwner = owner }: VersionRecord): string[] {
-  if (spec.kind !== 'runtime') return [];
+function usesOf(owner: string, name: string, { version, code }: VersionSummary): string[] {
+  if (code === undefined) return [];
+  const { runtimeOwner, runtimeName, bundle } = code;
   return [
-    keyOf('uses-runtime', owner, runtimeOwner, spec.runtime.name, name, spec.version),
-    keyOf('uses-bundle', spec.bundle.sha256, owner, name, spec.version),
+    keyOf('uses-runtime', owner, runtimeOwner, runtimeName, name, version),
+    keyOf('uses-bundle', bundle.sha256, owner, name, version),
   ];
 }

@@ -8,8 +8,10 @@ import { PanalError } from '@panal/protocol';
  * | `user` name | the user, JSON |
  * | `leaving-user` name | |
  * | `runtime` owner, name | the runtime, JSON |
+ * | `runtime-image` owner, image, name | |
  * | `function` owner, name | the function, JSON |
  * | `version` owner, name, version | the version, JSON |
+ * | `version-summary` owner, name, version | what lists and quotas need of the version, JSON |
  * | `kept-version` id | a version that was deleted before its calls had settled, JSON |
  * | `uses-runtime` owner, runtime's owner, runtime, function, version | |
  * | `uses-bundle` sha256, owner, function, version | |
@@ -30,8 +32,10 @@ export type Kind =
   | 'user'
   | 'leaving-user'
   | 'runtime'
+  | 'runtime-image'
   | 'function'
   | 'version'
+  | 'version-summary'
   | 'kept-version'
   | 'uses-runtime'
   | 'uses-bundle'

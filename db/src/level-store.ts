@@ -13,10 +13,18 @@ import { removeCalls, type CallRetention } from './call-retention.js';
 import type { CommitObserver } from './commit-observer.js';
 import { DeferredCalls } from './deferred-calls.js';
 import { levelDatabase, type Database, type Snapshot } from './database.js';
-import { writesOfFunction, writesOfKept, writesOfRemoval, writesOfVersionRemoval } from './function-index.js';
+import {
+  writesOfFunction,
+  writesOfKept,
+  writesOfRemoval,
+  writesOfRuntime,
+  writesOfRuntimeRemoval,
+  writesOfVersionRemoval,
+} from './function-index.js';
 import type { Write, Urgency } from './group-commit.js';
 import { KeyedLock } from './keyed-lock.js';
 import { keyOf, nameOf, numberOf, under } from './keys.js';
+import { addMissingIndexes } from './late-index.js';
 import { Medium } from './medium.js';
 import { decodeValue, encodeJson, jsonDecoder } from './record-codec.js';
 import type {
@@ -27,6 +35,7 @@ import type {
   RuntimeRecord,
   UserRecord,
   VersionRecord,
+  VersionSummary,
 } from './records.js';
 import {
   callNumberSchema,
@@ -34,8 +43,9 @@ import {
   runtimeRecordSchema,
   userRecordSchema,
   versionRecordSchema,
+  versionSummarySchema,
 } from './schemas.js';
-import type { CallQuery, NameQuery, Store, Usage } from './store.js';
+import type { CallQuery, NameQuery, Store, Usage, VersionQuery } from './store.js';
 import { copyOf, writesOfPage, type Copyable, type Page, type StoreCopy } from './store-copy.js';
 import { LEAVING_USERS, noteOfLeaving, rangesOfOwner, writesOfLeaving } from './user-index.js';
 
@@ -78,6 +88,7 @@ export class LevelStore implements Store, Copyable {
   async open(): Promise<void> {
     await this.#medium.open(async () => {
       this.#lastCallNum = await this.lastCallNum();
+      await addMissingIndexes(this.#medium);
       for (const key of await this.#medium.keys(LEAVING_USERS)) await this.#removeOwned(nameOf(key));
     });
   }
@@ -130,15 +141,26 @@ export class LevelStore implements Store, Copyable {
   }
 
   async putRuntime(runtime: RuntimeRecord): Promise<void> {
-    await this.#medium.commit([[keyOf('runtime', runtime.owner, runtime.name), encodeJson(runtime)]]);
+    const { owner, name } = runtime;
+    // Under the lock, so that no entry of an image stays that is not the runtime's.
+    await this.#lock.run(keyOf('runtime', owner, name), async () => {
+      await this.#medium.commit(writesOfRuntime(runtime, await this.getRuntime(owner, name)));
+    });
   }
 
   async deleteRuntime(owner: string, name: string): Promise<void> {
-    await this.#medium.commit([[keyOf('runtime', owner, name), undefined]]);
+    await this.#lock.run(keyOf('runtime', owner, name), async () => {
+      const runtime = await this.getRuntime(owner, name);
+      if (runtime !== undefined) await this.#medium.commit(writesOfRuntimeRemoval(runtime));
+    });
   }
 
-  async listRuntimes(owner: string): Promise<string[]> {
-    return (await this.#medium.keys(under(keyOf('runtime', owner)))).map(nameOf);
+  async listRuntimes(query: NameQuery): Promise<string[]> {
+    return await this.#names('runtime', query);
+  }
+
+  async hasRuntimeImage(owner: string, image: string): Promise<boolean> {
+    return await this.#medium.hasAny(under(keyOf('runtime-image', owner, image)));
   }
 
   async isRuntimeUsed(owner: string, runtimeOwner: string, name: string): Promise<boolean> {
@@ -162,28 +184,44 @@ export class LevelStore implements Store, Copyable {
   async deleteFunction(owner: string, name: string): Promise<void> {
     // Under the lock no version is written between reading which there are and removing them.
     await this.#lock.run(keyOf('function', owner, name), async () => {
-      const numbers = await this.listVersions(owner, name);
-      const versions = await Promise.all(numbers.map((number) => this.getVersion(owner, name, number)));
-      const present = versions.filter((version) => version !== undefined);
-      await this.#medium.commit(writesOfRemoval(owner, name, present));
+      const versions = await this.listSummaries({ owner, name });
+      await this.#medium.commit(writesOfRemoval(owner, name, versions));
     });
   }
 
   async deleteVersion(owner: string, name: string, version: number): Promise<void> {
     await this.#lock.run(keyOf('function', owner, name), async () => {
-      const record = await this.getVersion(owner, name, version);
-      if (record !== undefined) await this.#medium.commit(writesOfVersionRemoval(record));
+      const summary = await this.getSummary(owner, name, version);
+      if (summary !== undefined) await this.#medium.commit(writesOfVersionRemoval(owner, name, summary));
     });
   }
 
-  async listFunctions({ owner, after, limit }: NameQuery): Promise<string[]> {
-    const { gte, lt } = under(keyOf('function', owner));
-    const range = after === undefined ? { gte, lt } : { gt: keyOf('function', owner, after), lt };
+  async listFunctions(query: NameQuery): Promise<string[]> {
+    return await this.#names('function', query);
+  }
+
+  async #names(kind: 'function' | 'runtime', { owner, after, limit }: NameQuery): Promise<string[]> {
+    const { gte, lt } = under(keyOf(kind, owner));
+    const range = after === undefined ? { gte, lt } : { gt: keyOf(kind, owner, after), lt };
     return (await this.#medium.keys(range, limit)).map(nameOf);
   }
 
   async listVersions(owner: string, name: string): Promise<number[]> {
     return (await this.#medium.keys(under(keyOf('version', owner, name)))).map(numberOf);
+  }
+
+  async getSummary(owner: string, name: string, version: number): Promise<VersionSummary | undefined> {
+    return await this.#medium.getJson(keyOf('version-summary', owner, name, version), versionSummarySchema);
+  }
+
+  async listSummaries({ owner, name, after = 0, limit = -1 }: VersionQuery): Promise<VersionSummary[]> {
+    const { lt } = under(keyOf('version-summary', owner, name));
+    const range = { gt: keyOf('version-summary', owner, name, after), lt };
+    const decoder = jsonDecoder(versionSummarySchema);
+    return await this.#medium.read(async (database) => {
+      const entries = await database.iterator({ ...range, limit }).all();
+      return entries.map(([key, value]) => decodeValue(key, value, decoder));
+    });
   }
 
   async isBundleUsed(sha256: string, owner?: string): Promise<boolean> {
@@ -193,14 +231,16 @@ export class LevelStore implements Store, Copyable {
 
   async usageOf(owner: string): Promise<Usage> {
     const functions = (await this.#medium.keys(under(keyOf('function', owner)))).length;
-    const decoder = jsonDecoder(versionRecordSchema);
+    const decoder = jsonDecoder(versionSummarySchema);
     return await this.#medium.read(async (database) => {
       const bundles = new Map<string, number>();
-      for await (const [key, value] of database.iterator(under(keyOf('version', owner)))) {
-        const { spec } = decodeValue(key, value, decoder);
-        if (spec.kind === 'runtime') bundles.set(spec.bundle.sha256, spec.bundle.size);
+      let versions = 0;
+      for await (const [key, value] of database.iterator(under(keyOf('version-summary', owner)))) {
+        const { code } = decodeValue(key, value, decoder);
+        versions++;
+        if (code !== undefined) bundles.set(code.bundle.sha256, code.bundle.size);
       }
-      return { functions, bytes: [...bundles.values()].reduce((sum, size) => sum + size, 0) };
+      return { functions, versions, bytes: [...bundles.values()].reduce((sum, size) => sum + size, 0) };
     });
   }
 

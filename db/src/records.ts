@@ -1,4 +1,5 @@
 import type {
+  BundleRef,
   CallError,
   CallStatus,
   FunctionSettings,
@@ -36,6 +37,18 @@ export interface VersionRecord {
   /** Owner of the runtime used: the function's own, or `SYSTEM_OWNER`. */
   runtimeOwner?: string;
   createdAt: number;
+}
+
+/** What lists, quotas and deletions need of a version: all but its settings and commands, which may be long. */
+export interface VersionSummary {
+  /** `FunctionSpec.id`. */
+  id: string;
+  version: number;
+  createdAt: number;
+  /** Of an image function. */
+  image?: string;
+  /** Of a function on a runtime. */
+  code?: { runtimeName: string; runtimeOwner: string; bundle: BundleRef };
 }
 
 /** Milliseconds spent in each phase of a call; `queued` is all the time in which no worker had it. */

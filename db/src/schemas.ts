@@ -1,4 +1,5 @@
 import {
+  bundleRefSchema,
   CALL_STATUSES,
   ERROR_STATUS,
   functionSettingsSchema,
@@ -16,6 +17,7 @@ import type {
   RuntimeRecord,
   UserRecord,
   VersionRecord,
+  VersionSummary,
 } from './records.js';
 
 /** A call without its bytes. */
@@ -48,6 +50,16 @@ export const versionRecordSchema: z.ZodType<VersionRecord> = z.object({
   settings: functionSettingsSchema,
   runtimeOwner: z.string().exactOptional(),
   createdAt: z.number(),
+});
+
+export const versionSummarySchema: z.ZodType<VersionSummary> = z.object({
+  id: z.string(),
+  version: z.int(),
+  createdAt: z.number(),
+  image: z.string().exactOptional(),
+  code: z
+    .object({ runtimeName: z.string(), runtimeOwner: z.string(), bundle: bundleRefSchema })
+    .exactOptional(),
 });
 
 export const userRecordSchema: z.ZodType<UserRecord> = z.object({

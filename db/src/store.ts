@@ -8,6 +8,7 @@ import type {
   RuntimeRecord,
   UserRecord,
   VersionRecord,
+  VersionSummary,
 } from './records.js';
 
 /** Which calls of an owner to list: newest first. */
@@ -29,9 +30,23 @@ export interface NameQuery {
   limit: number;
 }
 
-/** What an owner has stored: functions, and bytes of packed bundles, each bundle once however many versions use it. */
+/** Which versions of a function to list: in the order of their numbers. */
+export interface VersionQuery {
+  owner: string;
+  name: string;
+  /** Only versions with a larger number. */
+  after?: number;
+  /** Unlimited by default. */
+  limit?: number;
+}
+
+/**
+ * What an owner has stored: functions, versions of all of them, and bytes of packed bundles, each bundle once however
+ * many versions use it.
+ */
 export interface Usage {
   functions: number;
+  versions: number;
   bytes: number;
 }
 
@@ -63,7 +78,9 @@ export interface Store {
   getRuntime(owner: string, name: string): Promise<RuntimeRecord | undefined>;
   putRuntime(runtime: RuntimeRecord): Promise<void>;
   deleteRuntime(owner: string, name: string): Promise<void>;
-  listRuntimes(owner: string): Promise<string[]>;
+  listRuntimes(query: NameQuery): Promise<string[]>;
+  /** Whether any runtime of `owner` has this image. */
+  hasRuntimeImage(owner: string, image: string): Promise<boolean>;
   /** Whether any version of a function of `owner` uses the runtime `name` of `runtimeOwner`. */
   isRuntimeUsed(owner: string, runtimeOwner: string, name: string): Promise<boolean>;
 
@@ -78,6 +95,8 @@ export interface Store {
   listFunctions(query: NameQuery): Promise<string[]>;
   /** Version numbers, ascending. */
   listVersions(owner: string, name: string): Promise<number[]>;
+  getSummary(owner: string, name: string, version: number): Promise<VersionSummary | undefined>;
+  listSummaries(query: VersionQuery): Promise<VersionSummary[]>;
   /** Whether any version uses this bundle; given an owner, whether any of its functions does. */
   isBundleUsed(sha256: string, owner?: string): Promise<boolean>;
   /** Counts what an owner has stored. Costs as much as the owner has versions, so count on from it. */

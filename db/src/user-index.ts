@@ -23,8 +23,9 @@ export function writesOfLeaving(name: string, { gone = false } = {}): Write[] {
 /** All keys of an owner, but those of its functions and versions. */
 export function rangesOfOwner(owner: string): Range[] {
   return [
-    under(keyOf('runtime', owner)),
     // Entries before what they stand for: what is found through an entry is there.
+    under(keyOf('runtime-image', owner)),
+    under(keyOf('runtime', owner)),
     ...CALL_STATUSES.map((status) => under(keyOf('call-by-status', status, owner))),
     under(keyOf('call-by-function', owner)),
     under(keyOf('call', owner)),

@@ -132,6 +132,18 @@ export const SETTINGS = {
     10_000_000,
   ),
   FAAS_USER_FUNCTIONS: integer(['broker', 'most functions that one user stores'], 1000, 1, 10_000_000),
+  FAAS_USER_RUNTIMES: integer(
+    ['broker', 'most runtimes of one owner, `public` being one'],
+    1000,
+    1,
+    1_000_000,
+  ),
+  FAAS_USER_VERSIONS: integer(
+    ['broker', 'most versions of functions of one owner, `public` being one'],
+    10_000,
+    1,
+    10_000_000,
+  ),
   FAAS_USER_BYTES: integer(
     ['broker', 'most bytes of packed bundles that one user stores'],
     1024 * MiB,

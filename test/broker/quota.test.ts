@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { LevelStore } from '@panal/db';
+import { LevelStore, summaryOf } from '@panal/db';
 import { PanalError } from '@panal/protocol';
 import { Quota } from '../../broker/src/functions/quota.js';
 import { temporaryFolder } from '../support/folder.js';
@@ -12,7 +12,7 @@ describe('Quota', () => {
   let quota: Quota;
   let counted: number;
 
-  function open(limits = { functions: 3, bytes: 250 }): void {
+  function open({ functions = 3, bytes = 250, versions = Infinity } = {}): void {
     counted = 0;
     quota = new Quota({
       store: {
@@ -22,7 +22,7 @@ describe('Quota', () => {
           return store.usageOf(owner);
         },
       },
-      limitsOf: (owner) => (owner === 'public' ? undefined : limits),
+      limitsOf: (owner) => (owner === 'public' ? undefined : { functions, bytes, versions }),
     });
   }
 
@@ -68,6 +68,17 @@ describe('Quota', () => {
     expect(await keep(bundle('g', 3, 'b'))).to.equal('stored');
   });
 
+  it('holds a user to its versions, and has room again when old ones are deleted', async () => {
+    open({ versions: 2 });
+    const versions = [1, 2, 3].map((version) => versionOf(imageSpec('f', { owner: 'ada', version })));
+    const results: string[] = [];
+    for (const version of versions) results.push(await keep(version));
+    expect(results).to.deep.equal(['stored', 'stored', 'QUOTA_EXCEEDED']);
+    const removed = { versions: versions.slice(0, 1).map(summaryOf), functions: 0 } as const;
+    await quota.remove('ada', removed, () => store.deleteVersion('ada', 'f', 1));
+    expect(await keep(versions[2])).to.equal('stored');
+  });
+
   it('knows what is stored after a restart', async () => {
     await keep(bundle('f', 1, 'a'));
     await keep(bundle('g', 1, 'b'));
@@ -81,11 +92,11 @@ describe('Quota', () => {
     const [one, two, three] = [bundle('f', 1, 'a'), bundle('f', 2, 'b'), bundle('g', 1, 'b')];
     for (const each of [one, two, three]) expect(await keep(each)).to.equal('stored');
     const remove = (version: number) => () => store.deleteVersion('ada', 'f', version);
-    await quota.remove('ada', { versions: [two], functions: 0 }, remove(2));
+    await quota.remove('ada', { versions: [summaryOf(two)], functions: 0 }, remove(2));
     expect(await keep(bundle('f', 3, 'c'))).to.equal('QUOTA_EXCEEDED');
-    await quota.remove('ada', { versions: [one], functions: 0 }, remove(1));
+    await quota.remove('ada', { versions: [summaryOf(one)], functions: 0 }, remove(1));
     expect(await keep(bundle('f', 3, 'c'))).to.equal('stored');
-    await quota.remove('ada', { versions: [bundle('f', 3, 'c')], functions: 1 }, () =>
+    await quota.remove('ada', { versions: [summaryOf(bundle('f', 3, 'c'))], functions: 1 }, () =>
       store.deleteFunction('ada', 'f'),
     );
     expect(await keep(bundle('h', 1, 'd'))).to.equal('stored');

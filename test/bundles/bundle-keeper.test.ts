@@ -1,6 +1,6 @@
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LevelStore, type VersionRecord } from '@panal/db';
+import { summaryOf, LevelStore, type VersionRecord } from '@panal/db';
 import type { BundleRef } from '@panal/protocol';
 import { expect } from 'chai';
 import { pino } from 'pino';
@@ -60,7 +60,7 @@ describe('Bundles', () => {
 
   async function remove(deleted: VersionRecord): Promise<void> {
     await store.deleteFunction(deleted.spec.owner, deleted.spec.name);
-    await keeper.discard([deleted]);
+    await keeper.discard([summaryOf(deleted)]);
   }
 
   const refuse = (): Promise<never> => Promise.reject(new Error('over the quota'));
@@ -86,7 +86,7 @@ describe('Bundles', () => {
     await keeper.sweep();
     expect(await kept()).to.have.length(1);
     await store.forgetKeptVersion(dice.spec.id);
-    await keeper.discard([dice]);
+    await keeper.discard([summaryOf(dice)]);
     expect(await kept()).to.deep.equal([]);
   });
 

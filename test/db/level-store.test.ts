@@ -7,7 +7,7 @@ import { expect } from 'chai';
 import { levelDatabase, openDatabase, type Database } from '../../db/src/database.js';
 import { keyOf } from '../../db/src/keys.js';
 import { temporaryFolder } from '../support/folder.js';
-import { aCall, aRuntime, aUser, settled } from './samples.js';
+import { aCall, aRuntime, aUser, aVersion, settled } from './samples.js';
 import { codeOf, describeStore } from './store-conformance.js';
 
 describe('LevelStore', () => {
@@ -72,11 +72,11 @@ describe('LevelStore', () => {
     await database.close();
     await store.open();
     expect(await store.getCall('ada', 1)).to.equal(undefined);
-    expect(await store.listRuntimes('ada')).to.deep.equal([]);
+    expect(await store.listRuntimes({ owner: 'ada', limit: 9 })).to.deep.equal([]);
     await store.putRuntime(aRuntime('python'));
     await store.close();
     await store.open();
-    expect(await store.listRuntimes('ada')).to.deep.equal(['python']);
+    expect(await store.listRuntimes({ owner: 'ada', limit: 9 })).to.deep.equal(['python']);
     await store.close();
   });
 
@@ -99,6 +99,31 @@ describe('LevelStore', () => {
     expect(await store.getUser('ada')).to.equal(undefined);
     expect(await store.addUser(aUser('ada', { id: 'second' }))).to.equal(true);
     expect(await store.listCalls({ owner: 'ada', limit: 9 })).to.deep.equal([]);
+    await store.close();
+  });
+
+  it('adds the index entries that a store of an earlier version does not have', async () => {
+    const database = levelDatabase(location());
+    await mkdir(location(), { recursive: true });
+    await openDatabase(database);
+    for (let number = 1; number <= 250; number++) {
+      const runtime = aRuntime(`runtime-${number}`, { image: `image-${number}` });
+      await database.put(keyOf('runtime', 'ada', runtime.name), Buffer.from(JSON.stringify(runtime)));
+      const version = JSON.stringify(aVersion('dice', number));
+      await database.put(keyOf('version', 'ada', 'dice', number), Buffer.from(version));
+    }
+    await database.put(keyOf('version', 'ada', 'dice', 3), Buffer.from('damaged'));
+    await database.close();
+    const store = await openStore();
+    expect(await store.hasRuntimeImage('ada', 'image-250')).to.equal(true);
+    expect(await store.hasRuntimeImage('eve', 'image-250')).to.equal(false);
+    const summaries = await store.listSummaries({ owner: 'ada', name: 'dice' });
+    expect(summaries.map(({ version }) => version))
+      .to.have.length(249)
+      .and.include.members([1, 250]);
+    expect((await store.usageOf('ada')).versions).to.equal(249);
+    await store.deleteRuntime('ada', 'runtime-250');
+    expect(await store.hasRuntimeImage('ada', 'image-250')).to.equal(false);
     await store.close();
   });
 

@@ -105,17 +105,17 @@ export function describeFunctions(subject: Subject): void {
 
   it('counts what an owner has stored, each bundle once', async () => {
     const { store } = subject;
-    expect(await store.usageOf('ada')).to.deep.equal({ functions: 0, bytes: 0 });
+    expect(await store.usageOf('ada')).to.deep.equal({ functions: 0, versions: 0, bytes: 0 });
     await store.putFunction(aFunction('dice'), aVersion('dice', 1));
     await store.putFunction(aFunction('dice', { latestVersion: 2 }), aVersion('dice', 2));
     await store.putFunction(aFunction('coin'), aVersion('coin', 1));
     await store.putFunction(aFunction('image'), anImageVersion('image', 1));
-    expect(await store.usageOf('ada')).to.deep.equal({ functions: 3, bytes: 3 });
-    expect(await store.usageOf('ad')).to.deep.equal({ functions: 0, bytes: 0 });
+    expect(await store.usageOf('ada')).to.deep.equal({ functions: 3, versions: 4, bytes: 3 });
+    expect(await store.usageOf('ad')).to.deep.equal({ functions: 0, versions: 0, bytes: 0 });
     expect(await store.isBundleUsed(SHA256, 'ada')).to.equal(true);
     expect(await store.isBundleUsed(SHA256, 'eve')).to.equal(false);
     await store.deleteFunction('ada', 'coin');
-    expect(await store.usageOf('ada')).to.deep.equal({ functions: 2, bytes: 3 });
+    expect(await store.usageOf('ada')).to.deep.equal({ functions: 2, versions: 3, bytes: 3 });
   });
 
   it('leaves nothing half done when a function is deleted and written at once', async () => {

@@ -116,7 +116,7 @@ async function belongings(store: Store, owner: string): Promise<Belongings> {
     user: (await store.getUser(owner))?.id,
     functions: await store.listFunctions({ owner, limit }),
     versions: await store.listVersions(owner, 'dice'),
-    runtimes: await store.listRuntimes(owner),
+    runtimes: await store.listRuntimes({ owner, limit: 9 }),
     usesRuntime: await store.isRuntimeUsed(owner, '*', 'python'),
     calls: (await store.listCalls({ owner, limit })).length,
     byFunction: (await store.listCalls({ owner, limit, funcName: 'dice' })).length,

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
-import { LevelStore, type VersionRecord } from '@panal/db';
+import { LevelStore, summaryOf, type LevelStoreOptions, type VersionRecord } from '@panal/db';
 import type { Outcome } from '@panal/protocol';
 import { pino } from 'pino';
 import { Backups } from '../../broker/src/backup/backups.js';
@@ -73,6 +73,7 @@ export interface ApiOptions {
   /** Registrations an hour of an address; plenty by default. */
   registrations?: number;
   operatorToken?: string;
+  database?: NonNullable<LevelStoreOptions['database']>;
 }
 
 /** The broker's HTTP side on a free port, with a real store, real bundles and real calls; its cluster is scripted. */
@@ -97,10 +98,15 @@ export class Api {
   #unwatch: (() => void) | undefined;
 
   constructor(folder: string, options: ApiOptions = {}) {
-    const { auth = 'open', proxies = [], activateMs = 40_000, registrations = 1000, operatorToken } = options;
+    const { auth = 'open', proxies = [], activateMs = 40_000, registrations = 1000 } = options;
+    const { operatorToken, database } = options;
     this.folder = folder;
     const { metrics } = this;
-    this.store = new LevelStore(join(folder, 'store'), { sync: false, observer: metrics.store });
+    this.store = new LevelStore(join(folder, 'store'), {
+      sync: false,
+      observer: metrics.store,
+      ...(database && { database }),
+    });
     this.bundles = new BundleStore(folder, { maxUnpacked: 1024 * 1024, maxEntries: 100 });
     const { store, bundles, cluster } = this;
     this.runtimes = new Runtimes({ store, bundled: [pythonRuntime] });
@@ -115,7 +121,7 @@ export class Api {
     const policy = { attempts: 1, backoffMs: 0 };
     const counted = { observer: metrics.calls, log };
     this.keeper = new BundleKeeper({ store, bundles, log });
-    const onVersionGone = (version: VersionRecord): void => void this.keeper.discard([version]);
+    const onVersionGone = (version: VersionRecord): void => void this.keeper.discard([summaryOf(version)]);
     const events = { onVersionGone, ...counted };
     this.calls = new Calls({ store, dispatch: cluster, policy, maxQueue: 200, recoveryMs: 0, ...events });
     const { calls, runtimes, keeper } = this;

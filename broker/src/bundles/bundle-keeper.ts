@@ -1,4 +1,4 @@
-import type { Store, VersionRecord } from '@panal/db';
+import type { Store, VersionSummary } from '@panal/db';
 import type { BundleRef } from '@panal/protocol';
 import type { Logger } from 'pino';
 import { Periodic } from '../periodic.js';
@@ -67,8 +67,8 @@ export class BundleKeeper {
   }
 
   /** These versions are gone: removes the bundles that they used, but those that others use. */
-  async discard(versions: readonly VersionRecord[]): Promise<void> {
-    const bundles = versions.flatMap(({ spec }) => (spec.kind === 'runtime' ? [spec.bundle.sha256] : []));
+  async discard(versions: readonly VersionSummary[]): Promise<void> {
+    const bundles = versions.flatMap(({ code }) => (code === undefined ? [] : [code.bundle.sha256]));
     for (const sha256 of new Set(bundles)) await this.#discard(sha256);
   }
 

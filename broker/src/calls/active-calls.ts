@@ -1,27 +1,30 @@
-import type { CallQuery, CallRecord } from '@panal/db';
+import type { CallQuery, CallRecord, VersionRecord } from '@panal/db';
 import type { ActiveCall } from './active-call.js';
+import { NumberLine } from './number-line.js';
 
-/** How many there are of each key. */
-class Tally {
-  readonly #counts = new Map<string, number>();
+/** The calls of an owner that have not ended. */
+class OwnerCalls {
+  readonly all = new NumberLine();
+  readonly byFunction = new Map<string, NumberLine>();
+  /** Those that run, by number. */
+  readonly running = new Map<number, ActiveCall>();
 
-  of(key: string): number {
-    return this.#counts.get(key) ?? 0;
-  }
-
-  add(key: string, change: 1 | -1): void {
-    const count = this.of(key) + change;
-    if (count === 0) this.#counts.delete(key);
-    else this.#counts.set(key, count);
+  lineOf(funcName: string | undefined): NumberLine | undefined {
+    return funcName === undefined ? this.all : this.byFunction.get(funcName);
   }
 }
 
-/** The calls that have not ended, by number; and how many they are of each owner and version. */
+/** A version with calls that have not ended. */
+interface UsedVersion {
+  version: VersionRecord;
+  calls: number;
+}
+
+/** The calls that have not ended: by number, by owner and function in the order of their numbers, and by version. */
 export class ActiveCalls {
   readonly #calls = new Map<number, ActiveCall>();
-  readonly #owners = new Tally();
-  readonly #versions = new Tally();
-  readonly #running = new Tally();
+  readonly #owners = new Map<string, OwnerCalls>();
+  readonly #versions = new Map<string, UsedVersion>();
 
   get size(): number {
     return this.#calls.size;
@@ -37,48 +40,63 @@ export class ActiveCalls {
 
   /** How many an owner has. */
   ofOwner(owner: string): number {
-    return this.#owners.of(owner);
+    return this.#owners.get(owner)?.all.size ?? 0;
   }
 
-  /** How many were accepted with a version, by its id. */
-  ofVersion(functionId: string): number {
-    return this.#versions.of(functionId);
+  /** The version of this id, while calls that were accepted with it have not ended. */
+  version(functionId: string): VersionRecord | undefined {
+    return this.#versions.get(functionId)?.version;
   }
 
   /** How many of an owner's run now. */
   runningOf(owner: string): number {
-    return this.#running.of(owner);
+    return this.#owners.get(owner)?.running.size ?? 0;
   }
 
   add(call: ActiveCall): void {
-    const { callNum, owner, functionId } = call.record;
+    const { callNum, owner, functionId, funcName } = call.record;
     this.#calls.set(callNum, call);
-    this.#owners.add(owner, 1);
-    this.#versions.add(functionId, 1);
+    const used = this.#versions.get(functionId);
+    if (used === undefined) this.#versions.set(functionId, { version: call.version, calls: 1 });
+    else used.calls++;
+    const calls = this.#owners.get(owner) ?? new OwnerCalls();
+    this.#owners.set(owner, calls);
+    const line = calls.byFunction.get(funcName) ?? new NumberLine();
+    calls.byFunction.set(funcName, line);
+    calls.all.add(callNum);
+    line.add(callNum);
   }
 
   /** The worker has an attempt of the call. */
   started(call: ActiveCall, workerId: string): void {
-    if (call.record.status !== 'RUNNING') this.#running.add(call.record.owner, 1);
     call.started(workerId);
+    this.#owners.get(call.record.owner)?.running.set(call.record.callNum, call);
   }
 
   /** No worker has it any more. */
   queued(call: ActiveCall): void {
-    if (call.record.status === 'RUNNING') this.#running.add(call.record.owner, -1);
+    this.#owners.get(call.record.owner)?.running.delete(call.record.callNum);
     call.queued();
   }
 
   /** It has ended, though its record does not say so yet. */
-  remove({ record: { callNum, owner, functionId, status } }: ActiveCall): void {
+  remove({ record: { callNum, owner, functionId, funcName } }: ActiveCall): void {
     if (!this.#calls.delete(callNum)) return;
-    this.#owners.add(owner, -1);
-    this.#versions.add(functionId, -1);
-    if (status === 'RUNNING') this.#running.add(owner, -1);
+    const used = this.#versions.get(functionId);
+    if (used !== undefined && --used.calls === 0) this.#versions.delete(functionId);
+    const calls = this.#owners.get(owner);
+    if (calls === undefined) return;
+    calls.running.delete(callNum);
+    calls.all.delete(callNum);
+    if (calls.all.size === 0) this.#owners.delete(owner);
+    const line = calls.byFunction.get(funcName);
+    line?.delete(callNum);
+    if (line?.size === 0) calls.byFunction.delete(funcName);
   }
 
   allOf(owner: string): ActiveCall[] {
-    return [...this.#calls.values()].filter(({ record }) => record.owner === owner);
+    const numbers = this.#owners.get(owner)?.all.newest() ?? [];
+    return Array.from(numbers, (callNum) => this.#calls.get(callNum)).filter((call) => call !== undefined);
   }
 
   /** Since when the call waits that waits longest, in epoch ms; it looks at no more calls than run or back off. */
@@ -90,18 +108,19 @@ export class ActiveCalls {
     return undefined;
   }
 
-  /** Newest first. */
-  list({ owner, status, funcName, before, limit }: CallQuery): CallRecord[] {
-    return [...this.#calls.values()]
-      .map(({ record }) => record)
-      .filter(
-        (record) =>
-          record.owner === owner &&
-          record.status === status &&
-          (funcName === undefined || record.funcName === funcName) &&
-          (before === undefined || record.callNum < before),
-      )
-      .sort((a, b) => b.callNum - a.callNum)
-      .slice(0, limit);
+  /** Newest first; it looks at no more calls than it gives, and than run of this owner. */
+  list({ owner, status, funcName, before = Infinity, limit }: CallQuery): CallRecord[] {
+    const calls = this.#owners.get(owner);
+    const found: CallRecord[] = [];
+    if (calls === undefined) return found;
+    const running = Array.from(calls.running.keys()).sort((a, b) => b - a);
+    const numbers = status === 'RUNNING' ? running : calls.lineOf(funcName)?.newest(before);
+    for (const callNum of numbers ?? []) {
+      if (found.length === limit) break;
+      const record = this.#calls.get(callNum)?.record;
+      if (record === undefined || record.status !== status || callNum >= before) continue;
+      if (funcName === undefined || record.funcName === funcName) found.push(record);
+    }
+    return found;
   }
 }

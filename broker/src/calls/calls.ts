@@ -58,7 +58,7 @@ export class Calls {
     this.#options = options;
     const { store, log, dispatch, observer = NOBODY_COUNTS, onVersionGone = () => undefined } = options;
     this.#observer = observer;
-    this.#kept = new KeptVersions(store, log, (id) => this.#active.ofVersion(id) > 0, onVersionGone);
+    this.#kept = new KeptVersions(store, log, (id) => this.#active.version(id) !== undefined, onVersionGone);
     this.#followers = new LogFollowers((job, on) => dispatch.follow(job, on));
     this.attempts = new Attempts({
       ...options,
@@ -111,9 +111,11 @@ export class Calls {
     return this.#active.runningOf(owner);
   }
 
-  /** Keeps versions that are about to be deleted for the calls that were accepted with them. */
-  async keepVersions(versions: readonly VersionRecord[]): Promise<void> {
-    await this.#kept.keep(versions);
+  /** Keeps versions that are about to be deleted, by their ids, for the calls that were accepted with them. */
+  async keepVersions(ids: readonly string[]): Promise<void> {
+    await this.#kept.keep(
+      ids.map((id) => this.#active.version(id)).filter((version) => version !== undefined),
+    );
   }
 
   /**

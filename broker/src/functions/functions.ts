@@ -1,4 +1,12 @@
-import { KeyedLock, type FunctionRecord, type NameQuery, type Store, type VersionRecord } from '@panal/db';
+import {
+  KeyedLock,
+  type FunctionRecord,
+  type NameQuery,
+  type Store,
+  type VersionQuery,
+  type VersionRecord,
+  type VersionSummary,
+} from '@panal/db';
 import { PanalError, type FunctionSettings } from '@panal/protocol';
 import type { BundleKeeper } from '../bundles/bundle-keeper.js';
 import { LruCache } from './lru-cache.js';
@@ -20,7 +28,7 @@ export interface FunctionHosts {
 /** The calls that were accepted with versions. */
 export interface VersionHolders {
   /** Sees to it that calls can still run with these versions, which are about to be deleted. */
-  keepVersions(versions: readonly VersionRecord[]): Promise<void>;
+  keepVersions(ids: readonly string[]): Promise<void>;
 }
 
 /** What `Functions` stands on. */
@@ -88,13 +96,14 @@ export class Functions {
   }
 
   /**
-   * Every version, in the order of their numbers.
+   * Versions, in the order of their numbers.
    * @throws PanalError FUNCTION_NOT_FOUND
    */
-  async history(owner: string, name: string): Promise<{ active: number; versions: VersionRecord[] }> {
+  async history(query: VersionQuery): Promise<{ active: number; versions: VersionSummary[] }> {
+    const { owner, name } = query;
     return await this.#exclusive(owner, name, async () => {
       const { record } = await this.#read(owner, name);
-      return { active: record.activeVersion, versions: await this.#allVersions(owner, name) };
+      return { active: record.activeVersion, versions: await this.#options.store.listSummaries(query) };
     });
   }
 
@@ -198,7 +207,8 @@ export class Functions {
     const { store, bundles } = this.#options;
     const deleted = await this.#exclusive(owner, name, async () => {
       const { record } = await this.#read(owner, name);
-      const version = await this.#version(owner, name, number);
+      const version = await store.getSummary(owner, name, number);
+      if (version === undefined) throw noVersion(name, number);
       if (number === record.activeVersion) {
         throw new PanalError('VERSION_IN_USE', `calls of ${name} get version ${number}; go to another first`);
       }
@@ -211,12 +221,12 @@ export class Functions {
   }
 
   /** Deletes a function, and gives the versions that it had. */
-  async #remove(owner: string, name: string): Promise<VersionRecord[]> {
+  async #remove(owner: string, name: string): Promise<VersionSummary[]> {
     return await this.#exclusive(owner, name, async () => {
       await this.#read(owner, name);
       // First of all: who asks from now on waits in line, and until the versions are read those who had it have accepted.
       this.#active.delete(keyOf(owner, name));
-      const versions = await this.#allVersions(owner, name);
+      const versions = await this.#options.store.listSummaries({ owner, name });
       const removed = { versions, functions: 1 } as const;
       await this.#giveUp(owner, removed, () => this.#options.store.deleteFunction(owner, name));
       return versions;
@@ -225,11 +235,12 @@ export class Functions {
 
   async #giveUp(owner: string, removed: Removed, write: () => Promise<void>): Promise<void> {
     const { hosts, calls } = this.#options;
-    await calls.keepVersions(removed.versions);
+    const ids = removed.versions.map(({ id }) => id);
+    await calls.keepVersions(ids);
     await this.#quota.remove(owner, removed, write);
     // Again: a call of theirs may have been put back meanwhile.
-    await calls.keepVersions(removed.versions);
-    hosts.retire(removed.versions.map(({ spec }) => spec.id));
+    await calls.keepVersions(ids);
+    hosts.retire(ids);
   }
 
   async #exclusive<T>(owner: string, name: string, work: () => Promise<T>): Promise<T> {
@@ -256,14 +267,8 @@ export class Functions {
 
   async #version(owner: string, name: string, number: number): Promise<VersionRecord> {
     const version = await this.#options.store.getVersion(owner, name, number);
-    if (version === undefined) throw new PanalError('VERSION_NOT_FOUND', `${name} has no version ${number}`);
+    if (version === undefined) throw noVersion(name, number);
     return version;
-  }
-
-  async #allVersions(owner: string, name: string): Promise<VersionRecord[]> {
-    const { store } = this.#options;
-    const numbers = await store.listVersions(owner, name);
-    return await Promise.all(numbers.map((number) => this.#version(owner, name, number)));
   }
 
   /** Stores the next version and makes it the active one. */
@@ -293,6 +298,9 @@ export class Functions {
     if (before !== undefined) this.#options.hosts.replace(before.spec.id, active.spec.id);
   }
 }
+
+const noVersion = (name: string, number: number): PanalError =>
+  new PanalError('VERSION_NOT_FOUND', `${name} has no version ${number}`);
 
 const keyOf = (owner: string, name: string): string => `${owner}/${name}`;
 

@@ -1,17 +1,19 @@
-import { KeyedLock, type Store, type Usage, type VersionRecord } from '@panal/db';
+import { KeyedLock, type Store, type Usage, type VersionRecord, type VersionSummary } from '@panal/db';
 import { PanalError } from '@panal/protocol';
 import { LruCache } from './lru-cache.js';
 
 /** The most that an owner may store. */
 export interface QuotaLimits {
   functions: number;
+  /** Of all functions together. */
+  versions: number;
   /** Of packed bundles; a bundle counts once, however many versions use it. */
   bytes: number;
 }
 
 /** Versions of an owner's, or a function with all of them. */
 export interface Removed {
-  versions: readonly VersionRecord[];
+  versions: readonly VersionSummary[];
   functions: 0 | 1;
 }
 
@@ -53,9 +55,18 @@ export class Quota {
     await this.#change(spec.owner, write, async (usage) => {
       const functions = usage.functions + (isNew ? 1 : 0);
       const bytes = usage.bytes + (spec.kind === 'runtime' ? await this.#sizeOf(spec.owner, spec.bundle) : 0);
-      if (isNew && functions > limits.functions) throw exceeded(`${limits.functions} functions`);
-      if (bytes > limits.bytes && bytes > usage.bytes) throw exceeded(`${limits.bytes} bytes of bundles`);
-      return () => ({ functions, bytes });
+      const versions = usage.versions + 1;
+      if (isNew && functions > limits.functions) {
+        throw quotaExceeded(`${limits.functions} functions (FAAS_USER_FUNCTIONS)`);
+      }
+      if (versions > limits.versions) {
+        const most = `${limits.versions} versions of functions (FAAS_USER_VERSIONS)`;
+        throw quotaExceeded(most, 'old ones, by DELETE /functions/:name/versions/:version,');
+      }
+      if (bytes > limits.bytes && bytes > usage.bytes) {
+        throw quotaExceeded(`${limits.bytes} bytes of bundles (FAAS_USER_BYTES)`);
+      }
+      return () => ({ functions, versions, bytes });
     });
   }
 
@@ -66,15 +77,17 @@ export class Quota {
       return;
     }
     const bundles = new Map(
-      removed.versions.flatMap(({ spec }) =>
-        spec.kind === 'runtime' ? [[spec.bundle.sha256, spec.bundle]] : [],
-      ),
+      removed.versions.flatMap(({ code }) => (code === undefined ? [] : [[code.bundle.sha256, code.bundle]])),
     );
-    await this.#change(owner, write, async ({ functions, bytes }) => async () => {
+    await this.#change(owner, write, async ({ functions, versions, bytes }) => async () => {
       let left = bytes;
       // What no other version of the owner's uses counts no more.
       for (const bundle of bundles.values()) left -= await this.#sizeOf(owner, bundle);
-      return { functions: functions - removed.functions, bytes: left };
+      return {
+        functions: functions - removed.functions,
+        versions: versions - removed.versions.length,
+        bytes: left,
+      };
     });
   }
 
@@ -101,7 +114,8 @@ export class Quota {
   }
 }
 
-const exceeded = (limit: string): PanalError =>
-  new PanalError('QUOTA_EXCEEDED', `a user may store ${limit}; delete some first`, {
+/** @param limit what an owner may store at most; @param which what of it to delete */
+export const quotaExceeded = (limit: string, which = 'some'): PanalError =>
+  new PanalError('QUOTA_EXCEEDED', `a user may store ${limit}; delete ${which} first`, {
     retryAfter: RETRY_AFTER,
   });

@@ -1,5 +1,6 @@
-import { KeyedLock, type RuntimeRecord, type Store } from '@panal/db';
+import { KeyedLock, type NameQuery, type RuntimeRecord, type Store } from '@panal/db';
 import { PanalError, SYSTEM_OWNER, type RuntimeSpec } from '@panal/protocol';
+import { quotaExceeded } from './quota.js';
 
 /** A runtime as an owner finds it under its name: its own, or a bundled one. */
 export interface FoundRuntime {
@@ -11,6 +12,13 @@ export interface FoundRuntime {
   updatedAt?: number;
 }
 
+export interface RuntimesOptions {
+  store: Store;
+  bundled: readonly RuntimeSpec[];
+  /** Most runtimes of one owner; unlimited by default. */
+  most?: number;
+}
+
 /**
  * The runtimes of every owner, with the bundled ones behind them: an owner's runtime stands before a bundled one of
  * the same name, for that owner.
@@ -18,23 +26,30 @@ export interface FoundRuntime {
 export class Runtimes {
   readonly #store: Store;
   readonly #bundled: ReadonlyMap<string, RuntimeSpec>;
+  readonly #most: number;
+  /** By owner and name. */
   readonly #lock = new KeyedLock();
+  /** By owner: registrations of new names, so that no two together go past the limit. */
+  readonly #counting = new KeyedLock();
 
-  constructor({ store, bundled }: { store: Store; bundled: readonly RuntimeSpec[] }) {
+  constructor({ store, bundled, most = Infinity }: RuntimesOptions) {
     this.#store = store;
+    this.#most = most;
     this.#bundled = new Map(bundled.map((spec) => [spec.name, spec]));
   }
 
   /**
    * Registers a runtime, or replaces the owner's one of that name. Functions registered before keep the runtime as it
    * was: each of their versions has a copy.
+   * @throws PanalError QUOTA_EXCEEDED
    */
   async register(owner: string, spec: RuntimeSpec): Promise<{ runtime: FoundRuntime; replaced: boolean }> {
     return await this.#exclusive(owner, spec.name, async () => {
       const existing = await this.#store.getRuntime(owner, spec.name);
       const now = Date.now();
       const record = { ...spec, owner, createdAt: existing?.createdAt ?? now, updatedAt: now };
-      await this.#store.putRuntime(record);
+      if (existing === undefined) await this.#add(record);
+      else await this.#store.putRuntime(record);
       return { runtime: found(record), replaced: existing !== undefined };
     });
   }
@@ -49,16 +64,21 @@ export class Runtimes {
   }
 
   /** Names of the owner's runtimes and the bundled ones, in code-point order. */
-  async list(owner: string): Promise<string[]> {
-    const own = await this.#store.listRuntimes(owner);
-    return [...new Set([...own, ...this.#bundled.keys()])].sort();
+  async list(query: NameQuery): Promise<string[]> {
+    const own = await this.#store.listRuntimes(query);
+    const bundled = [...this.#bundled.keys()].filter(
+      (name) => query.after === undefined || name > query.after,
+    );
+    return [...new Set([...own, ...bundled])].sort().slice(0, query.limit);
   }
 
-  /** Images of the owner's runtimes and the bundled ones. */
-  async images(owner: string): Promise<Set<string>> {
-    const names = await this.list(owner);
-    const found = await Promise.all(names.map((name) => this.get(owner, name).catch(() => undefined)));
-    return new Set(found.flatMap((runtime) => (runtime === undefined ? [] : [runtime.spec.image])));
+  /** Those of `images` that a runtime of the owner's has, or a bundled one. */
+  async known(owner: string, images: ReadonlySet<string>): Promise<Set<string>> {
+    const known = new Set(Array.from(this.#bundled.values(), ({ image }) => image));
+    const others = [...images].filter((image) => !known.has(image));
+    const own = await Promise.all(others.map((image) => this.#store.hasRuntimeImage(owner, image)));
+    for (const [index, image] of others.entries()) if (own[index] === true) known.add(image);
+    return known;
   }
 
   /** Runs `work` with the runtime, which cannot be replaced or deleted meanwhile. */
@@ -76,6 +96,17 @@ export class Runtimes {
         throw new PanalError('RUNTIME_IN_USE', `functions use the runtime ${name}`);
       }
       await this.#store.deleteRuntime(owner, name);
+    });
+  }
+
+  async #add(record: RuntimeRecord): Promise<void> {
+    const { owner } = record;
+    await this.#counting.run(owner, async () => {
+      if (this.#most !== Infinity) {
+        const own = await this.#store.listRuntimes({ owner, limit: this.#most });
+        if (own.length >= this.#most) throw quotaExceeded(`${this.#most} runtimes (FAAS_USER_RUNTIMES)`);
+      }
+      await this.#store.putRuntime(record);
     });
   }
 

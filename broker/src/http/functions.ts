@@ -2,15 +2,12 @@ import { BUNDLE_FORMATS, functionSettingsSchema, PanalError, type FunctionSettin
 import { z } from 'zod';
 import { imageSchema, nameSchema } from '../functions/fields.js';
 import type { FunctionDetail } from '../functions/functions.js';
-import { nextPage } from './link.js';
+import { answerNames, namesAnswer, namesQuery } from './name-pages.js';
 import { parse } from './parse.js';
-import { wholeNumber } from './query.js';
 import { route, type Route } from './route.js';
 import type { Services } from './services.js';
 import { isoTime } from './time.js';
 import { uploadReceiver, type Upload } from './upload.js';
-
-const MAX_PAGE = 1000;
 
 const imageRegistration = functionSettingsSchema.extend({ functionName: nameSchema, image: imageSchema });
 
@@ -39,10 +36,6 @@ const view = functionSettingsSchema.extend({
 });
 
 const byName = z.strictObject({ name: nameSchema });
-const page = z.strictObject({
-  limit: wholeNumber(1, MAX_PAGE).optional(),
-  after: nameSchema.optional().describe('Only names after this one.'),
-});
 
 export const functionRoutes = ({ functions, uploadFolder, limits }: Services): Route[] => {
   const receive = uploadReceiver(uploadFolder, limits);
@@ -94,25 +87,9 @@ export const functionRoutes = ({ functions, uploadFolder, limits }: Services): R
       method: 'GET',
       path: '/functions',
       summary: 'Names of the functions',
-      query: page,
-      answers: {
-        200: {
-          description: 'Names, sorted',
-          json: z.array(nameSchema),
-          headers: { Link: '`rel="next"` while there is more.' },
-        },
-      },
-      async handle(ctx, { query: { limit = MAX_PAGE, after } }) {
-        const { owner } = ctx.state;
-        const names = await functions.list({
-          owner,
-          limit: limit + 1,
-          ...(after !== undefined && { after }),
-        });
-        ctx.body = names.slice(0, limit);
-        const last = names[limit - 1];
-        if (names.length > limit && last !== undefined) nextPage(ctx, { limit, after: last });
-      },
+      query: namesQuery,
+      answers: { 200: namesAnswer },
+      handle: (ctx, { query }) => answerNames(ctx, query, (page) => functions.list(page)),
     }),
     route({
       method: 'GET',

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { commandSchema, imageSchema, nameSchema, pathSchema } from '../functions/fields.js';
 import type { FoundRuntime } from '../functions/runtimes.js';
 import { parse } from './parse.js';
+import { answerNames, namesAnswer, namesQuery } from './name-pages.js';
 import { route, type Route } from './route.js';
 import type { Services } from './services.js';
 import { isoTime } from './time.js';
@@ -35,7 +36,7 @@ export const runtimeRoutes = ({ runtimes }: Services): Route[] => [
       200: { description: 'Replaced', json: view },
       201: { description: 'Registered', json: view },
     },
-    errors: ['STORE_UNAVAILABLE'],
+    errors: ['QUOTA_EXCEEDED', 'STORE_UNAVAILABLE'],
     async handle(ctx, { body }) {
       const { runtime, replaced } = await runtimes.register(ctx.state.owner, toSpec(body));
       ctx.status = replaced ? 200 : 201;
@@ -46,10 +47,9 @@ export const runtimeRoutes = ({ runtimes }: Services): Route[] => [
     method: 'GET',
     path: '/runtimes',
     summary: 'Names of the runtimes that can be used',
-    answers: { 200: { description: 'Names, sorted', json: z.array(nameSchema) } },
-    async handle(ctx) {
-      ctx.body = await runtimes.list(ctx.state.owner);
-    },
+    query: namesQuery,
+    answers: { 200: namesAnswer },
+    handle: (ctx, { query }) => answerNames(ctx, query, (page) => runtimes.list(page)),
   }),
   route({
     method: 'GET',

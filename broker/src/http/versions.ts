@@ -1,6 +1,8 @@
-import type { VersionRecord } from '@panal/db';
+import type { VersionSummary } from '@panal/db';
 import { z } from 'zod';
 import { nameSchema } from '../functions/fields.js';
+import { nextPage } from './link.js';
+import { MAX_PAGE } from './name-pages.js';
 import { wholeNumber } from './query.js';
 import { route, type Route } from './route.js';
 import type { Services } from './services.js';
@@ -18,24 +20,40 @@ const version = z.strictObject({
 
 const byName = z.strictObject({ name: nameSchema });
 
+const versionNumber = wholeNumber(1, Number.MAX_SAFE_INTEGER);
+const page = z.strictObject({
+  limit: wholeNumber(1, MAX_PAGE).optional().describe(`Default: ${MAX_PAGE}.`),
+  after: versionNumber.optional().describe('Only versions with a larger number.'),
+});
+
 export const versionRoutes = ({ functions }: Pick<Services, 'functions'>): Route[] => [
   route({
     method: 'GET',
     path: '/functions/:name/versions',
     summary: 'The versions of a function, oldest first',
     params: byName,
-    answers: { 200: { description: 'Versions', json: z.array(version) } },
+    query: page,
+    answers: {
+      200: {
+        description: 'Versions',
+        json: z.array(version),
+        headers: { Link: '`rel="next"` while there is more.' },
+      },
+    },
     errors: ['FUNCTION_NOT_FOUND'],
-    async handle(ctx, { params: { name } }) {
-      const { active, versions } = await functions.history(ctx.state.owner, name);
-      ctx.body = versions.map((each) => toView(each, active));
+    async handle(ctx, { params: { name }, query: { limit = MAX_PAGE, after = 0 } }) {
+      const { owner } = ctx.state;
+      const { active, versions } = await functions.history({ owner, name, after, limit: limit + 1 });
+      ctx.body = versions.slice(0, limit).map((each) => toView(each, active));
+      const last = versions[limit - 1];
+      if (versions.length > limit && last !== undefined) nextPage(ctx, { limit, after: last.version });
     },
   }),
   route({
     method: 'DELETE',
     path: '/functions/:name/versions/:version',
     summary: 'Delete a version that is not the active one; calls accepted with it still run it',
-    params: byName.extend({ version: wholeNumber(1, Number.MAX_SAFE_INTEGER) }),
+    params: byName.extend({ version: versionNumber }),
     answers: { 204: { description: 'Deleted' } },
     errors: ['FUNCTION_NOT_FOUND', 'VERSION_NOT_FOUND', 'VERSION_IN_USE', 'STORE_UNAVAILABLE'],
     async handle(ctx, { params: { name, version: number } }) {
@@ -45,10 +63,15 @@ export const versionRoutes = ({ functions }: Pick<Services, 'functions'>): Route
   }),
 ];
 
-function toView({ spec, createdAt }: VersionRecord, active: number): z.infer<typeof version> {
-  const code =
-    spec.kind === 'image'
-      ? { image: spec.image }
-      : { runtimeName: spec.runtime.name, sha256: spec.bundle.sha256, size: spec.bundle.size };
-  return { version: spec.version, active: spec.version === active, createdAt: isoTime(createdAt), ...code };
+function toView(
+  { version: number, createdAt, image, code }: VersionSummary,
+  active: number,
+): z.infer<typeof version> {
+  return {
+    version: number,
+    active: number === active,
+    createdAt: isoTime(createdAt),
+    ...(image !== undefined && { image }),
+    ...(code && { runtimeName: code.runtimeName, sha256: code.bundle.sha256, size: code.bundle.size }),
+  };
 }

@@ -37,15 +37,22 @@ export const workerRoutes = ({ cluster, runtimes }: Services): Route[] => [
     answers: { 200: { description: 'Workers', json: z.array(worker) } },
     async handle(ctx) {
       const { owner } = ctx.state;
-      const images = await runtimes.images(owner);
-      const isShown = (held: string): boolean => {
-        const image = /^runtime:(.*)$/s.exec(held)?.[1];
+      const views = cluster.workers(owner);
+      const held = views.flatMap(({ holds }) => Object.keys(holds)).map(imageOf);
+      const images = await runtimes.known(owner, new Set(held.filter((image) => image !== undefined)));
+      const isShown = (key: string): boolean => {
+        const image = imageOf(key);
         return image === undefined || images.has(image);
       };
-      ctx.body = cluster.workers(owner).map((view) => ({
+      ctx.body = views.map((view) => ({
         ...view,
-        holds: Object.fromEntries(Object.entries(view.holds).filter(([held]) => isShown(held))),
+        holds: Object.fromEntries(Object.entries(view.holds).filter(([key]) => isShown(key))),
       }));
     },
   }),
 ];
+
+/** The image of a runtime whose blank sandboxes go by this key. */
+function imageOf(key: string): string | undefined {
+  return /^runtime:(.*)$/s.exec(key)?.[1];
+}
