@@ -1,10 +1,12 @@
+import { readJson } from '@panal/protocol';
 import { z } from 'zod';
+import type { Client, RequestOptions } from './client.js';
 
 /** What the command reads of the cluster's answers. Other fields are kept, for `--json` shows them all. */
 
 const errorSchema = z.looseObject({ code: z.string(), message: z.string() });
 
-export const callSchema = z.looseObject({
+const callSchema = z.looseObject({
   callNum: z.number(),
   funcName: z.string(),
   version: z.number(),
@@ -24,9 +26,30 @@ export const callSchema = z.looseObject({
   acceptedAt: z.string(),
   settledAt: z.string().optional(),
 });
-export type Call = z.infer<typeof callSchema>;
+/** A call, with the JSON that the cluster shows it as: parsed and written anew, its parameters could be others. */
+export type Call = z.infer<typeof callSchema> & { json: string };
 
-export const callsSchema = z.record(z.string(), callSchema);
+/** Asks for a call. */
+export async function askCall(
+  client: Client,
+  method: string,
+  path: string,
+  options?: RequestOptions,
+): Promise<Call> {
+  const { value, text } = await client.askPage(callSchema, method, path, options);
+  return { ...value, json: text };
+}
+
+/** Asks for a page of calls. */
+export async function askCalls(
+  client: Client,
+  path: string,
+): Promise<{ calls: Call[]; next: string | undefined }> {
+  const { value, text, next } = await client.askPage(z.record(z.string(), callSchema), 'GET', path);
+  const texts = readJson(text).members;
+  const calls = Object.entries(value).map(([name, call]) => ({ ...call, json: texts.get(name) ?? '' }));
+  return { calls, next };
+}
 
 export const acceptedSchema = z.object({ callNum: z.number(), status: z.string() });
 

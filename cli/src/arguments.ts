@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { buffer } from 'node:stream/consumers';
 import { InvalidArgumentError } from 'commander';
 import { misuse } from './failure.js';
@@ -29,14 +30,16 @@ export async function bytesOf(argument: string, stdin: Shell['stdin']): Promise<
 /**
  * JSON text given as an argument, or on stdin where that is `-`.
  * @returns the text as it is, so that no number in it loses digits; `undefined` for none
- * @throws Failure for what is no JSON
+ * @throws Failure if it is not JSON in UTF-8
  */
 export async function jsonArgument(
   argument: string | undefined,
   stdin: Shell['stdin'],
 ): Promise<string | undefined> {
   if (argument === undefined) return undefined;
-  const text = (await bytesOf(argument, stdin)).toString().trim();
+  const bytes = await bytesOf(argument, stdin);
+  if (!isUtf8(bytes)) throw misuse('not UTF-8, as JSON must be', '--raw takes any bytes');
+  const text = bytes.toString().trim();
   try {
     JSON.parse(text);
     return text;

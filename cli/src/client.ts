@@ -76,17 +76,17 @@ export class Client {
     return (await this.askPage(schema, method, path, options)).value;
   }
 
-  /** Asks for JSON that may go on elsewhere: `next` is the path of the next page (RFC 8288). */
+  /** Asks for JSON, and gives its text too. It may go on elsewhere: `next` is the path of the next page (RFC 8288). */
   async askPage<S extends z.ZodType>(
     schema: S,
     method: string,
     path: string,
     options?: RequestOptions,
-  ): Promise<{ value: z.output<S>; next: string | undefined }> {
+  ): Promise<{ value: z.output<S>; text: string; next: string | undefined }> {
     const { headers, bytes } = await this.request(method, path, options);
     const parsed = schema.safeParse(json(bytes));
     if (!parsed.success) throw notPanal(this.url, parsed.error);
-    return { value: parsed.data, next: nextOf(headers.link) };
+    return { value: parsed.data, text: bytes.toString(), next: nextOf(headers.link) };
   }
 
   /** Sends JSON, and asks for JSON. */

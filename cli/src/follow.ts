@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { callPath, callSchema, hasEnded, type Call } from './api.js';
+import { askCall, callPath, hasEnded, type Call } from './api.js';
 import type { Client } from './client.js';
 import { Failure } from './failure.js';
 
@@ -29,7 +29,7 @@ export async function followCall(
   for (;;) {
     try {
       await readLogs(client, callNum, shown, signal).catch(unlessMissing);
-      const call = await client.ask(callSchema, 'GET', callPath(callNum), { signal });
+      const call = await askCall(client, 'GET', callPath(callNum), { signal });
       lostAt = undefined;
       if (hasEnded(call)) {
         // What was written while nobody listened.

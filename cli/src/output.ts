@@ -37,8 +37,12 @@ export class Output {
 
   /** Shows `value` to a program, or what `text` makes of it to people. */
   show(value: unknown, text: () => string): void {
-    if (this.json) this.#shell.stdout.write(`${JSON.stringify(value)}\n`);
-    else this.#line(text());
+    this.showJson(() => JSON.stringify(value), text);
+  }
+
+  /** Shows JSON text as it is to a program, or what `text` makes of it to people. */
+  showJson(json: () => string, text: () => string): void {
+    this.#line(this.json ? json() : text());
   }
 
   /** Puts out a result, to the byte. */

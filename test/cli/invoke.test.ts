@@ -19,6 +19,34 @@ describe('panal invoke', function () {
     expect(stdout).to.equal('from stdin');
   });
 
+  it('sends parameters, and shows them, as they are written', async () => {
+    const params = '{"give":"exact", "id":9007199254740993,"f":1.0,"big":1e400,"f":-0}';
+    for (const [args, input] of [
+      [['invoke', 'f', params], ''],
+      [['invoke', 'f', '-'], ` ${params}\n`],
+    ] as const) {
+      const { stdout } = await bench()
+        .start([...args, '--json'], { input })
+        .end();
+      expect(stdout)
+        .to.contain(`"params":${params},`)
+        .and.to.match(/^\{.*\}\n$/);
+      const { callNum } = JSON.parse(stdout) as { callNum: number };
+      expect(await bench().output('call', String(callNum))).to.contain(params);
+      expect(await bench().output('call', String(callNum), '--json')).to.equal(stdout);
+      expect(await bench().output('calls', '--limit', '1', '--json')).to.contain(`"params":${params},`);
+    }
+  });
+
+  it('refuses parameters that are not UTF-8', async () => {
+    const input = Buffer.from('"a\u00f1o"', 'latin1');
+    const { code, stderr } = await bench().start(['invoke', 'f', '-'], { input }).end();
+    expect({ code, stderr }).to.deep.equal({
+      code: 2,
+      stderr: 'panal: not UTF-8, as JSON must be — --raw takes any bytes\n',
+    });
+  });
+
   it('sends bytes as they are with --raw', async () => {
     await bench().write({
       'echo/handler.mjs': 'export default (params) => { console.log("seen"); return params; }',

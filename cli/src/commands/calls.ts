@@ -1,6 +1,6 @@
-import { CALL_STATUSES } from '@panal/protocol';
+import { CALL_STATUSES, readJson } from '@panal/protocol';
 import { Option } from 'commander';
-import { callPath, callSchema, callsSchema, hasEnded, resultOf, type Call } from '../api.js';
+import { askCall, askCalls, callPath, hasEnded, resultOf, type Call } from '../api.js';
 import { wholeNumber } from '../arguments.js';
 import type { Client } from '../client.js';
 import { EXIT_FAILED } from '../failure.js';
@@ -58,19 +58,21 @@ export const addCallVerbs: AddVerbs = (program, act) => {
 
 async function list({ client, output }: Session, options: ListOptions): Promise<undefined> {
   const calls = await listCalls(client, options);
-  output.show(calls, () =>
-    output.table(
-      ['>CALL', 'FUNCTION', '>VERSION', 'STATUS', 'START', '>TOOK', 'ACCEPTED'],
-      calls.map((call) => [
-        String(call.callNum),
-        call.funcName,
-        String(call.version),
-        call.status,
-        call.start ?? '',
-        call.timings === undefined ? '' : duration(call.timings.total),
-        ago(call.acceptedAt),
-      ]),
-    ),
+  output.showJson(
+    () => `[${calls.map(({ json }) => json).join(',')}]`,
+    () =>
+      output.table(
+        ['>CALL', 'FUNCTION', '>VERSION', 'STATUS', 'START', '>TOOK', 'ACCEPTED'],
+        calls.map((call) => [
+          String(call.callNum),
+          call.funcName,
+          String(call.version),
+          call.status,
+          call.start ?? '',
+          call.timings === undefined ? '' : duration(call.timings.total),
+          ago(call.acceptedAt),
+        ]),
+      ),
   );
 }
 
@@ -86,20 +88,19 @@ async function listCalls(
     let path: string | undefined = `/calls?${query.toString()}`;
     path !== undefined && calls.length < limit;
   ) {
-    const page: { value: Record<string, Call>; next: string | undefined } = await client.askPage(
-      callsSchema,
-      'GET',
-      path,
-    );
-    calls.push(...Object.values(page.value));
+    const page = await askCalls(client, path);
+    calls.push(...page.calls);
     path = page.next;
   }
   return calls.slice(0, limit);
 }
 
 async function show({ client, output }: Session, callNum: number): Promise<undefined> {
-  const call = await client.ask(callSchema, 'GET', callPath(callNum));
-  output.show(call, () => describe(call, output));
+  const call = await askCall(client, 'GET', callPath(callNum));
+  output.showJson(
+    () => call.json,
+    () => describe(call, output),
+  );
 }
 
 function describe(call: Call, output: Output): string {
@@ -108,7 +109,7 @@ function describe(call: Call, output: Output): string {
     call: String(call.callNum),
     function: `${call.funcName}, version ${call.version}`,
     status: call.status,
-    params: 'params' in call ? JSON.stringify(call.params) : undefined,
+    params: readJson(call.json).members.get('params'),
     exit: call.exitCode?.toString(),
     error: call.error && `${call.error.code}: ${call.error.message}`,
     attempts: String(call.attempts),
@@ -141,7 +142,7 @@ async function logs(
       output.bytes(bytes);
       return 0;
     }
-    const { status } = await client.ask(callSchema, 'GET', callPath(callNum));
+    const { status } = await askCall(client, 'GET', callPath(callNum));
     output.show({ callNum, status, logs: bytes.toString() }, () => '');
     return 0;
   }
@@ -152,16 +153,21 @@ async function logs(
 }
 
 async function cancel({ client, output }: Session, callNum: number): Promise<number> {
-  const call = await client.ask(callSchema, 'DELETE', callPath(callNum));
-  output.show(call, () =>
-    hasEnded(call)
-      ? `call ${callNum} ${call.status}`
-      : `call ${callNum} is ${call.status} until its worker stops it`,
+  const call = await askCall(client, 'DELETE', callPath(callNum));
+  output.showJson(
+    () => call.json,
+    () =>
+      hasEnded(call)
+        ? `call ${callNum} ${call.status}`
+        : `call ${callNum} is ${call.status} until its worker stops it`,
   );
   return call.status === 'DONE' ? EXIT_FAILED : 0;
 }
 
 async function retry({ client, output }: Session, callNum: number): Promise<undefined> {
-  const call = await client.ask(callSchema, 'POST', callPath(callNum, '/retry'));
-  output.show(call, () => `call ${callNum} is ${call.status} again`);
+  const call = await askCall(client, 'POST', callPath(callNum, '/retry'));
+  output.showJson(
+    () => call.json,
+    () => `call ${callNum} is ${call.status} again`,
+  );
 }

@@ -1,4 +1,4 @@
-import { acceptedSchema, callPath, callSchema, resultOf, type Call } from '../api.js';
+import { acceptedSchema, askCall, callPath, resultOf, type Call } from '../api.js';
 import { bytesOf, jsonArgument, seconds } from '../arguments.js';
 import { failureOf, jsonBody, type Client } from '../client.js';
 import { EXIT_FAILED, Failure, misuse } from '../failure.js';
@@ -110,7 +110,11 @@ async function cancel(client: Client, callNum: number, output: Output): Promise<
 /** Puts out what a call gave back. @returns the exit code */
 export function showCall(call: Call, output: Output): number {
   const done = call.status === 'DONE';
-  if (output.json) output.show(call, () => '');
+  if (output.json)
+    output.showJson(
+      () => call.json,
+      () => '',
+    );
   else output.bytes(resultOf(call));
   if (!done && !output.json) output.note(`panal: ${failureText(call)}`);
   return done ? 0 : EXIT_FAILED;
@@ -132,7 +136,7 @@ async function runRaw(
   const answer = await client.answer('POST', `/run/${encodeURIComponent(name)}`, { headers, body, signal });
   const callNum = Number(answer.headers['x-call-num']);
   if (!Number.isInteger(callNum)) throw failureOf(client.url, answer);
-  const call = await client.ask(callSchema, 'GET', callPath(callNum));
+  const call = await askCall(client, 'GET', callPath(callNum));
   if (!output.json) output.logs(call.logs ?? '');
   return showCall(call, output);
 }
