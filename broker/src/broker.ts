@@ -1,15 +1,13 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { v7 as uuid } from 'uuid';
 import { Router } from 'zeromq';
 import type { Logger } from 'pino';
-import { damageIn, LevelStore, summaryOf } from '@panal/db';
-import { ConfigError, isExposed, openDoors, type Config } from '@panal/protocol';
+import { summaryOf, type LevelStore } from '@panal/db';
+import { ConfigError, dataDirFailure, isExposed, openDoors, type Config } from '@panal/protocol';
 import { Backups } from './backup/backups.js';
 import { urlOf, withPortOffset } from './addresses.js';
 import { BundleKeeper } from './bundles/bundle-keeper.js';
 import { BundleServer } from './bundles/bundle-server.js';
-import { BundleStore } from './bundles/bundle-store.js';
+import type { BundleStore } from './bundles/bundle-store.js';
 import { readBundledRuntimes, RUNTIMES_DIR } from './bundled-runtimes.js';
 import { Calls } from './calls/calls.js';
 import { KeyedCalls } from './calls/keyed-calls.js';
@@ -26,6 +24,7 @@ import { clientAddress } from './http/client-address.js';
 import { listen } from './http/listen.js';
 import { BrokerMetrics } from './metrics/broker-metrics.js';
 import { ownerLimits } from './owner-limits.js';
+import { openState } from './state.js';
 import { estateOf } from './user-estate.js';
 import { jwtSecret } from './users/jwt-secret.js';
 import { Registrations } from './users/registrations.js';
@@ -47,7 +46,7 @@ const RECOVERY_HEARTBEATS = 3;
 
 /**
  * Opens the store, the channels and the HTTP server, in this order, so that whoever reaches the broker finds it whole.
- * @throws ConfigError where an address cannot be listened at; PanalError STORE_UNAVAILABLE
+ * @throws StartRefusal if an address cannot be listened at, or the data folder cannot be used; PanalError STORE_UNAVAILABLE
  */
 export async function startBroker(config: Config, log: Logger): Promise<RunningBroker> {
   const closers = new Closers();
@@ -55,14 +54,14 @@ export async function startBroker(config: Config, log: Logger): Promise<RunningB
     return await start(config, log, closers);
   } catch (error) {
     await closers.close();
-    throw error;
+    throw dataDirFailure(config.FAAS_DATA_DIR, error);
   }
 }
 
 async function start(config: Config, log: Logger, closers: Closers): Promise<RunningBroker> {
   // Better no broker than an open one that was meant to be closed.
   const metrics = new BrokerMetrics();
-  const { store, bundles } = await openState(config, log, closers, metrics);
+  const { store, bundles } = await openState(config, { closers, observer: metrics.store, log });
   const dispatcher = makeDispatcher(config, log);
   const limits = ownerLimits(config);
   const keeper = new BundleKeeper({ store, bundles, log });
@@ -144,31 +143,6 @@ function startUpkeep(
     task.start();
     closers.add(() => task.stop());
   }
-}
-
-async function openState(
-  config: Config,
-  log: Logger,
-  closers: Closers,
-  metrics: BrokerMetrics,
-): Promise<{ store: LevelStore; bundles: BundleStore }> {
-  await mkdir(config.FAAS_DATA_DIR, { recursive: true });
-  const folder = join(config.FAAS_DATA_DIR, 'store');
-  const store = new LevelStore(folder, {
-    sync: config.FAAS_DURABILITY === 'fsync',
-    observer: metrics.store,
-  });
-  await store.open();
-  for (const what of await damageIn(folder)) {
-    log.error({ what }, 'the store was damaged: what could not be read is lost, unless it is in a backup');
-  }
-  closers.add(() => store.close());
-  const bundles = new BundleStore(config.FAAS_DATA_DIR, {
-    maxUnpacked: config.FAAS_MAX_BUNDLE_UNPACKED,
-    maxEntries: config.FAAS_MAX_BUNDLE_ENTRIES,
-  });
-  await bundles.open();
-  return { store, bundles };
 }
 
 async function openBackups(

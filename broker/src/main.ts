@@ -1,4 +1,4 @@
-import { ConfigError, EXIT_CONFIG, PanalError, readConfig, stopRequested } from '@panal/protocol';
+import { PanalError, readConfig, sayRefusal, StartRefusal, stopRequested } from '@panal/protocol';
 import { pino } from 'pino';
 import { startBroker } from './broker.js';
 
@@ -14,10 +14,10 @@ async function main(): Promise<number> {
     await broker.stop();
     return 0;
   } catch (error) {
+    if (error instanceof StartRefusal) return await sayRefusal('broker', error);
     // What is expected needs no stack to be understood.
-    const expected = error instanceof ConfigError || error instanceof PanalError;
-    console.error(expected ? `broker: ${error.message}` : error);
-    return error instanceof ConfigError ? EXIT_CONFIG : 1;
+    console.error(error instanceof PanalError ? `broker: ${error.message}` : error);
+    return 1;
   }
 }
 

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { ConfigError, EXIT_CONFIG, readConfig } from '@panal/protocol';
+import { readConfig, StartRefusal } from '@panal/protocol';
 import { restore, RestoreFailure } from './backup/restore.js';
 
 /** `node broker/dist/restore-main.js FILE` restores a backup into `FAAS_DATA_DIR`; without FILE it is read from stdin. */
@@ -11,9 +11,9 @@ async function main([file]: readonly string[]): Promise<number> {
     console.log(`restored ${FAAS_DATA_DIR} as of ${createdAt}: ${entries} entries, ${bundles} bundles`);
     return 0;
   } catch (error) {
-    const expected = error instanceof ConfigError || error instanceof RestoreFailure;
+    const expected = error instanceof StartRefusal || error instanceof RestoreFailure;
     console.error(expected ? `restore: ${error.message}` : error);
-    return error instanceof ConfigError ? EXIT_CONFIG : 1;
+    return error instanceof StartRefusal ? error.exitCode : 1;
   }
 }
 

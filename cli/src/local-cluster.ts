@@ -23,8 +23,8 @@ export interface LocalClusterOptions {
   linesOf: (name: string, index: number) => (line: string) => void;
   /** The broker serves at `url`. Not called again for one that died and was started anew. */
   onListening: (url: string) => void;
-  /** A process cannot run with its settings, and said why. */
-  onRefusal: () => void;
+  /** A process cannot run here, or not with its settings, and said why. */
+  onRefusal: (exitCode: number) => void;
 }
 
 /** Milliseconds that a process has beyond `FAAS_GRACE_MS` to tidy up before it is killed. */

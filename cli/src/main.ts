@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander';
-import { ConfigError } from '@panal/protocol';
+import { StartRefusal } from '@panal/protocol';
 import { EXIT_USAGE, Failure } from './failure.js';
 import { createProgram } from './program.js';
 import type { Shell } from './shell.js';
@@ -19,7 +19,8 @@ export async function main(args: readonly string[], shell: Shell = process): Pro
   } catch (error) {
     // commander has said already what it found wrong, or has shown the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
-    const known = error instanceof ConfigError ? new Failure(error.message, { exitCode: EXIT_USAGE }) : error;
+    const known =
+      error instanceof StartRefusal ? new Failure(error.message, { exitCode: error.exitCode }) : error;
     if (!(known instanceof Failure)) throw error;
     if (known.code === 'INTERRUPTED') return known.exitCode;
     shell.stderr.write(program.opts<{ json?: boolean }>().json === true ? asJson(known) : asText(known));

@@ -1,5 +1,6 @@
-import { EXIT_CONFIG } from '@panal/protocol';
+import { EXIT_CONFIG, REFUSAL_MESSAGE } from '@panal/protocol';
 import { once } from 'node:events';
+import { isDeepStrictEqual } from 'node:util';
 import type { ChildProcess } from 'node:child_process';
 
 /** How long a process that died stays down: `firstMs`, then twice as long each time, `mostMs` at most. */
@@ -19,8 +20,8 @@ export interface SupervisorOptions {
   backoff?: Backoff;
   /** It died though nobody stopped it, and is started again in `delayMs`. */
   onDeath: (how: string, delayMs: number) => void;
-  /** It ended with `EXIT_CONFIG` and stays down. */
-  onRefusal: () => void;
+  /** It said before its end that it cannot run here, or that its settings are wrong: it stays down. */
+  onRefusal: (exitCode: number) => void;
 }
 
 /** Keeps one process running until told to stop it. */
@@ -42,14 +43,21 @@ export class Supervisor {
     const bornAt = performance.now();
     const child = this.#options.spawn();
     this.#child = child;
+    let refused = false;
+    child.on('message', (message) => (refused ||= isDeepStrictEqual(message, REFUSAL_MESSAGE)));
     const ended = (how: string, code: number | null): void => {
       if (this.#child !== child) return;
       this.#child = undefined;
       if (this.#stopping) return;
-      if (code === EXIT_CONFIG) this.#options.onRefusal();
+      if (code !== null && (refused || code === EXIT_CONFIG)) this.#options.onRefusal(code);
       else this.#startAgain(how, performance.now() - bornAt);
     };
-    child.once('exit', (code, signal) => ended(signal ?? `exit code ${code ?? 'unknown'}`, code));
+    child.once('exit', (code, signal) => {
+      const decide = (): void => ended(signal ?? `exit code ${code ?? 'unknown'}`, code);
+      // What it said last may still be on its way.
+      if (child.connected) child.once('disconnect', decide);
+      else decide();
+    });
     // Of a process that could not be started; there is no exit then.
     child.on('error', (error) => {
       if (child.pid === undefined) ended(error.message, null);

@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import { EXIT_CONFIG, readConfig } from '@panal/protocol';
+import { openDataDir, readConfig } from '@panal/protocol';
 import { onInterrupt } from './interrupt.js';
 import { LocalCluster, type ClusterModules, type Environment } from './local-cluster.js';
 import { logView } from './log-view.js';
@@ -17,11 +17,12 @@ const EXIT_INTERRUPTED = 130;
 /**
  * Runs a broker and `FAAS_WORKERS` workers until it is interrupted, shows their logs, and greets once they serve. A
  * second interrupt does not wait for running calls.
- * @returns the exit code: 0 when interrupted, 2 when a process refused its settings, 130 when interrupted twice
- * @throws ConfigError
+ * @returns the exit code: 0 when interrupted, that of a process that cannot run here, 130 when interrupted twice
+ * @throws StartRefusal
  */
 export async function up({ env, output, modules }: UpOptions): Promise<number> {
   const config = readConfig(env);
+  await openDataDir(config.FAAS_DATA_DIR);
   const colours = output.isTTY === true && (env.NO_COLOR ?? '') === '';
   const print = (text: string): void => void output.write(`${text}\n`);
   const end = new AbortController();
@@ -43,8 +44,8 @@ export async function up({ env, output, modules }: UpOptions): Promise<number> {
       return (line) => print(view(line));
     },
     onListening: (url) => void greet(url),
-    onRefusal: () => {
-      exitCode = EXIT_CONFIG;
+    onRefusal: (code) => {
+      exitCode = code;
       end.abort();
     },
   });

@@ -1,6 +1,7 @@
 export * from './claims.js';
 export * from './codec.js';
 export * from './config.js';
+export * from './data-dir.js';
 export * from './errors.js';
 export * from './exposure.js';
 export * from './foreign-hello.js';
@@ -8,4 +9,5 @@ export * from './function.js';
 export * from './image-reference.js';
 export * from './json-document.js';
 export * from './messages.js';
+export * from './start-refusal.js';
 export * from './stop-request.js';

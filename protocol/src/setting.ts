@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { EXIT_CONFIG, StartRefusal } from './start-refusal.js';
 
 /** Which process reads a setting. `test` ones are read by the test run and ignored by the others. */
 export type Reader = 'broker' | 'worker' | 'both' | 'up' | 'test';
@@ -14,7 +15,9 @@ export interface Setting<T> {
 }
 
 /** A variable that is unknown or ill-formed. Its message names the variable and is all a user needs to see. */
-export class ConfigError extends Error {
+export class ConfigError extends StartRefusal {
+  override readonly exitCode = EXIT_CONFIG;
+
   constructor(message: string) {
     super(message);
     this.name = 'ConfigError';

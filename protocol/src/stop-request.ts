@@ -14,6 +14,3 @@ export async function stopRequested(): Promise<string> {
     process.on('disconnect', () => resolve('parent gone'));
   });
 }
-
-/** The exit code of a process that cannot run with its settings: starting it again would not help. */
-export const EXIT_CONFIG = 2;

@@ -122,6 +122,12 @@ describe('panal up', () => {
     expect(output).to.contain('worker-1  FAAS_SANDBOX=process is refused here');
   });
 
+  it('ends with exit code 1, and starts nothing again, when a worker says that it cannot run here', async () => {
+    const child = start({ REFUSE: 'by message' });
+    expect(await exitCode(child)).to.equal(1);
+    expect(output).to.contain('worker-1  FAAS_DATA_DIR cannot be used').and.not.to.contain('starts again');
+  });
+
   it('leaves no child behind when it is killed itself', async () => {
     const child = start();
     await ready();

@@ -102,3 +102,15 @@ export const withDescriptorLimit = (limit: number): ReturnType<typeof group> =>
     commandWorks('sh', '-c', `ulimit -n ${limit}`),
     `the limit of open files is below ${limit}, and not to be raised`,
   );
+
+/** Groups of tests that need mounts of their own. */
+export const withOwnMounts = group(
+  commandWorks('unshare', '--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt'),
+  'not run as root, or unshare is not installed',
+);
+
+/** Groups of tests whose processes have to give up the right to read and write everything. */
+export const withDroppedCapabilities = group(
+  commandWorks('setpriv', '--bounding-set=-dac_override', 'true'),
+  'not run as root, or setpriv is not installed',
+);

@@ -1,5 +1,6 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { openDataDir, StartRefusal } from '@panal/protocol';
 import { v7 as uuidv7 } from 'uuid';
 
 /** A worker's name, and the right to its data folder. */
@@ -9,7 +10,7 @@ export interface Identity {
 }
 
 /** Another worker runs in this data folder. */
-export class FolderInUse extends Error {
+export class FolderInUse extends StartRefusal {
   constructor(dataDir: string, pid: string) {
     super(`FAAS_DATA_DIR ${dataDir} is used by another worker (process ${pid}); each worker needs its own`);
     this.name = 'FolderInUse';
@@ -19,10 +20,10 @@ export class FolderInUse extends Error {
 /**
  * Takes the data folder for this process, and the worker's id from it: an id outlives its process, so that what a
  * crashed worker left (containers carry its id) is found by its successor.
- * @throws FolderInUse
+ * @throws StartRefusal if it cannot be written, `FolderInUse` if another worker has it
  */
 export async function claimIdentity(dataDir: string): Promise<Identity> {
-  await mkdir(dataDir, { recursive: true });
+  await openDataDir(dataDir);
   const lock = join(dataDir, 'worker.pid');
   await claim(lock, dataDir);
   try {

@@ -1,6 +1,5 @@
-import { ConfigError, EXIT_CONFIG, readConfig, stopRequested, type Config } from '@panal/protocol';
+import { readConfig, sayRefusal, StartRefusal, stopRequested, type Config } from '@panal/protocol';
 import { pino, type Logger } from 'pino';
-import { FolderInUse } from './identity.js';
 import { startWorker } from './start-worker.js';
 
 async function main(): Promise<number> {
@@ -12,10 +11,10 @@ async function main(): Promise<number> {
     log.info('worker stopped');
     return 0;
   } catch (error) {
-    const ofSettings = error instanceof ConfigError || error instanceof FolderInUse;
-    if (ofSettings || log === undefined) console.error(ofSettings ? `worker: ${error.message}` : error);
+    if (error instanceof StartRefusal) return await sayRefusal('worker', error);
+    if (log === undefined) console.error(error);
     else log.fatal({ err: error }, error instanceof Error ? error.message : 'the worker failed');
-    return error instanceof ConfigError ? EXIT_CONFIG : 1;
+    return 1;
   }
 }
 

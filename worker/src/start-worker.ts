@@ -1,5 +1,5 @@
 import { availableParallelism, totalmem } from 'node:os';
-import type { Config, Welcome } from '@panal/protocol';
+import { dataDirFailure, type Config, type Welcome } from '@panal/protocol';
 import type { Logger } from 'pino';
 import { Dealer } from 'zeromq';
 import { BundleCache } from './bundles/bundle-cache.js';
@@ -27,10 +27,17 @@ export interface RunningWorker {
 
 /**
  * Starts a worker and lets it look for its broker.
- * @throws ConfigError where settings do not go together.
- * @throws FolderInUse where another worker has the data folder.
+ * @throws StartRefusal where settings do not go together, or the data folder cannot be written or is another worker's
  */
 export async function startWorker(config: Config, log: Logger): Promise<RunningWorker> {
+  try {
+    return await start(config, log);
+  } catch (error) {
+    throw dataDirFailure(config.FAAS_DATA_DIR, error);
+  }
+}
+
+async function start(config: Config, log: Logger): Promise<RunningWorker> {
   const keys = curveKeys(config);
   const identity = await claimIdentity(config.FAAS_DATA_DIR);
   const fetcher = new BundleClient({ createDealer: () => new Dealer({ ...keys }), log });
