@@ -17,6 +17,7 @@ import { curveKeys, serverOptions } from './dispatch/curve.js';
 import { Dispatcher } from './dispatch/dispatcher.js';
 import { Scheduler } from './dispatch/scheduler.js';
 import { ZmqLink } from './dispatch/zmq-link.js';
+import { cappedVersion } from './functions/ceilings.js';
 import { Functions } from './functions/functions.js';
 import { Runtimes } from './functions/runtimes.js';
 import { createApp } from './http/app.js';
@@ -73,6 +74,7 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
     ownerQueue: limits.unsettled,
     recoveryMs: RECOVERY_HEARTBEATS * config.FAAS_HEARTBEAT_MS,
     observer: metrics.calls,
+    asRun: (version) => cappedVersion(version, config),
     onVersionGone(version) {
       dispatcher.retire([version.spec.id]);
       void keeper.discard([summaryOf(version)]);

@@ -166,6 +166,20 @@ export const SETTINGS = {
   FAAS_MEMORY_MB: integer(['broker', "a function's `memoryMb` where it sets none"], 256, 6, 1_048_576),
   FAAS_PIDS: integer(['broker', "a function's `pids` where it sets none"], 128, 4, 65_536),
   FAAS_CPUS: integer(['broker', "a function's `cpus` where it sets none"], 1, 1, 1024),
+  FAAS_MAX_TIMEOUT_MS: integer(
+    ['broker', 'most `timeoutMs` that a function may set; past it 400'],
+    3_600_000,
+    1,
+    3_600_000,
+  ),
+  FAAS_MAX_MEMORY_MB: integer(
+    ['broker', 'most `memoryMb` that a function may set; past it 400'],
+    1_048_576,
+    6,
+    1_048_576,
+  ),
+  FAAS_MAX_PIDS: integer(['broker', 'most `pids` that a function may set; past it 400'], 65_536, 4, 65_536),
+  FAAS_MAX_CPUS: integer(['broker', 'most `cpus` that a function may set; past it 400'], 1024, 1, 1024),
   FAAS_ATTEMPTS: integer(
     ['broker', 'attempts in all when the platform fails (worker lost, image pull broke)'],
     5,

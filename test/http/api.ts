@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { LevelStore, summaryOf, type LevelStoreOptions, type VersionRecord } from '@panal/db';
-import type { Outcome } from '@panal/protocol';
+import { readConfig, type Outcome } from '@panal/protocol';
 import { pino } from 'pino';
 import { Backups } from '../../broker/src/backup/backups.js';
 import { BundleKeeper } from '../../broker/src/bundles/bundle-keeper.js';
@@ -110,7 +110,7 @@ export class Api {
     this.bundles = new BundleStore(folder, { maxUnpacked: 1024 * 1024, maxEntries: 100 });
     const { store, bundles, cluster } = this;
     this.runtimes = new Runtimes({ store, bundled: [pythonRuntime] });
-    const defaults = { FAAS_TIMEOUT_MS: 60_000, FAAS_MEMORY_MB: 256, FAAS_CPUS: 1, FAAS_PIDS: 128 };
+    const defaults = readConfig({});
     const sink = new Writable({
       write: (line: Buffer, _encoding, done) => {
         this.logged.push(line.toString());

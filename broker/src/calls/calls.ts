@@ -26,6 +26,8 @@ export interface CallsOptions extends QueueBounds {
   policy: RetryPolicy;
   /** Milliseconds that calls of an earlier run wait for the workers that may still have them. */
   recoveryMs: number;
+  /** The version as it runs now, whatever it was stored with; as it was stored by default. */
+  asRun?: (version: VersionRecord) => VersionRecord;
   /** Is told of a version that was deleted, when the last call that was accepted with it has ended. */
   onVersionGone?: (version: VersionRecord) => void;
   observer?: CallObserver;
@@ -73,7 +75,7 @@ export class Calls {
   async recover(): Promise<void> {
     const { store, recoveryMs, log } = this.#options;
     this.#lastCallNum = await store.lastCallNum();
-    for await (const call of leftCalls(store, (record) => this.#kept.versionOf(record))) {
+    for await (const call of leftCalls(store, (record) => this.#versionOf(record))) {
       this.#active.add(call);
       this.attempts.submitIn(call, Math.max(recoveryMs, (call.record.notBefore ?? 0) - Date.now()));
     }
@@ -172,7 +174,7 @@ export class Calls {
       if (active?.owner === owner) throw notDead(active);
       const { store, dispatch } = this.#options;
       const named = { owner, callNum, now: Date.now() };
-      const call = await takeDeadCall(store, named, (record) => this.#kept.versionOf(record));
+      const call = await takeDeadCall(store, named, (record) => this.#versionOf(record));
       admit(call.version, this.#active, this.#options, () => dispatch.hasEngine());
       this.#active.add(call);
       this.#observer.accepted();
@@ -266,6 +268,12 @@ export class Calls {
     if (ended.logs !== undefined) follower.piece(ended.logs);
     follower.end(ended);
     return () => undefined;
+  }
+
+  /** The version that a call was accepted with, as it runs now. */
+  async #versionOf(record: CallRecord): Promise<VersionRecord | undefined> {
+    const version = await this.#kept.versionOf(record);
+    return version && (this.#options.asRun?.(version) ?? version);
   }
 
   /** Lines the call up once it is stored. */

@@ -9,11 +9,12 @@ import {
 } from '@panal/db';
 import { PanalError, type FunctionSettings } from '@panal/protocol';
 import type { BundleKeeper } from '../bundles/bundle-keeper.js';
+import { cappedVersion } from './ceilings.js';
 import { LruCache } from './lru-cache.js';
 import { Quota, type QuotaLimits, type Removed } from './quota.js';
 import type { Runtimes } from './runtimes.js';
 import { completeSettings, type SettingDefaults } from './settings.js';
-import { makeVersion, type VersionSource } from './versions.js';
+import { makeVersion, sourceOf, type VersionSource } from './versions.js';
 
 /** What runs functions, as far as their registry must know it. */
 export interface FunctionHosts {
@@ -252,7 +253,7 @@ export class Functions {
     const record = await store.getFunction(owner, name);
     if (record === undefined) return undefined;
     const key = keyOf(owner, name);
-    const active = this.#active.get(key) ?? (await store.getVersion(owner, name, record.activeVersion));
+    const active = this.#active.get(key) ?? (await this.#stored(owner, name, record.activeVersion));
     if (active === undefined)
       throw new Error(`version ${record.activeVersion} of ${key} is not in the store`);
     this.#active.set(key, active);
@@ -266,9 +267,15 @@ export class Functions {
   }
 
   async #version(owner: string, name: string, number: number): Promise<VersionRecord> {
-    const version = await this.#options.store.getVersion(owner, name, number);
+    const version = await this.#stored(owner, name, number);
     if (version === undefined) throw noVersion(name, number);
     return version;
+  }
+
+  async #stored(owner: string, name: string, number: number): Promise<VersionRecord | undefined> {
+    const { store, defaults } = this.#options;
+    const version = await store.getVersion(owner, name, number);
+    return version && cappedVersion(version, defaults);
   }
 
   /** Stores the next version and makes it the active one. */
@@ -303,9 +310,3 @@ const noVersion = (name: string, number: number): PanalError =>
   new PanalError('VERSION_NOT_FOUND', `${name} has no version ${number}`);
 
 const keyOf = (owner: string, name: string): string => `${owner}/${name}`;
-
-function sourceOf({ spec, settings, runtimeOwner }: VersionRecord): VersionSource {
-  if (spec.kind === 'image') return { code: { image: spec.image }, settings };
-  if (runtimeOwner === undefined) throw new Error(`version ${spec.id} does not say whose its runtime is`);
-  return { code: { runtime: spec.runtime, runtimeOwner, bundle: spec.bundle }, settings };
-}

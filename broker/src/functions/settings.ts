@@ -1,13 +1,17 @@
 import type { Config, FunctionSettings, RuntimeSpec, SandboxSettings } from '@panal/protocol';
 import { PanalError } from '@panal/protocol';
+import { cappedSettings, refusePastCeilings, type Ceilings } from './ceilings.js';
 
-/** The broker's settings from which a function's own are completed. */
-export type SettingDefaults = Pick<Config, 'FAAS_TIMEOUT_MS' | 'FAAS_MEMORY_MB' | 'FAAS_CPUS' | 'FAAS_PIDS'>;
+/** The broker's settings from which a function's own are completed, and which these may not exceed. */
+export type SettingDefaults = Ceilings &
+  Pick<Config, 'FAAS_TIMEOUT_MS' | 'FAAS_MEMORY_MB' | 'FAAS_CPUS' | 'FAAS_PIDS'>;
 
 /**
  * Fills in what the owner left open. The lifecycle is `warm` by default on a runtime, `fresh` for an image.
  * @param runtime the function's runtime; none for an image function.
- * @throws PanalError INVALID_REQUEST where nothing would serve calls the way `lifecycle` asks for.
+ * A default past its ceiling counts as the ceiling.
+ * @throws PanalError INVALID_REQUEST if nothing would serve calls the way `lifecycle` asks for, or a setting is past its
+ * ceiling.
  */
 export function completeSettings(
   settings: FunctionSettings,
@@ -19,7 +23,8 @@ export function completeSettings(
     const what = runtime === undefined ? 'an image function has' : `the runtime ${runtime.name} has`;
     throw new PanalError('INVALID_REQUEST', `lifecycle: "hot" needs a handler, and ${what} none`);
   }
-  return {
+  refusePastCeilings(settings, defaults);
+  const complete: SandboxSettings = {
     lifecycle,
     timeoutMs: settings.timeoutMs ?? defaults.FAAS_TIMEOUT_MS,
     memoryMb: settings.memoryMb ?? defaults.FAAS_MEMORY_MB,
@@ -28,4 +33,5 @@ export function completeSettings(
     network: settings.network ?? 'none',
     env: settings.env ?? {},
   };
+  return cappedSettings(complete, defaults);
 }

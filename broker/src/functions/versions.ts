@@ -30,3 +30,10 @@ export function makeVersion(
   const spec: FunctionSpec = { ...base, kind: 'runtime', runtime: code.runtime, bundle: code.bundle };
   return { spec, settings, runtimeOwner: code.runtimeOwner, createdAt };
 }
+
+/** What an owner decided of a version, from which the next one can be made. */
+export function sourceOf({ spec, settings, runtimeOwner }: VersionRecord): VersionSource {
+  if (spec.kind === 'image') return { code: { image: spec.image }, settings };
+  if (runtimeOwner === undefined) throw new Error(`version ${spec.id} does not say whose its runtime is`);
+  return { code: { runtime: spec.runtime, runtimeOwner, bundle: spec.bundle }, settings };
+}
