@@ -8,6 +8,8 @@ export interface HttpLimits {
   requestMs: number;
   /** For how long it may take nothing of an answer that is there. */
   answerMs: number;
+  /** How long a client may have closed its sending side before the broker finds out whether it is gone. */
+  halfClosedMs: number;
   /** For how long an unused connection stays: longer than the 60 s after which proxies close theirs. */
   keepAliveMs: number;
   /** Between looks for clients that are too slow. */
@@ -18,6 +20,7 @@ export const HTTP_LIMITS: HttpLimits = {
   headersMs: 20_000,
   requestMs: 600_000,
   answerMs: 60_000,
+  halfClosedMs: 2000,
   keepAliveMs: 65_000,
   checkMs: 10_000,
 };

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { HalfClosed } from './half-closed.js';
 import { HTTP_LIMITS, mostConnections, type HttpLimits } from './http-limits.js';
 import { inTurns, type Serve } from './turns.js';
 import { UnreadAnswers } from './unread-answers.js';
@@ -28,6 +29,7 @@ export async function listen(
   const answer = app.callback();
   const unread = new UnreadAnswers(limits.answerMs);
   const serve = inTurns((request, response) => {
+    halfClosed.awaits(request.socket, response);
     response.once('prefinish', () => unread.add(response));
     // RFC 9112, 3.2. Node.js would refuse it without a word of why.
     if (request.headers.host === undefined && request.httpVersion === '1.1') refuseHostless(response);
@@ -43,6 +45,7 @@ export async function listen(
     },
     serve,
   );
+  const halfClosed = new HalfClosed(server, limits.halfClosedMs);
   // Past a number of them Node.js would drop headers unseen, such as the second Authorization. Their size bounds them.
   server.maxHeadersCount = 0;
   const connections = await mostConnections();
