@@ -2,8 +2,9 @@
  * What `npm start` and `npm test` do first: install and build whatever is missing or out of date. Costs a few
  * milliseconds when nothing is. Uses nothing but Node.js, for nothing else may be there yet.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import {
   existsSync,
   mkdirSync,
@@ -16,6 +17,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { clearInterval, setInterval } from 'node:timers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -26,6 +28,8 @@ const INSTALL_STAMP = join(ROOT, 'node_modules', '.panal-stamp');
 const BUILD_STAMP = join(ROOT, 'node_modules', '.panal-build-stamp');
 const AGENT = join(ROOT, 'runtimes', 'agent');
 const LOCK_POLL_MS = 100;
+/** Between two pictures of the time that a step has taken, on a terminal. */
+const TICK_MS = 1000;
 
 /** Leaves the checkout installed and built, and returns true; or says what is wrong, and returns false. */
 export async function setUp() {
@@ -52,9 +56,9 @@ function requireNode() {
   throw new SetupError(`needs Node.js ${OLDEST_NODE.join('.')} or newer; this is ${process.versions.node}`);
 }
 
-function installAndBuild() {
-  if (!isInstalled()) install();
-  if (!isBuilt()) build();
+async function installAndBuild() {
+  if (!isInstalled()) await install();
+  if (!isBuilt()) await build();
 }
 
 function isInstalled() {
@@ -69,19 +73,19 @@ function hasOutput(workspace) {
   return existsSync(join(ROOT, workspace, 'dist'));
 }
 
-function install() {
-  say('installing dependencies');
+async function install() {
   // The compiler is a development dependency; NODE_ENV=production would leave it out.
-  run('npm', ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error']);
+  const ci = ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
+  await run('installing dependencies', 'about a minute', 'npm', ci);
   writeFileSync(INSTALL_STAMP, lockFileHash());
 }
 
-function build() {
-  say('building');
+async function build() {
   const hash = sourcesHash();
   // The compiler trusts its notes of the last build, and would not make a removed folder again.
   const force = workspaces().every(hasOutput) ? [] : ['--force'];
-  run(process.execPath, [join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'), '-b', ...force]);
+  const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
+  await run('building', 'about half a minute', process.execPath, [tsc, '-b', ...force]);
   buildAgent();
   writeFileSync(BUILD_STAMP, hash);
 }
@@ -142,7 +146,7 @@ async function locked(work) {
     await pause(LOCK_POLL_MS);
   }
   try {
-    work();
+    await work();
   } finally {
     rmSync(lock, { force: true });
   }
@@ -170,11 +174,32 @@ function holderLives(lock) {
   }
 }
 
-function run(command, args) {
+/**
+ * Runs a command as a step that is shown: one line at its start and one at its end, and on a terminal the time that it
+ * has taken until now.
+ */
+async function run(step, estimate, command, args) {
+  say(`${step} (${estimate})`);
+  const since = Date.now();
+  const seconds = () => Math.round((Date.now() - since) / 1000);
+  const tick = setInterval(() => show(`panal: ${step}, ${seconds()} s`), TICK_MS);
   // What a tool reports goes to stderr, so that stdout is the command's own.
-  const { status, error } = spawnSync(command, args, { cwd: ROOT, stdio: ['ignore', 2, 2] });
-  if (status === 0) return;
-  throw new SetupError(`failed: ${[command, ...args].join(' ')}${error ? ` (${error.message})` : ''}`);
+  const child = spawn(command, args, { cwd: ROOT, stdio: ['ignore', 2, 2] });
+  try {
+    const [status] = await once(child, 'close');
+    if (status !== 0) throw new Error(`exit code ${status}`);
+  } catch (error) {
+    throw new SetupError(`failed: ${[command, ...args].join(' ')} (${error.message})`);
+  } finally {
+    clearInterval(tick);
+    show('');
+  }
+  say(`${step} took ${seconds()} s`);
+}
+
+/** Puts a text in the place of the last line of a terminal; what is not one gets no such text. */
+function show(text) {
+  if (process.stderr.isTTY) process.stderr.write(`\r${text}\u001b[K`);
 }
 
 function say(text) {

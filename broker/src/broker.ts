@@ -2,7 +2,14 @@ import { v7 as uuid } from 'uuid';
 import { Router } from 'zeromq';
 import type { Logger } from 'pino';
 import { summaryOf, type LevelStore } from '@panal/db';
-import { ConfigError, dataDirFailure, isExposed, openDoors, type Config } from '@panal/protocol';
+import {
+  ConfigError,
+  dataDirFailure,
+  isExposed,
+  openDoors,
+  PUBLIC_OWNER,
+  type Config,
+} from '@panal/protocol';
 import { Backups } from './backup/backups.js';
 import { urlOf, withPortOffset } from './addresses.js';
 import { BundleKeeper } from './bundles/bundle-keeper.js';
@@ -20,9 +27,11 @@ import { ZmqLink } from './dispatch/zmq-link.js';
 import { cappedVersion } from './functions/ceilings.js';
 import { Functions } from './functions/functions.js';
 import { Runtimes } from './functions/runtimes.js';
+import { Holder } from './holder.js';
 import { createApp } from './http/app.js';
 import { clientAddress } from './http/client-address.js';
 import { listen } from './http/listen.js';
+import { Reception } from './http/reception.js';
 import { BrokerMetrics } from './metrics/broker-metrics.js';
 import { ownerLimits } from './owner-limits.js';
 import { openState } from './state.js';
@@ -38,15 +47,21 @@ export interface RunningBroker {
   url: string;
   /** Port of the dispatch channel. */
   dispatchPort: number;
+  /** Names of the first runtimes that anyone without credentials can use. */
+  runtimes: readonly string[];
   /** Takes nothing more, answers what is under way within `FAAS_GRACE_MS`, closes channels and store. */
   stop(): Promise<void>;
 }
+
+/** Most names of runtimes that a greeting has. */
+const RUNTIMES_SHOWN = 20;
 
 /** So many heartbeats have the workers of an earlier run to say which calls they still have. */
 const RECOVERY_HEARTBEATS = 3;
 
 /**
- * Opens the store, the channels and the HTTP server, in this order, so that whoever reaches the broker finds it whole.
+ * Opens the store, the HTTP port and the channels, and serves once it has them all: what reaches the broker finds it
+ * whole, and nothing reaches one that cannot start.
  * @throws StartRefusal if an address cannot be listened at, or the data folder cannot be used; PanalError STORE_UNAVAILABLE
  */
 export async function startBroker(config: Config, log: Logger): Promise<RunningBroker> {
@@ -62,7 +77,8 @@ export async function startBroker(config: Config, log: Logger): Promise<RunningB
 async function start(config: Config, log: Logger, closers: Closers): Promise<RunningBroker> {
   // Better no broker than an open one that was meant to be closed.
   const metrics = new BrokerMetrics();
-  const { store, bundles } = await openState(config, { closers, observer: metrics.store, log });
+  const holder = new Holder(config.FAAS_DATA_DIR);
+  const { store, bundles } = await openState(config, { closers, observer: metrics.store, holder, log });
   const dispatcher = makeDispatcher(config, log);
   const limits = ownerLimits(config);
   const keeper = new BundleKeeper({ store, bundles, log });
@@ -85,8 +101,6 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
   closers.add(async () => calls.stop());
   const unwatch = metrics.watch({ calls, dispatcher });
   closers.add(async () => unwatch());
-  const dispatchPort = await openChannels(config, log, closers, { bundles, dispatcher, calls });
-
   const runtimes = new Runtimes({
     store,
     bundled: await readBundledRuntimes(RUNTIMES_DIR),
@@ -121,16 +135,31 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
     gateway: { waitMs: config.FAAS_ACTIVATE_TIMEOUT_MS, concurrency: limits.running },
     log,
   });
-  const http = await listening(`PORT ${config.PORT}`, () => listen(app, config.HOST, config.PORT));
+  // The port first: a broker that cannot have it must not be met by workers that look for another one.
+  const reception = new Reception();
+  const http = await listening(`PORT ${config.PORT}`, () => listen(reception, config.HOST, config.PORT));
+  const dispatchPort = await openChannels(config, log, closers, { bundles, dispatcher, calls }).catch(
+    async (error: unknown) => {
+      await http.close(0);
+      throw error;
+    },
+  );
   closers.add(async () => {
     calls.announceStop();
     await http.close(config.FAAS_GRACE_MS);
   });
   startUpkeep(config, { store, keeper, log }, closers);
+  reception.open(app);
   const url = urlOf(config.HOST, http.port);
+  await holder.note(url);
   log.info({ url, dispatchPort }, 'broker listening');
   for (const door of openDoors(config)) log.error(door);
-  return { url, dispatchPort, stop: () => closers.close() };
+  return {
+    url,
+    dispatchPort,
+    runtimes: await runtimes.list({ owner: PUBLIC_OWNER, limit: RUNTIMES_SHOWN }),
+    stop: () => closers.close(),
+  };
 }
 
 /** Begins to remove what is kept no longer. */
@@ -204,13 +233,14 @@ async function openChannels(
   });
 }
 
-/** An address that is taken, or is not of this machine, is a matter of the settings. */
+/** An address that is taken, or is not of this machine, is a matter of the settings. All addresses go together. */
 async function listening<T>(setting: string, open: () => Promise<T>): Promise<T> {
   try {
     return await open();
   } catch (error) {
     throw new ConfigError(
-      `${setting} cannot be listened at: ${error instanceof Error ? error.message : String(error)}`,
+      `${setting} cannot be listened at: ${error instanceof Error ? error.message : String(error)}; choose where ` +
+        'the broker listens with PORT and ZMQ_BIND_ADDRESS, and tell the workers the latter with ZMQ_CONN_ADDRESS',
     );
   }
 }

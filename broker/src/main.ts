@@ -9,7 +9,8 @@ async function main(): Promise<number> {
     const stop = stopRequested();
     const broker = await startBroker(config, log);
     // Under `panal up` the channel to the parent tells that it serves.
-    process.send?.({ listening: broker.url });
+    const dispatch = config.ZMQ_BIND_ADDRESS.replace(/\d+$/, String(broker.dispatchPort));
+    process.send?.({ listening: broker.url, dispatch, runtimes: broker.runtimes });
     log.info({ reason: await stop }, 'stopping');
     await broker.stop();
     return 0;

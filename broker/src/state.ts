@@ -4,6 +4,7 @@ import { damageIn, LevelStore, type CommitObserver } from '@panal/db';
 import { openDataDir, PanalError, StartRefusal, type Config } from '@panal/protocol';
 import { BundleStore } from './bundles/bundle-store.js';
 import type { Closers } from './closers.js';
+import type { Holder } from './holder.js';
 
 /** What a broker keeps on disk. */
 export interface State {
@@ -11,22 +12,28 @@ export interface State {
   bundles: BundleStore;
 }
 
+interface Parts {
+  closers: Closers;
+  observer: CommitObserver;
+  holder: Holder;
+  log: Logger;
+}
+
 /**
  * Opens what the broker keeps in its data folder.
  * @throws StartRefusal if the folder cannot be written, or its store is damaged or in use; PanalError STORE_UNAVAILABLE
  * if the disk is full
  */
-export async function openState(
-  config: Config,
-  { closers, observer, log }: { closers: Closers; observer: CommitObserver; log: Logger },
-): Promise<State> {
+export async function openState(config: Config, { closers, observer, holder, log }: Parts): Promise<State> {
   await openDataDir(config.FAAS_DATA_DIR);
   const folder = join(config.FAAS_DATA_DIR, 'store');
   const store = new LevelStore(folder, { sync: config.FAAS_DURABILITY === 'fsync', observer });
-  await store.open().catch((error: unknown) => {
-    throw startFailure(error);
+  await store.open().catch(async (error: unknown) => {
+    throw startFailure(await holder.explain(error));
   });
   closers.add(() => store.close());
+  await holder.note();
+  closers.add(() => holder.forget());
   for (const what of await damageIn(folder)) {
     log.error({ what }, 'the store was damaged: what could not be read is lost, unless it is in a backup');
   }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '@panal/protocol';
-import { fieldsOf } from './fields.js';
+import { z } from 'zod';
 import { Supervisor } from './supervisor.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -14,6 +14,25 @@ export interface ClusterModules {
   worker: string;
 }
 
+/** What a broker tells its parent once it serves. */
+const listeningSchema = z.object({
+  listening: z.string(),
+  /** The dispatch channel as it is bound. */
+  dispatch: z.string(),
+  runtimes: z.array(z.string()),
+});
+/** What a worker tells its parent once a broker took it. */
+const joinedSchema = z.object({ joined: z.object({ sandbox: z.string(), path: z.string() }) });
+
+/** A cluster that serves. */
+export interface ReadyCluster {
+  /** Where its HTTP API is. */
+  url: string;
+  runtimes: readonly string[];
+  /** The workers of this machine that joined until now. */
+  workers: readonly { sandbox: string; path: string }[];
+}
+
 export interface LocalClusterOptions {
   config: Config;
   /** What `config` was read from; the children read it again. */
@@ -21,8 +40,8 @@ export interface LocalClusterOptions {
   modules: ClusterModules;
   /** Makes what takes the lines that a process puts out; `index` counts processes from 0. */
   linesOf: (name: string, index: number) => (line: string) => void;
-  /** The broker serves at `url`. Not called again for one that died and was started anew. */
-  onListening: (url: string) => void;
+  /** The broker serves and has a first worker, if there is to be one. Called once. */
+  onReady: (cluster: ReadyCluster) => void;
   /** A process cannot run here, or not with its settings, and said why. */
   onRefusal: (exitCode: number) => void;
 }
@@ -41,28 +60,25 @@ export function clusterModules(): ClusterModules {
 /**
  * A broker and `FAAS_WORKERS` workers as child processes, each with its own folder below `FAAS_DATA_DIR`.
  *
- * Each child has an IPC channel. The broker says `{listening: URL}` on it once it serves; its end means that this
- * process is gone, and a child stops by itself then.
+ * Each child has an IPC channel. The broker says on it where it serves, and only then the workers are started, at the
+ * address that it says: a broker that cannot listen leaves no worker that registers with another one. The end of the
+ * channel means that this process is gone, and a child stops by itself then.
  */
 export class LocalCluster {
   readonly #options: LocalClusterOptions;
   readonly #broker: Supervisor;
-  readonly #workers: readonly Supervisor[];
-  #listening = false;
+  #workers: readonly Supervisor[] = [];
+  #listening: z.infer<typeof listeningSchema> | undefined;
+  readonly #joined = new Map<number, { sandbox: string; path: string }>();
+  #ready = false;
 
   constructor(options: LocalClusterOptions) {
     this.#options = options;
-    const { config, env, modules } = options;
-    this.#broker = this.#supervise('broker', 0, modules.broker, {});
-    const address = env.ZMQ_CONN_ADDRESS ?? reachable(config.ZMQ_BIND_ADDRESS);
-    this.#workers = Array.from({ length: config.FAAS_WORKERS }, (_, index) =>
-      this.#supervise(`worker-${index + 1}`, index + 1, modules.worker, { ZMQ_CONN_ADDRESS: address }),
-    );
+    this.#broker = this.#supervise('broker', 0, options.modules.broker, () => this.#boundAddresses());
   }
 
   start(): void {
     this.#broker.start();
-    for (const worker of this.#workers) worker.start();
   }
 
   /** Stops the workers, which end their running calls, and then the broker, which has to hear how they ended. */
@@ -77,14 +93,14 @@ export class LocalCluster {
     for (const each of [this.#broker, ...this.#workers]) each.kill();
   }
 
-  #supervise(name: string, index: number, module: string, settings: Environment): Supervisor {
+  #supervise(name: string, index: number, module: string, settings: () => Environment): Supervisor {
     const { config, env, linesOf, onRefusal } = this.#options;
     const show = linesOf(name, index);
-    const childEnv = { ...env, ...settings, FAAS_DATA_DIR: join(config.FAAS_DATA_DIR, name) };
     return new Supervisor({
       spawn: () => {
+        const childEnv = { ...env, ...settings(), FAAS_DATA_DIR: join(config.FAAS_DATA_DIR, name) };
         const child = forkModule(module, childEnv, show);
-        child.on('message', (message) => this.#heard(message));
+        child.on('message', (message) => this.#heard(index, message));
         return child;
       },
       onDeath: (how, delayMs) => show(`died (${how}); starts again in ${delayMs} ms`),
@@ -92,11 +108,40 @@ export class LocalCluster {
     });
   }
 
-  #heard(message: unknown): void {
-    const url = fieldsOf(message).listening;
-    if (this.#listening || typeof url !== 'string') return;
-    this.#listening = true;
-    this.#options.onListening(url);
+  #heard(index: number, message: unknown): void {
+    const listening = listeningSchema.safeParse(message);
+    if (listening.success && this.#listening === undefined) {
+      this.#listening = listening.data;
+      this.#startWorkers(listening.data.dispatch);
+    }
+    const joined = joinedSchema.safeParse(message);
+    if (joined.success) this.#joined.set(index, joined.data.joined);
+    this.#tellReady();
+  }
+
+  #startWorkers(dispatch: string): void {
+    const { config, env, modules } = this.#options;
+    const given = env.ZMQ_CONN_ADDRESS ?? '';
+    const address = { ZMQ_CONN_ADDRESS: given === '' ? reachable(dispatch) : given };
+    this.#workers = Array.from({ length: config.FAAS_WORKERS }, (_, index) =>
+      this.#supervise(`worker-${index + 1}`, index + 1, modules.worker, () => address),
+    );
+    for (const worker of this.#workers) worker.start();
+  }
+
+  #tellReady(): void {
+    if (this.#ready || this.#listening === undefined) return;
+    if (this.#workers.length > 0 && this.#joined.size === 0) return;
+    this.#ready = true;
+    const { listening: url, runtimes } = this.#listening;
+    this.#options.onReady({ url, runtimes, workers: [...this.#joined.values()] });
+  }
+
+  /** A broker that is started again takes the ports that it had, also if they were any that were free. */
+  #boundAddresses(): Environment {
+    if (this.#listening === undefined) return {};
+    const { listening: url, dispatch } = this.#listening;
+    return { PORT: /\d+$/.exec(url)?.[0], ZMQ_BIND_ADDRESS: dispatch };
   }
 }
 

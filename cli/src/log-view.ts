@@ -31,7 +31,7 @@ export function logView(name: string, index: number, colours: boolean): LogView 
   const nameStyle = NAME_STYLES[index % NAME_STYLES.length] ?? 'cyan';
   const title = paint(nameStyle, name.padEnd(NAME_WIDTH));
   return (line) => {
-    const entry = parseEntry(line);
+    const entry = logEntry(line);
     if (entry === undefined) return `${' '.repeat(12)} ${title} ${printable(line)}`;
     const { label, style } = LEVELS.get(entry.level) ?? { label: '     ', style: 'dim' };
     const parts = [paint('dim', clock(entry.time)), title, paint(style, label)];
@@ -43,7 +43,8 @@ export function logView(name: string, index: number, colours: boolean): LogView 
   };
 }
 
-function parseEntry(line: string): Record<string, unknown> | undefined {
+/** The fields of a line of pino's; `undefined` if it is none. */
+export function logEntry(line: string): Record<string, unknown> | undefined {
   if (!line.startsWith('{')) return undefined;
   try {
     return fieldsOf(JSON.parse(line));

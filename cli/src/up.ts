@@ -1,14 +1,16 @@
 import type { Writable } from 'node:stream';
 import { openDataDir, readConfig } from '@panal/protocol';
+import { freeAddresses } from './free-addresses.js';
 import { onInterrupt } from './interrupt.js';
 import { LocalCluster, type ClusterModules, type Environment } from './local-cluster.js';
-import { logView } from './log-view.js';
-import { greeting, whenReady } from './welcome.js';
+import { jsonView, textView } from './up-view.js';
 
 export interface UpOptions {
   env: Environment;
   output: Writable & { isTTY?: boolean };
   modules: ClusterModules;
+  /** Whether a program reads: every line is JSON then. */
+  json?: boolean;
 }
 
 /** The shell's exit code for a command that ended by SIGINT. */
@@ -20,32 +22,26 @@ const EXIT_INTERRUPTED = 130;
  * @returns the exit code: 0 when interrupted, that of a process that cannot run here, 130 when interrupted twice
  * @throws StartRefusal
  */
-export async function up({ env, output, modules }: UpOptions): Promise<number> {
+export async function up({ env, output, modules, json = false }: UpOptions): Promise<number> {
   const config = readConfig(env);
   await openDataDir(config.FAAS_DATA_DIR);
-  const colours = output.isTTY === true && (env.NO_COLOR ?? '') === '';
+  const view = json ? jsonView : textView(output.isTTY === true && (env.NO_COLOR ?? '') === '');
   const print = (text: string): void => void output.write(`${text}\n`);
   const end = new AbortController();
-  let exitCode = 0;
+  let refusal: { exitCode: number } | undefined;
 
-  const greet = async (url: string): Promise<void> => {
-    try {
-      print(greeting(url, await whenReady(url, end.signal), config));
-    } catch (error) {
-      if (!end.signal.aborted) print(`panal: ${String(error)}`);
-    }
-  };
+  const moved = await freeAddresses(env, config);
   const cluster = new LocalCluster({
     config,
-    env,
+    env: { ...env, ...moved?.settings },
     modules,
     linesOf: (name, index) => {
-      const view = logView(name, index, colours);
-      return (line) => print(view(line));
+      const show = view.linesOf(name, index);
+      return (line) => print(show(line));
     },
-    onListening: (url) => void greet(url),
-    onRefusal: (code) => {
-      exitCode = code;
+    onReady: (ready) => print(view.ready(ready, config, moved)),
+    onRefusal: (exitCode) => {
+      refusal ??= { exitCode };
       end.abort();
     },
   });
@@ -61,10 +57,12 @@ export async function up({ env, output, modules }: UpOptions): Promise<number> {
 
   cluster.start();
   await aborted(end.signal);
-  print('panal: stopping; running calls may end, a second Ctrl-C does not wait for them');
+  // The process that cannot run has said why, and that is all there is to say.
+  if (refusal === undefined)
+    print(view.note('stopping; running calls may end, a second Ctrl-C does not wait for them'));
   await cluster.stop();
   release();
-  return exitCode;
+  return refusal?.exitCode ?? 0;
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

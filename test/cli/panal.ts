@@ -13,6 +13,9 @@ const FROM_SOURCE = [
   FIXTURE,
 ];
 
+/** Longer than any run takes beside other work. */
+const PATIENCE_MS = 100_000;
+
 /** How a run of the command ended. */
 export interface Ended {
   code: number | null;
@@ -59,10 +62,14 @@ export class PanalRun {
 
   /** Waits until it has put out something like this, on either stream. */
   async says(what: RegExp): Promise<void> {
-    await eventually(`panal says ${what.source}`, () => {
-      if (this.child.exitCode !== null) throw new Error(`panal ended: ${this.stdout}${this.stderr}`);
-      return what.test(this.stdout) || what.test(this.stderr);
-    });
+    await eventually(
+      `panal says ${what.source}`,
+      () => {
+        if (this.child.exitCode !== null) throw new Error(`panal ended: ${this.stdout}${this.stderr}`);
+        return what.test(this.stdout) || what.test(this.stderr);
+      },
+      PATIENCE_MS,
+    );
   }
 }
 

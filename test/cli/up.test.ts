@@ -128,6 +128,13 @@ describe('panal up', () => {
     expect(output).to.contain('worker-1  FAAS_DATA_DIR cannot be used').and.not.to.contain('starts again');
   });
 
+  it('ends with what the broker said, and without a worker, when the broker cannot start', async () => {
+    const child = start({ BROKER_REFUSES: '1' });
+    expect(await exitCode(child)).to.equal(1);
+    expect(output.trim()).to.match(/^broker +the store is used by another broker$/);
+    expect(events()).to.deep.equal([]);
+  });
+
   it('leaves no child behind when it is killed itself', async () => {
     const child = start();
     await ready();

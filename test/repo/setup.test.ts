@@ -5,6 +5,8 @@ import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { temporaryFolder } from '../support/folder.js';
+import { withTerminal } from '../support/groups.js';
+import { eventually } from '../support/wait.js';
 
 const SCRIPTS = fileURLToPath(new URL('../../scripts', import.meta.url));
 
@@ -45,15 +47,18 @@ describe('The set-up that npm start and npm test do first', () => {
     );
   });
 
-  async function setUp(): Promise<void> {
+  /** @returns what it said on stderr, which is no terminal here */
+  async function setUp(): Promise<string> {
     const child = spawn(process.execPath, [at('run.mjs')], {
       env: { ...process.env, PATH: [at('bin'), process.env.PATH].join(delimiter) },
-      stdio: ['ignore', 'pipe', 'ignore'],
+      stdio: ['ignore', 'pipe', 'pipe'],
     });
-    let output = '';
+    let [output, said] = ['', ''];
     child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
     await once(child, 'close');
     expect(output).to.equal('true\n');
+    return said;
   }
 
   /** What ran since this was asked last. */
@@ -66,6 +71,11 @@ describe('The set-up that npm start and npm test do first', () => {
   it('installs and builds in a fresh clone', async () => {
     await setUp();
     expect(await ran()).to.deep.equal(['npm ci', 'tsc -b --force']);
+  });
+
+  it('says what it does in a few lines, and nothing where nothing is to be done', async () => {
+    expect((await setUp()).trimEnd().split('\n')).to.have.length(4);
+    expect(await setUp()).to.equal('');
   });
 
   it('does nothing where nothing changed', async () => {
@@ -110,5 +120,27 @@ describe('The set-up that npm start and npm test do first', () => {
     await symlink('4194305', at('.panal/setup.lock'));
     await setUp();
     expect(await ran()).to.deep.equal(['npm ci', 'tsc -b --force']);
+  });
+
+  withTerminal('on a terminal', () => {
+    it('shows how long a step takes', async () => {
+      await writeFile(
+        at('tsc-stand-in'),
+        `${COMPILER}\nconst wait = () => require('node:fs').existsSync('seen') || setTimeout(wait, 20);\nwait();`,
+      );
+      const command = `${process.execPath} run.mjs`;
+      const child = spawn('script', ['--quiet', '--command', command, '/dev/null'], {
+        cwd: checkout(),
+        env: { ...process.env, PATH: [at('bin'), process.env.PATH].join(delimiter) },
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      let shown = '';
+      child.stdout.setEncoding('utf8').on('data', (text: string) => (shown += text));
+      const ended = once(child, 'close');
+      await eventually('the time that it has taken', () => /panal: building, \d+ s/.test(shown));
+      await writeFile(at('seen'), '');
+      await ended;
+      expect(shown).to.match(/panal: building took \d+ s/);
+    });
   });
 });

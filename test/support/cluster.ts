@@ -12,6 +12,8 @@ const source = (room: string): string => fileURLToPath(new URL(`../../${room}/sr
 /** A broker and a worker with the process sandbox, run from source as child processes, in a folder of their own. */
 export class SourceCluster {
   url = '';
+  /** The dispatch channel. */
+  dispatchAddress = '';
   output = '';
   readonly #children: ChildProcess[] = [];
   readonly #folder: string;
@@ -44,6 +46,7 @@ export class SourceCluster {
   async #start(settings: Record<string, string>): Promise<void> {
     const address = `tcp://127.0.0.1:${await freePorts()}`;
     const common = { FAAS_SANDBOX: 'process', FAAS_LOG_LEVEL: 'warn', FAAS_GRACE_MS: '2000', ...settings };
+    this.dispatchAddress = address;
     const broker = this.#fork('broker', { ...common, PORT: '0', ZMQ_BIND_ADDRESS: address });
     broker.on('message', (message: { listening?: string }) => (this.url = message.listening ?? ''));
     await eventually('the broker listens', () => this.url !== '');

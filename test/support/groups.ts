@@ -57,6 +57,11 @@ export const withBubblewrap = group(
 export const withCompiler = group(commandWorks('cc', '--version'), 'no C compiler is installed');
 /** Groups of tests that need nginx. */
 export const withNginx = group(commandWorks('nginx', '-v'), 'nginx is not installed');
+/** Groups of tests that need a terminal of their own. */
+export const withTerminal = group(
+  commandWorks('script', '--quiet', '--command', 'true', '/dev/null'),
+  'script of util-linux is not installed',
+);
 /** Groups of tests that need Prometheus's tool for its files. */
 export const withPromtool = group(commandWorks('promtool', '--version'), 'promtool is not installed');
 /** Groups of tests that need docker-compose, and an engine. */

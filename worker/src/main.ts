@@ -21,7 +21,10 @@ async function main(): Promise<number> {
 /** Resolves once the worker was asked to stop and has; rejects where it cannot start or go on. */
 async function run(config: Config, log: Logger): Promise<void> {
   const stop = stopRequested();
-  const worker = await startWorker(config, log);
+  const worker = await startWorker(config, log, (joined) => {
+    // Under `panal up` the parent learns in what functions run here.
+    if (process.connected) process.send?.({ joined });
+  });
   const leave = async (): Promise<void> => {
     log.info({ reason: await stop }, 'stopping');
     await worker.stop();

@@ -14,6 +14,7 @@ import { ClaimClient } from './images/claim-client.js';
 import { MeteredDriver } from './metrics/metered-driver.js';
 import { openMetrics, type ServedMetrics } from './metrics/served-metrics.js';
 import { DemandPolicy, NoPreload, type PreloadPolicy } from './preload.js';
+import type { DriverInfo } from './sandbox/sandbox.js';
 import { Worker, type WorkerOptions } from './worker.js';
 
 /** A worker that was started. */
@@ -27,17 +28,24 @@ export interface RunningWorker {
 
 /**
  * Starts a worker and lets it look for its broker.
+ * @param onJoined is told in what functions run here, each time a broker took the worker.
  * @throws StartRefusal where settings do not go together, or the data folder cannot be written or is another worker's
  */
-export async function startWorker(config: Config, log: Logger): Promise<RunningWorker> {
+export async function startWorker(
+  config: Config,
+  log: Logger,
+  onJoined: OnJoined = () => undefined,
+): Promise<RunningWorker> {
   try {
-    return await start(config, log);
+    return await start(config, log, onJoined);
   } catch (error) {
     throw dataDirFailure(config.FAAS_DATA_DIR, error);
   }
 }
 
-async function start(config: Config, log: Logger): Promise<RunningWorker> {
+type OnJoined = (info: Pick<DriverInfo, 'sandbox' | 'path'>) => void;
+
+async function start(config: Config, log: Logger, onJoined: OnJoined): Promise<RunningWorker> {
   const keys = curveKeys(config);
   const identity = await claimIdentity(config.FAAS_DATA_DIR);
   const fetcher = new BundleClient({ createDealer: () => new Dealer({ ...keys }), log });
@@ -48,7 +56,7 @@ async function start(config: Config, log: Logger): Promise<RunningWorker> {
     const bundles = new BundleCache({ dir: config.FAAS_DATA_DIR, fetcher });
     const parts = { workerId: identity.id, bundles, claims, log };
     const driver = new MeteredDriver(await chooseDriver(config, parts));
-    return await run(config, log, { identity, fetcher, claims, bundles, driver, metrics, keys });
+    return await run(config, log, { identity, fetcher, claims, bundles, driver, metrics, keys, onJoined });
   } catch (error) {
     fetcher.close();
     claims.close();
@@ -68,10 +76,11 @@ interface Parts {
   driver: MeteredDriver;
   metrics: ServedMetrics;
   keys: ReturnType<typeof curveKeys>;
+  onJoined: OnJoined;
 }
 
 async function run(config: Config, log: Logger, parts: Parts): Promise<RunningWorker> {
-  const { identity, fetcher, claims, bundles, driver, metrics, keys } = parts;
+  const { identity, fetcher, claims, bundles, driver, metrics, keys, onJoined } = parts;
   const info = await driver.open();
   for (const warning of info.warnings) log.warn(warning);
   const limit = config.FAAS_CACHE_MB * 1024 ** 2;
@@ -115,6 +124,7 @@ async function run(config: Config, log: Logger, parts: Parts): Promise<RunningWo
       if (info.sandbox === 'process') refuseExposed(welcome, config);
       fetcher.connect(bundleAddress);
       claims.connect(bundleAddress);
+      onJoined({ sandbox: info.sandbox, path: info.path });
     },
     onFailure: (error) => {
       const fail = (): void => end(error);

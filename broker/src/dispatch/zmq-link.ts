@@ -64,8 +64,9 @@ export class ZmqLink implements WorkerLink {
 
   async open(events: LinkEvents): Promise<{ dispatchPort: number; replyPort: number }> {
     await this.#guard?.start();
-    const dispatchPort = await bind(this.#router, this.#options.address);
+    // The dispatch channel last: what greets there is taken, and must not meet a broker that lacks the other one.
     const replyPort = await bind(this.#pull, withPortOffset(this.#options.address, 1));
+    const dispatchPort = await bind(this.#router, this.#options.address);
     this.#loops.push(this.#receiveMessages(events), this.#receiveReplies(events));
     return { dispatchPort, replyPort };
   }

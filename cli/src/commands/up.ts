@@ -8,6 +8,8 @@ export const addUpVerb: AddVerbs = (program, act) => {
     .description('run a broker and FAAS_WORKERS workers on this machine until Ctrl-C')
     .addHelpText('after', '\nExample:\n  $ FAAS_WORKERS=2 panal up')
     .action(
-      act(async ({ shell }) => await up({ env: shell.env, output: shell.stdout, modules: clusterModules() })),
+      act(async ({ shell, options: { json = false } }) =>
+        up({ env: shell.env, output: shell.stdout, modules: clusterModules(), json }),
+      ),
     );
 };
