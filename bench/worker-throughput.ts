@@ -29,6 +29,7 @@ async function serve(address: string): Promise<void> {
   const worker = new Worker({
     id: 'bench',
     slots: SLOTS,
+    memoryMb: 100_000,
     driver,
     info: await driver.open(),
     policy: new NoPreload(),

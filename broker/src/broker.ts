@@ -79,7 +79,7 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
   const metrics = new BrokerMetrics();
   const holder = new Holder(config.FAAS_DATA_DIR);
   const { store, bundles } = await openState(config, { closers, observer: metrics.store, holder, log });
-  const dispatcher = makeDispatcher(config, log);
+  const dispatcher = makeDispatcher(config, store, log);
   const limits = ownerLimits(config);
   const keeper = new BundleKeeper({ store, bundles, log });
   const calls = new Calls({
@@ -204,10 +204,18 @@ async function openUsers(
   });
 }
 
-function makeDispatcher(config: Config, log: Logger): Dispatcher {
+function makeDispatcher(config: Config, store: LevelStore, log: Logger): Dispatcher {
+  const spare = {
+    slots: config.FAAS_SPARE_SLOTS,
+    memoryMb: Math.min(config.FAAS_MEMORY_MB, config.FAAS_MAX_MEMORY_MB),
+  };
   return new Dispatcher({
     link: new ZmqLink({ address: config.ZMQ_BIND_ADDRESS, curve: curveKeys(config), log }),
-    scheduler: new Scheduler({ ownerLimit: ownerLimits(config).running }),
+    scheduler: new Scheduler({
+      ownerLimit: ownerLimits(config).running,
+      // Without users there is `public` alone, and nobody to leave anything to.
+      spare: () => (spare.slots > 0 && store.hasUsers ? spare : undefined),
+    }),
     brokerId: uuid(),
     heartbeatMs: config.FAAS_HEARTBEAT_MS,
     leaseMs: config.FAAS_LEASE_MS,

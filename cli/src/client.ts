@@ -42,6 +42,7 @@ const HINTS: Readonly<Record<string, string>> = {
   VERSION_NOT_FOUND: 'see which there are with: panal function NAME',
   CALL_NOT_FOUND: 'see which there are with: panal calls',
   BUNDLE_TOO_LARGE: 'leave out what the function does not need, with a .panalignore file',
+  NO_WORKER_FITS: 'lower the memoryMb of the function, or add a worker with more memory: panal workers',
   NO_CONTAINER_ENGINE: 'functions made of images need a worker with a container engine: panal workers',
 };
 

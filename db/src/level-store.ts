@@ -77,6 +77,7 @@ export class LevelStore implements Store, Copyable {
   readonly #deferred = new DeferredCalls((calls) =>
     this.#commitCalls(calls, calls.flatMap(writesOfUnsettled), 'os'),
   );
+  #hasUsers = false;
   /** Highest call number that came by, written with every call. */
   #lastCallNum = 0;
 
@@ -89,6 +90,7 @@ export class LevelStore implements Store, Copyable {
     await this.#medium.open(async () => {
       this.#lastCallNum = await this.lastCallNum();
       await addMissingIndexes(this.#medium);
+      this.#hasUsers = await this.#medium.hasAny(under(keyOf('user')));
       for (const key of await this.#medium.keys(LEAVING_USERS)) await this.#removeOwned(nameOf(key));
     });
   }
@@ -124,7 +126,13 @@ export class LevelStore implements Store, Copyable {
     });
   }
 
+  /** Whether any user was ever known while the store was open. */
+  get hasUsers(): boolean {
+    return this.#hasUsers;
+  }
+
   async putUser(user: UserRecord): Promise<void> {
+    this.#hasUsers = true;
     await this.#medium.commit([[keyOf('user', user.name), encodeJson(user)]]);
   }
 

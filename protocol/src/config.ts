@@ -125,6 +125,12 @@ export const SETTINGS = {
   ),
   FAAS_MAX_QUEUE: integer(['broker', 'most calls that have not ended; past it 429'], 200_000, 1, 10_000_000),
   FAAS_USER_CONCURRENCY: integer(['broker', 'most calls of one user that run at once'], 10, 1, 1_000_000),
+  FAAS_SPARE_SLOTS: integer(
+    ['broker', 'idle mini-workers that whoever runs calls leaves to others; `0`: none'],
+    1,
+    0,
+    1_000_000,
+  ),
   FAAS_USER_QUEUE: integer(
     ['broker', 'most calls of one user that have not ended; past it 429'],
     10_000,
@@ -274,6 +280,12 @@ export const SETTINGS = {
     'half of the machine',
     () => undefined,
     (value) => integer(['worker', ''], 1, 0, 1_000_000_000).parse(value),
+  ),
+  FAAS_WORKER_MEMORY_MB: setting<number | undefined>(
+    ['worker', 'most memory that running calls may be entitled to together, in MiB'],
+    '3/4 of the machine',
+    () => undefined,
+    (value) => integer(['worker', ''], 1, 6, 1_000_000_000).parse(value),
   ),
   FAAS_AGENT: oneOf(
     ['worker', '`auto`: calls go through the agent where it is built; `off`: through the engine, slower'],

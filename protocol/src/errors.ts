@@ -43,6 +43,8 @@ export const ERROR_STATUS = {
   UNSAFE_ARCHIVE: 422,
   /** An image function where no worker has a container engine. */
   NO_CONTAINER_ENGINE: 422,
+  /** The function's `memoryMb` is more than any connected worker gives to its calls (`FAAS_WORKER_MEMORY_MB`). */
+  NO_WORKER_FITS: 422,
   /** The `Idempotency-Key` came before, with another function or another parameter. */
   IDEMPOTENCY_KEY_REUSED: 422,
   /** The queue is full, or the user's own share of it. */

@@ -20,6 +20,8 @@ const hello = z.object({
   worker: z.string().min(1).max(128),
   host: z.string(),
   slots: z.int().min(1).max(4096),
+  /** What the sandboxes of its running calls may take together, in MiB; without it, any amount. */
+  memoryMb: z.int().min(1).optional(),
   sandbox: z.enum(['docker', 'process']),
   /** How calls reach their process: through the agent, the engine's API, or a plain child process. */
   path: z.enum(['agent', 'engine', 'direct']),
@@ -71,6 +73,8 @@ const invoke = z.object({
   type: z.literal('invoke'),
   lease: z.string(),
   slot: z.int().min(0).optional(),
+  /** Idle mini-workers there that are not for this call, which waits for another one. */
+  spared: z.int().min(1).optional(),
   callNum: z.int().min(1),
   attempt: z.int().min(1),
   functionId: z.string(),

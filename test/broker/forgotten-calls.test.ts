@@ -69,6 +69,7 @@ describe('A user who is deleted while a call settles', () => {
         cancel: () => undefined,
         follow: () => undefined,
         hasEngine: () => true,
+        largestMb: () => undefined,
       },
       policy: { attempts: 3, backoffMs: 0 },
       maxQueue: 100,

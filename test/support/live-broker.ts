@@ -53,6 +53,7 @@ export class LiveBroker {
     const worker = new Worker({
       id: `worker-${this.#workers.length}`,
       slots,
+      memoryMb: 100_000,
       driver,
       info: await driver.open(),
       policy: new NoPreload(),

@@ -111,11 +111,19 @@ export class ScriptedBroker {
   }
 
   /** Gives the worker an attempt; its lease is `lease N` of the call N. */
-  invoke(callNum: number, slot: number | undefined, spec: FunctionSpec, json: string, known = false): void {
+  invoke(
+    callNum: number,
+    slot: number | undefined,
+    spec: FunctionSpec,
+    json: string,
+    known = false,
+    spared?: number,
+  ): void {
     const message: BrokerMessage = {
       type: 'invoke',
       lease: `lease ${callNum}`,
       slot,
+      spared,
       callNum,
       attempt: 1,
       functionId: spec.id,

@@ -27,6 +27,10 @@ export class ScriptedDispatch implements Dispatch {
     this.followed.set(job, on);
   }
 
+  largestMb(): number | undefined {
+    return undefined;
+  }
+
   hasEngine(): boolean | undefined {
     return this.engine;
   }

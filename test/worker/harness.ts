@@ -31,6 +31,7 @@ export function pairs(): (options?: PairOptions) => Promise<Pair> {
     const worker = new Worker({
       id: 'worker-1',
       slots: 2,
+      memoryMb: 100_000,
       driver,
       info: await driver.open(),
       policy: new NoPreload(),

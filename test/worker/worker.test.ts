@@ -77,6 +77,24 @@ describe('a worker', () => {
     expect(driver.mostInOne).to.equal(1);
   });
 
+  it('leaves an idle mini-worker alone that is spared for others, though a call waits', async () => {
+    const { broker, driver, worker } = await start();
+    const gate = new Gate();
+    driver.next('run', async () => gate.pass());
+    await broker.ready(2);
+    broker.invoke(1, 0, dice, '1');
+    await eventually('the first runs', () => gate.arrivals === 1);
+    broker.invoke(2, undefined, dice, '2', true, 1);
+    await eventually('it has the second', () => worker.hello().leases.length === 2);
+    expect(worker.census()).to.include({ idle: 1 });
+    gate.open();
+    expect(await broker.outcomeOf(1)).to.not.have.property('free');
+    expect(await broker.outcomeOf(2)).to.include({ status: 'DONE', free: 0 });
+    // Where nothing runs behind which it could wait, it begins at once.
+    broker.invoke(3, undefined, dice, '3', true, 1);
+    expect(await broker.outcomeOf(3)).to.include({ status: 'DONE' });
+  });
+
   describe('all of whose mini-workers are busy', () => {
     /** A worker whose two mini-workers run the calls 1 and 2 until the gate opens, and which has 3 and 4 ahead. */
     async function busy(): Promise<Awaited<ReturnType<typeof start>> & { gate: Gate }> {

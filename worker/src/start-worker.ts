@@ -66,7 +66,7 @@ async function start(config: Config, log: Logger, onJoined: OnJoined): Promise<R
   }
 }
 
-type SettingNames = 'slots' | 'policy' | 'budget' | 'parallelStarts' | 'maxOutput' | 'maxLogs';
+type SettingNames = 'slots' | 'memoryMb' | 'policy' | 'budget' | 'parallelStarts' | 'maxOutput' | 'maxLogs';
 
 interface Parts {
   identity: Identity;
@@ -159,12 +159,14 @@ function refuseExposed({ exposed }: Welcome, { FAAS_SANDBOX }: Config): void {
 
 function settingsFor(config: Config): Pick<WorkerOptions, SettingNames> {
   const slots = config.FAAS_SLOTS;
+  const machineMb = Math.floor(totalmem() / 1024 ** 2);
   return {
     slots,
+    memoryMb: config.FAAS_WORKER_MEMORY_MB ?? Math.floor((machineMb * 3) / 4),
     policy: policyFor(config),
     budget: {
       sandboxes: config.FAAS_SANDBOXES ?? 2 * slots,
-      memoryMb: config.FAAS_SANDBOX_MEMORY_MB ?? Math.floor(totalmem() / 1024 ** 2 / 2),
+      memoryMb: config.FAAS_SANDBOX_MEMORY_MB ?? Math.floor(machineMb / 2),
     },
     parallelStarts: Math.max(2, availableParallelism()),
     maxOutput: config.FAAS_MAX_OUTPUT,

@@ -26,6 +26,8 @@ import { within } from './waiting.js';
 export interface WorkerOptions {
   id: string;
   slots: number;
+  /** What the sandboxes of running calls may take together, in MiB. */
+  memoryMb: number;
   /** Opened; what it found is `info`. */
   driver: SandboxDriver;
   info: DriverInfo;
@@ -168,6 +170,7 @@ export class Worker {
       worker: this.#options.id,
       host: hostname(),
       slots: this.#options.slots,
+      memoryMb: this.#options.memoryMb,
       sandbox: this.#options.info.sandbox,
       path: this.#options.info.path,
       leases: [...running, ...this.#line.leases(), ...this.#outbox.leases()],
@@ -220,7 +223,7 @@ export class Worker {
   }
 
   #invoke(order: Invoke, parts: readonly Uint8Array[]): void {
-    const { lease, callNum, attempt, input, functionId, slot } = order;
+    const { lease, callNum, attempt, input, functionId } = order;
     if (order.spec !== undefined) this.#specs.set(functionId, order.spec);
     // An attempt that came twice is here already, or its outcome is on its way.
     if (this.#outbox.has(lease) || this.#line.has(lease) || this.#runnerOf(lease) !== undefined) return;
@@ -231,15 +234,16 @@ export class Worker {
     else
       this.#begin(
         { lease, callNum, attempt, spec, input, bytes, since: performance.now(), followed: false },
-        slot,
+        order,
       );
   }
 
-  /** On its mini-worker; where that is busy, or is not said, on one that is idle, or on the next one that is. */
-  #begin(call: Assignment, slot: number | undefined): void {
+  /** On its mini-worker; where that is busy, or is not said, on one that is idle and not spared, or on the next one. */
+  #begin(call: Assignment, { slot, spared = 0 }: Pick<Invoke, 'slot' | 'spared'>): void {
     const named = slot === undefined ? undefined : this.#miniWorkers[slot];
-    const idle = named?.state === 'idle' ? named : this.#miniWorkers.find(({ state }) => state === 'idle');
-    if (idle !== undefined) idle.begin(call);
+    const idle = this.#miniWorkers.filter(({ state }) => state === 'idle');
+    const chosen = named?.state === 'idle' ? named : idle[spared];
+    if (chosen !== undefined) chosen.begin(call);
     else if (this.#line.size < MOST_AHEAD * this.#options.slots) this.#join(call);
     else this.#decline(call, 'the worker has more calls than it can take');
   }

@@ -5,6 +5,7 @@ import type { AttemptEvents, AttemptResult, LeasedAttempt } from '../dispatch/at
 import type { Job } from '../dispatch/job.js';
 import type { ActiveCall } from './active-call.js';
 import type { ActiveCalls } from './active-calls.js';
+import type { CallHosts } from './admission.js';
 import { Alarm } from './alarm.js';
 import type { CallObserver } from './call-observer.js';
 import type { LogFollowers } from './log-followers.js';
@@ -12,13 +13,12 @@ import { afterAttempt, type AttemptEnd, type RetryPolicy } from './retry.js';
 import { untilStored } from './until-stored.js';
 
 /** What the life of a call needs of whoever brings calls to workers. */
-export interface Dispatch {
+export interface Dispatch extends CallHosts {
   submit(job: Job): void;
   withdraw(job: Job): boolean;
   cancel(job: Job): void;
   /** Asks for the logs of an attempt that runs, from their first byte; or wants no more of them. */
   follow(job: Job, on: boolean): void;
-  hasEngine(): boolean | undefined;
 }
 
 export interface AttemptsOptions {

@@ -124,7 +124,7 @@ export class Calls {
    * Accepts a call. `awaited`: its client hears of it only from `settled`, so that it may start while it is being
    * stored, and whether that failed is told by `settled`; otherwise it is on disk when this resolves. `key`: stored with
    * the call; such a call is never started before it is stored.
-   * @throws PanalError QUEUE_FULL, NO_CONTAINER_ENGINE, STORE_UNAVAILABLE, SHUTTING_DOWN
+   * @throws PanalError QUEUE_FULL, NO_CONTAINER_ENGINE, NO_WORKER_FITS, STORE_UNAVAILABLE, SHUTTING_DOWN
    */
   async accept(
     version: VersionRecord,
@@ -133,7 +133,7 @@ export class Calls {
   ): Promise<CallRecord> {
     if (this.attempts.stopped)
       throw new PanalError('SHUTTING_DOWN', 'the broker is stopping', { retryAfter: 1 });
-    admit(version, this.#active, this.#options, () => this.#options.dispatch.hasEngine());
+    admit(version, this.#active, this.#options, this.#options.dispatch);
     const { spec } = version;
     const accepted: CallRecord = {
       callNum: ++this.#lastCallNum,
@@ -175,7 +175,7 @@ export class Calls {
       const { store, dispatch } = this.#options;
       const named = { owner, callNum, now: Date.now() };
       const call = await takeDeadCall(store, named, (record) => this.#versionOf(record));
-      admit(call.version, this.#active, this.#options, () => dispatch.hasEngine());
+      admit(call.version, this.#active, this.#options, dispatch);
       this.#active.add(call);
       this.#observer.accepted();
       const asStored = copyOfCall(call.record);

@@ -142,6 +142,11 @@ export class Dispatcher {
     return this.#roster.hasEngine();
   }
 
+  /** Most memory that a call may have, in MiB; `undefined` while no worker is connected that could run it. */
+  largestMb(needsEngine: boolean): number | undefined {
+    return this.#options.scheduler.largestMb(needsEngine);
+  }
+
   /** Says something to the worker that has this attempt. */
   #tell(job: Job, message: (lease: string) => BrokerMessage): void {
     const attempt = this.#session?.leases.of(job.callNum);
@@ -184,7 +189,8 @@ export class Dispatcher {
     const other = this.#roster.at(peer);
     if (other !== undefined && other !== before) this.#lose(other, 'the worker came back under another name');
     const worker = this.#roster.add(peer, hello);
-    scheduler.addWorker(worker.id, { slots: hello.slots, hasEngine: hello.sandbox === 'docker' });
+    const { slots, memoryMb } = hello;
+    scheduler.addWorker(worker.id, { slots, memoryMb, hasEngine: hello.sandbox === 'docker' });
     this.#welcome(worker);
     for (const lease of hello.leases) {
       if (this.#session?.leases.keep(worker, lease) !== true) {

@@ -3,7 +3,6 @@ import { KeyedTurns } from './keyed-turns.js';
 /** A worker, as far as it matters here. */
 export interface Holder {
   readonly id: string;
-  readonly idleSlots: number[];
   /** Idle sandboxes by key: a function id, or `runtime:IMAGE`. */
   readonly holds: Map<string, number>;
 }
@@ -38,12 +37,8 @@ export class Holders<W extends Holder> {
     for (const key of worker.holds.keys()) this.set(worker, key, 0);
   }
 
-  /** One that has an idle mini-worker and a sandbox for `key`; each in turn. */
-  idleOne(key: string): W | undefined {
-    return this.#workers.find(key, hasIdleSlot);
+  /** One that has a sandbox for `key` and may take a call; each in turn. */
+  oneFor(key: string, mayTake: (worker: W) => boolean): W | undefined {
+    return this.#workers.find(key, mayTake);
   }
-}
-
-function hasIdleSlot({ idleSlots }: Holder): boolean {
-  return idleSlots.length > 0;
 }

@@ -4,6 +4,7 @@ import { KeyedTurns } from './keyed-turns.js';
 export interface Runner {
   readonly id: string;
   readonly slots: number;
+  readonly idleSlots: readonly number[];
   /** Calls that it has, those that wait there included; in all, and by version. */
   calls: number;
   readonly callsOf: Map<string, number>;
@@ -32,25 +33,29 @@ export class Lookahead<W extends Runner> {
     if (before === 0) this.#runners.join(functionId, worker);
   }
 
-  /** The worker has one call less of this version. */
-  ended(worker: W, functionId: string): void {
+  /** The worker has one call less of this version; `false` if it was not known to have one. */
+  ended(worker: W, functionId: string): boolean {
     const before = worker.callsOf.get(functionId);
-    if (before === undefined) return;
+    if (before === undefined) return false;
     worker.calls--;
     if (before > 1) {
       worker.callsOf.set(functionId, before - 1);
-      return;
+      return true;
     }
     worker.callsOf.delete(functionId);
     this.#runners.leave(functionId, worker);
+    return true;
   }
 
-  /** A worker all of whose mini-workers are busy, and which has fewer than `each` calls ahead for each that it runs of this version. */
-  workerFor(functionId: string, each: number): W | undefined {
-    return this.#runners.find(functionId, ({ calls, slots, callsOf }) => {
-      const ahead = calls - slots;
-      const running = (callsOf.get(functionId) ?? 0) - ahead;
-      return ahead >= 0 && ahead < each * running;
+  /**
+   * A worker that has fewer than `each` calls ahead for each that it runs of this version. All of its mini-workers are
+   * busy, but for those that are spared for others.
+   */
+  workerFor(functionId: string, each: number, suits: (worker: W) => boolean): W | undefined {
+    return this.#runners.find(functionId, (worker) => {
+      const ahead = worker.calls - worker.slots + worker.idleSlots.length;
+      const running = (worker.callsOf.get(functionId) ?? 0) - ahead;
+      return ahead >= 0 && ahead < each * running && suits(worker);
     });
   }
 }

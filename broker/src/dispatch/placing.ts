@@ -43,7 +43,7 @@ export class Placing {
     );
   }
 
-  #place({ job, workerId, slot }: Placement): void {
+  #place({ job, workerId, slot, spared }: Placement): void {
     const { roster, leases, link } = this.#options;
     const worker = roster.get(workerId);
     if (worker === undefined) return;
@@ -55,6 +55,7 @@ export class Placing {
       type: 'invoke',
       lease,
       slot,
+      spared,
       callNum,
       attempt: number,
       functionId: spec.id,

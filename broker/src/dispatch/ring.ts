@@ -16,6 +16,11 @@ export class Ring<T extends Linked<T>> {
     return this.#size;
   }
 
+  /** Whose turn it is next. */
+  get first(): T | undefined {
+    return this.#first;
+  }
+
   /** Queues up at the end, unless it is queued already. */
   join(item: T): void {
     if (item.after !== undefined) return;

@@ -1,39 +1,37 @@
-import { MOST_AHEAD } from '@panal/protocol';
-import { Holders, type Holder } from './holders.js';
-import { IdleWorkers, type Seat } from './idle-workers.js';
 import type { Job } from './job.js';
-import { JobQueue, OwnerTurn } from './job-queue.js';
-import { Lookahead, type Runner } from './lookahead.js';
+import { JobQueue, Owner, type Lane, type Turn } from './job-queue.js';
+import { Parked } from './parked.js';
+import { Reservations } from './reservations.js';
 import { Ring } from './ring.js';
+import { Seats, type WorkerSeat } from './seats.js';
+import { NONE } from './tournament.js';
+import type { Spare } from './worker-group.js';
 
 /** A decision: this call goes to this mini-worker. */
 export interface Placement {
   job: Job;
   workerId: string;
-  /** `undefined`: whichever comes free next, for all are busy. */
+  /** `undefined`: whichever comes free next, for all are busy but those that are spared. */
   slot: number | undefined;
-}
-
-interface WorkerSeat extends Seat<WorkerSeat>, Holder, Runner {
-  draining: boolean;
+  /** How many mini-workers stand idle there that are not for this call, if any. */
+  spared?: number;
 }
 
 /** A function whose calls take longer than this is not made to wait for a sandbox of its own. */
 const SHORT_RUN_MS = 50;
 
-/** How long a call that is handed out ahead may be expected to wait in its worker. */
-const AHEAD_MS = 5;
-
 export interface SchedulerOptions {
   /** Most calls at once of an owner; unlimited by default. */
   ownerLimit?: (owner: string) => number;
+  /** What owners that run calls have to leave to those that run none; by default nothing. */
+  spare?: () => Spare | undefined;
   /** Milliseconds on a clock that never goes back. */
   now?: () => number;
 }
 
 /**
- * Decides which call runs next, and where. A data structure without I/O; each step costs the same however many
- * workers, functions and calls there are.
+ * Decides which call runs next, and where. A data structure without I/O; each step costs the same however many functions
+ * and calls there are, and grows with the logarithm of the number of workers and of functions that wait for memory.
  *
  * Pull-based, as Hiku (CCGrid 2025): work goes only to mini-workers that offered themselves. Owners take turns, and
  * the functions of an owner take turns, so that a flood starves nobody. The place for a call is, in this order, a
@@ -44,23 +42,32 @@ export interface SchedulerOptions {
  *
  * While the calls of one very short function are all that waits, and all mini-workers are busy, some of them go to
  * where others of it run, to begin there as soon as those end.
+ *
+ * The calls of a worker together take no more memory than it has. A function for which no worker has enough left is
+ * parked, and others run meanwhile; but once as many calls as there are mini-workers have begun since, a worker is
+ * reserved for it. An owner that runs calls leaves a mini-worker idle (`spare`), so that a call of another owner begins
+ * at once, however long those calls run.
  */
 export class Scheduler {
-  readonly #workers = new Map<string, WorkerSeat>();
-  readonly #withEngine = new IdleWorkers<WorkerSeat>();
-  readonly #withoutEngine = new IdleWorkers<WorkerSeat>();
-  readonly #holders = new Holders<WorkerSeat>();
+  readonly #seats = new Seats();
   readonly #queues = new Map<string, JobQueue>();
-  readonly #owners = new Map<string, OwnerTurn>();
-  readonly #turns = new Ring<OwnerTurn>();
+  readonly #owners = new Map<string, Owner>();
+  readonly #turns = new Ring<Turn>();
+  /** Of these the lanes of owners that run nothing. */
+  readonly #firstTurns = new Ring<Turn>();
+  readonly #parked = new Parked();
+  readonly #reservations = new Reservations(this.#seats, this.#parked);
   readonly #patient = new Set<JobQueue>();
-  readonly #lookahead = new Lookahead<WorkerSeat>();
   readonly #ownerLimit: (owner: string) => number;
+  readonly #spare: () => Spare | undefined;
   readonly #now: () => number;
+  /** Calls that have begun so far. */
+  #begun = 0;
   #waiting = 0;
 
   constructor(options: SchedulerOptions = {}) {
     this.#ownerLimit = options.ownerLimit ?? (() => Infinity);
+    this.#spare = options.spare ?? (() => undefined);
     this.#now = options.now ?? (() => performance.now());
   }
 
@@ -74,57 +81,44 @@ export class Scheduler {
     return this.#queues.has(functionId);
   }
 
-  addWorker(id: string, options: { slots: number; hasEngine: boolean }): void {
-    this.removeWorker(id);
-    this.#workers.set(id, {
-      id,
-      ...options,
-      idleSlots: [],
-      holds: new Map(),
-      calls: 0,
-      callsOf: new Map(),
-      draining: false,
-      before: undefined,
-      after: undefined,
-    });
+  /** Most memory that a call may have, in MiB; `undefined` while there is no worker that could run it. */
+  largestMb(needsEngine: boolean): number | undefined {
+    return this.#seats.largestMb(needsEngine);
+  }
+
+  /** @param options `memoryMb`: what its calls may take together; unlimited by default. */
+  addWorker(id: string, options: { slots: number; hasEngine: boolean; memoryMb?: number | undefined }): void {
+    this.#seats.add(id, options);
   }
 
   removeWorker(id: string): void {
-    const worker = this.#workers.get(id);
-    if (worker === undefined) return;
-    this.drainWorker(id);
-    this.#holders.remove(worker);
-    this.#workers.delete(id);
+    this.#seats.remove(id);
   }
 
   /** Gives this worker nothing more. */
   drainWorker(id: string): void {
-    const worker = this.#workers.get(id);
-    if (worker === undefined) return;
-    worker.draining = true;
-    this.#lookahead.remove(worker);
-    const before = worker.idleSlots.length;
-    worker.idleSlots.length = 0;
-    this.#idleOf(worker).moved(worker, before);
+    const worker = this.#seats.get(id);
+    if (worker !== undefined) this.#seats.drain(worker);
   }
 
   /** A mini-worker offers itself. An offer that stands already, or of a slot that does not exist, is ignored. */
   offer(workerId: string, slot: number): void {
-    const worker = this.#workers.get(workerId);
-    if (worker === undefined || worker.draining || slot >= worker.slots) return;
-    if (worker.idleSlots.includes(slot)) return;
-    worker.idleSlots.push(slot);
-    this.#idleOf(worker).moved(worker, worker.idleSlots.length - 1);
+    const worker = this.#seats.get(workerId);
+    if (worker !== undefined) this.#seats.offer(worker, slot);
   }
 
   /** The worker has so many idle sandboxes for `key`. */
   setHolding(workerId: string, key: string, idle: number): void {
-    const worker = this.#workers.get(workerId);
+    const worker = this.#seats.get(workerId);
     if (worker === undefined) return;
-    this.#holders.set(worker, key, idle);
-    if (idle === 0) return;
-    const queue = this.#queues.get(key);
+    this.#seats.hold(worker, key, idle);
+    const queue = idle === 0 ? undefined : this.#queues.get(key);
     if (queue !== undefined && this.#patient.has(queue)) this.#wake(queue);
+  }
+
+  /** Idle sandboxes by key that a worker said it holds. */
+  holdings(workerId: string): ReadonlyMap<string, number> {
+    return this.#seats.get(workerId)?.holds ?? new Map<string, number>();
   }
 
   enqueue(job: Job): void {
@@ -148,12 +142,12 @@ export class Scheduler {
    * if that worker is still there.
    */
   ended(job: Job, { workerId, runMs }: { workerId?: string; runMs?: number | undefined } = {}): void {
-    const worker = workerId === undefined ? undefined : this.#workers.get(workerId);
-    if (worker !== undefined) this.#lookahead.ended(worker, job.spec.id);
+    const worker = workerId === undefined ? undefined : this.#seats.get(workerId);
+    if (worker !== undefined) this.#seats.leave(worker, job);
     const queue = this.#queues.get(job.spec.id);
     if (queue === undefined) return;
     queue.ended(runMs);
-    queue.owner.running--;
+    queue.lane.owner.running--;
     this.#takeTurns(queue);
   }
 
@@ -169,21 +163,21 @@ export class Scheduler {
 
   /** A worker that was added anew has a call that was placed on it before. */
   keep(job: Job, workerId: string): void {
-    const worker = this.#workers.get(workerId);
-    if (worker?.draining === false) this.#lookahead.begun(worker, job.spec.id);
+    const worker = this.#seats.get(workerId);
+    if (worker !== undefined) this.#seats.enter(worker, job);
   }
 
   /** The next decision, or `undefined` when nothing can be placed now. */
   next(): Placement | undefined {
     if (this.#patient.size > 0) this.#wakeExpired();
-    for (let tries = this.#turns.size; tries > 0; tries--) {
-      const owner = this.#turns.next();
-      if (owner === undefined) return undefined;
-      if (this.#withEngine.mostIdle === 0 && this.#withoutEngine.mostIdle === 0) return this.#ahead();
-      const placement = this.#nextOf(owner);
-      if (placement !== undefined) return placement;
-    }
-    return undefined;
+    const spare = this.#spare();
+    const reserved = this.#reservations.next(this.#begun, spare);
+    if (reserved !== undefined) return this.#begin(reserved.queue, reserved.worker);
+    if (!this.#seats.open) return this.#ahead();
+    // Where only what is spared is left, it is the turn of those that run nothing.
+    const forAll = this.#seats.roomFor(false, spare) !== NONE;
+    const placement = this.#inTurn(forAll ? this.#turns : this.#firstTurns, spare);
+    return placement ?? (forAll ? undefined : this.#ahead());
   }
 
   /** When, on the scheduler's clock, a waiting function gives up its wait: `next` should be asked again then. */
@@ -195,22 +189,51 @@ export class Scheduler {
     return first;
   }
 
-  /** Idle sandboxes by key that a worker said it holds. */
-  holdings(workerId: string): ReadonlyMap<string, number> {
-    return this.#workers.get(workerId)?.holds ?? new Map<string, number>();
+  /** Places a call of one of those whose turn it is. */
+  #inTurn(turns: Ring<Turn>, spare: Spare | undefined): Placement | undefined {
+    let more: boolean;
+    do {
+      more = !this.#parked.empty && this.#unpark(spare);
+      for (let tries = turns.size; tries > 0; tries--) {
+        const lane = turns.next()?.of;
+        const placement = lane && this.#nextOf(lane, spare);
+        if (placement !== undefined) return placement;
+      }
+    } while (more);
+    return undefined;
   }
 
-  #nextOf(owner: OwnerTurn): Placement | undefined {
-    for (let tries = owner.functions.size; tries > 0; tries--) {
-      const queue = owner.functions.next();
+  /** Puts parked functions that fit now back into the turns: of each kind the smallest; `false` if none fits. */
+  #unpark(spare: Spare | undefined): boolean {
+    let found = false;
+    for (const needsEngine of [false, true]) {
+      for (const owners of ['idle', 'busy'] as const) {
+        const queue = this.#parked.smallest(needsEngine, owners);
+        if (queue === undefined) continue;
+        if (queue.memoryMb > this.#seats.roomFor(needsEngine, owners === 'busy' ? spare : undefined))
+          continue;
+        this.#parked.unpark(queue);
+        this.#takeTurns(queue);
+        found = true;
+      }
+    }
+    return found;
+  }
+
+  #nextOf(lane: Lane, spare: Spare | undefined): Placement | undefined {
+    const toLeave = lane.owner.running > 0 ? spare : undefined;
+    const room = this.#seats.roomFor(lane.needsEngine, toLeave);
+    for (let tries = lane.functions.size; tries > 0; tries--) {
+      const queue = lane.functions.next();
       if (queue === undefined) return undefined;
-      const worker = this.#placeFor(queue);
-      const slot = worker?.idleSlots.pop();
-      if (worker === undefined || slot === undefined) continue;
-      this.#idleOf(worker).moved(worker, worker.idleSlots.length + 1);
-      const placement = this.#take(queue, worker, slot);
-      if (placement !== undefined) this.#holders.use(worker, queue.functionId);
-      return placement;
+      if (queue.memoryMb > room) {
+        this.#parked.park(queue, this.#begun);
+        this.#updateLane(lane);
+        continue;
+      }
+      const worker = this.#placeFor(queue, toLeave);
+      const placement = worker && this.#begin(queue, worker);
+      if (placement !== undefined) return placement;
     }
     return undefined;
   }
@@ -218,32 +241,39 @@ export class Scheduler {
   /** A place behind calls of the same function, where no other function waits. */
   #ahead(): Placement | undefined {
     if (this.#turns.size > 1) return undefined;
-    const functions = this.#turns.next()?.functions;
+    const functions = this.#turns.next()?.of.functions;
     const queue = functions?.size === 1 ? functions.next() : undefined;
-    if (queue?.keepsSandboxes !== true || queue.runMs === 0) return undefined;
-    const each = Math.min(MOST_AHEAD, Math.floor(AHEAD_MS / queue.runMs));
-    const worker = this.#lookahead.workerFor(queue.functionId, each);
-    return worker === undefined ? undefined : this.#take(queue, worker, undefined);
+    const worker = queue && this.#seats.behind(queue);
+    if (queue === undefined || worker === undefined) return undefined;
+    const placement = this.#take(queue, worker, undefined);
+    const spared = worker.idleSlots.length;
+    return placement === undefined || spared === 0 ? placement : { ...placement, spared };
+  }
+
+  /** The function's next call begins on an idle mini-worker of `worker`. */
+  #begin(queue: JobQueue, worker: WorkerSeat): Placement | undefined {
+    return this.#take(queue, worker, this.#seats.take(worker, queue.functionId));
   }
 
   #take(queue: JobQueue, worker: WorkerSeat, slot: number | undefined): Placement | undefined {
     const job = queue.shift();
     if (job === undefined) return undefined;
     this.#waiting--;
+    this.#begun++;
+    this.#parked.forget(queue);
     this.#started(queue);
-    this.#lookahead.begun(worker, job.spec.id);
+    this.#seats.enter(worker, job);
     return { job, workerId: worker.id, slot };
   }
 
-  #placeFor(queue: JobQueue): WorkerSeat | undefined {
-    const own = this.#holders.idleOne(queue.functionId);
+  #placeFor(queue: JobQueue, spare: Spare | undefined): WorkerSeat | undefined {
+    const own = this.#seats.holderFor(queue.functionId, queue, spare);
     if (own !== undefined) return own;
     if (this.#waitsForOwn(queue)) return undefined;
-    const withRuntime = queue.runtimeKey === undefined ? undefined : this.#holders.idleOne(queue.runtimeKey);
-    if (withRuntime !== undefined) return withRuntime;
-    if (queue.needsEngine) return this.#withEngine.leastLoaded();
-    const withEngineFirst = this.#withEngine.mostIdle >= this.#withoutEngine.mostIdle;
-    return (withEngineFirst ? this.#withEngine : this.#withoutEngine).leastLoaded();
+    const { runtimeKey } = queue;
+    const withRuntime =
+      runtimeKey === undefined ? undefined : this.#seats.holderFor(runtimeKey, queue, spare);
+    return withRuntime ?? this.#seats.placeFor(queue, spare);
   }
 
   /** Whether the function should wait for one of its own sandboxes; if so it is out of the turns until then. */
@@ -253,7 +283,7 @@ export class Scheduler {
     if (queue.runMs > SHORT_RUN_MS) return false;
     queue.patientUntil = this.#now() + 2 * queue.runMs;
     this.#patient.add(queue);
-    queue.owner.functions.leave(queue);
+    queue.lane.functions.leave(queue);
     return true;
   }
 
@@ -274,40 +304,51 @@ export class Scheduler {
     this.#patient.delete(queue);
     // Its patience is used up until nothing of it waits: a lasting queue needs more sandboxes, not more patience.
     if (queue.waiting === 0) queue.patientUntil = undefined;
-    queue.owner.running++;
+    queue.lane.owner.running++;
     this.#takeTurns(queue);
   }
 
   /** Puts the function and its owner into the turns or takes them out, as their limits and their queues say. */
   #takeTurns(queue: JobQueue): void {
-    const owner = queue.owner;
-    if (queue.runnable && !this.#patient.has(queue)) owner.functions.join(queue);
-    else owner.functions.leave(queue);
+    const { lane } = queue;
+    if (!queue.runnable || this.#patient.has(queue)) {
+      lane.functions.leave(queue);
+      this.#parked.forget(queue);
+    } else if (!lane.parked.has(queue)) {
+      lane.functions.join(queue);
+    }
     if (queue.waiting === 0 && queue.running === 0) this.#forget(queue);
-    const mayRun = owner.functions.size > 0 && owner.running < this.#ownerLimit(owner.name);
-    if (mayRun) this.#turns.join(owner);
-    else this.#turns.leave(owner);
+    this.#updateLane(lane);
+    if (lane.other !== undefined) this.#updateLane(lane.other);
+  }
+
+  #updateLane(lane: Lane): void {
+    const { owner } = lane;
+    lane.mayRun = owner.running < this.#ownerLimit(owner.name);
+    const takesTurns = lane.mayRun && lane.functions.size > 0;
+    if (takesTurns) this.#turns.join(lane.turn);
+    else this.#turns.leave(lane.turn);
+    if (takesTurns && owner.running === 0) this.#firstTurns.join(lane.firstTurn);
+    else this.#firstTurns.leave(lane.firstTurn);
+    if (lane.parked.size > 0) this.#parked.rank(lane);
   }
 
   #queueOf(job: Job): JobQueue {
     const known = this.#queues.get(job.spec.id);
     if (known !== undefined) return known;
     const name = job.spec.owner;
-    const owner = this.#owners.get(name) ?? new OwnerTurn(name);
+    const owner = this.#owners.get(name) ?? new Owner(name);
     this.#owners.set(name, owner);
     owner.queues++;
-    const queue = new JobQueue(job, owner);
+    const queue = new JobQueue(job, owner.lane(job.spec.kind === 'image'));
     this.#queues.set(queue.functionId, queue);
     return queue;
   }
 
   #forget(queue: JobQueue): void {
+    const { owner } = queue.lane;
     this.#queues.delete(queue.functionId);
     this.#patient.delete(queue);
-    if (--queue.owner.queues === 0) this.#owners.delete(queue.owner.name);
-  }
-
-  #idleOf(worker: WorkerSeat): IdleWorkers<WorkerSeat> {
-    return worker.hasEngine ? this.#withEngine : this.#withoutEngine;
+    if (--owner.queues === 0) this.#owners.delete(owner.name);
   }
 }

@@ -35,6 +35,8 @@ export interface WorkerView {
   /** How calls reach their process: through the agent, the engine's API, or a plain child process. */
   path: 'agent' | 'engine' | 'direct';
   slots: number;
+  /** What its running calls may take together, in MiB. */
+  memoryMb?: number | undefined;
   lastHeartbeat: string;
   miniWorkers: { id: number; state: 'idle' | 'busy'; functionName?: string; callNum?: number }[];
   /** Idle sandboxes by the id of a version, or `runtime:IMAGE`; of versions of others, how many in all. */
@@ -47,7 +49,7 @@ export function viewOf(
   holds: ReadonlyMap<string, number>,
   owner: string,
 ): WorkerView {
-  const { slots, host, sandbox, path } = worker.hello;
+  const { slots, memoryMb, host, sandbox, path } = worker.hello;
   const miniWorkers = Array.from({ length: slots }, (_, id): WorkerView['miniWorkers'][number] => ({
     id,
     state: 'idle',
@@ -64,6 +66,7 @@ export function viewOf(
     sandbox,
     path,
     slots,
+    memoryMb,
     lastHeartbeat: new Date(Date.now() - (performance.now() - worker.lastHeard)).toISOString(),
     miniWorkers,
     holds: shownHoldings(worker, holds, owner),

@@ -64,6 +64,7 @@ export const callRoutes = ({ calls }: Services): Route[] => {
         'CALL_NOT_DEAD',
         'VERSION_NOT_FOUND',
         'NO_CONTAINER_ENGINE',
+        'NO_WORKER_FITS',
         'QUEUE_FULL',
         'STORE_UNAVAILABLE',
         'SHUTTING_DOWN',

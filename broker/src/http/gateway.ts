@@ -113,6 +113,7 @@ export const gatewayRoutes = (services: Services): Route[] => {
         'TOO_MANY_CALLS',
         ...KEY_ERRORS,
         'NO_CONTAINER_ENGINE',
+        'NO_WORKER_FITS',
         'QUEUE_FULL',
         'STORE_UNAVAILABLE',
         'SHUTTING_DOWN',

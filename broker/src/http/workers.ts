@@ -9,6 +9,7 @@ const worker = z.strictObject({
   sandbox: z.enum(['docker', 'process']).describe('The sandbox driver.'),
   path: z.enum(['agent', 'engine', 'direct']).describe('How calls reach their process.'),
   slots: z.int().min(1),
+  memoryMb: z.int().min(1).optional().describe('What its running calls may take together, in MiB.'),
   lastHeartbeat: z.iso.datetime(),
   miniWorkers: z.array(
     z.strictObject({
