@@ -69,6 +69,12 @@ export const withCompose = containerGroup(
   engine && commandWorks('docker-compose', 'version'),
   'no container engine answers, or docker-compose is not installed',
 );
+/** Groups of tests that need docker-compose, and an engine that has an image already: none is pulled. */
+export const withImage = (image: string): ReturnType<typeof group> =>
+  group(
+    engine && commandWorks('docker-compose', 'version') && commandWorks('docker', 'image', 'inspect', image),
+    `docker-compose is not installed, or the engine has no image ${image}`,
+  );
 /** Groups of tests that need an engine, docker-compose, a registry's command, and leave to start another engine. */
 export const withRegistry = containerGroup(
   engine &&

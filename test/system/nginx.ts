@@ -8,6 +8,18 @@ import { eventually } from '../support/wait.js';
 
 const CONFIG = fileURLToPath(new URL('../../hub-deployment/gateway/nginx/nginx.conf', import.meta.url));
 
+export interface NginxOptions {
+  port: number;
+  /** Name or address of the broker, and its port. */
+  broker: string;
+  /** Port of the DNS server on 127.0.0.1 that knows the broker's name. */
+  dns: number;
+  /** Another guarded path each, with the host and port behind it. */
+  services?: Record<string, string>;
+  /** A request a second of each client, and so many at once, where the file has 100 and 200. */
+  burst?: number;
+}
+
 /** nginx with the configuration that Panal comes with, in the foreground, but for its ports and folders. */
 export class Nginx {
   readonly url: string;
@@ -24,17 +36,20 @@ export class Nginx {
     }
   }
 
-  /** @param broker its host and port; @param services another guarded path each, with the host and port behind it. */
-  static async start(port: number, broker: string, services: Record<string, string> = {}): Promise<Nginx> {
+  static async start({ port, broker, dns, services = {}, burst }: NginxOptions): Promise<Nginx> {
     const folder = await mkdtemp(join(tmpdir(), 'panal-nginx-'));
     const file = join(folder, 'nginx.conf');
     const extra = Object.entries(services).map(([path, address]) => guarded(path, address));
-    const config = (await readFile(CONFIG, 'utf8'))
-      .replace('server broker:3333;', `server ${broker};`)
+    let config = (await readFile(CONFIG, 'utf8'))
+      .replace('broker:3333;', `${broker};`)
+      .replace('resolver 127.0.0.11 ', `resolver 127.0.0.1:${dns} `)
       .replace('listen 9080;', `listen 127.0.0.1:${port};\n${extra.join('')}`)
       .replaceAll('/tmp/', `${folder}/`)
       // Which is no file here, but a socket.
       .replace('/dev/stdout', `${folder}/access.log`);
+    if (burst !== undefined) {
+      config = config.replace('rate=100r/s', 'rate=1r/s').replaceAll('burst=200', `burst=${burst}`);
+    }
     await writeFile(file, config);
     // As root it would become somebody else, who cannot read the folder.
     const args = ['-p', folder, '-c', file, '-g', 'daemon off; master_process off;'];
@@ -42,7 +57,7 @@ export class Nginx {
     try {
       await eventually('nginx answers', async () => {
         if (nginx.#child.exitCode !== null) throw new Error(`nginx ended: ${nginx.output}`);
-        return await fetch(`${nginx.url}/healthz`).then(
+        return await fetch(`${nginx.url}/metrics`).then(
           () => true,
           () => false,
         );

@@ -57,10 +57,13 @@ export function errorBoundary(
   };
 }
 
-/** How one may say who one is (RFC 9110, 11.6.1); for whoever showed a token, what was wrong (RFC 6750, 3.1). */
-function challenges(ctx: Context): string[] {
+/**
+ * How one may say who one is (RFC 9110, 11.6.1); for whoever showed a token, what was wrong (RFC 6750, 3.1). One header
+ * for both: of several, some proxies hand on the last alone.
+ */
+function challenges(ctx: Context): string {
   const bearer = /^bearer /i.test(ctx.get('Authorization')) ? ', error="invalid_token"' : '';
-  return ['Basic realm="panal", charset="UTF-8"', `Bearer realm="panal"${bearer}`];
+  return `Basic realm="panal", charset="UTF-8", Bearer realm="panal"${bearer}`;
 }
 
 /** Whether the request says what it is for: to read that from such as `http://[` fails. */
