@@ -3,8 +3,8 @@ import { PanalError } from '@panal/protocol';
 /** One entry as its archive states it, nothing of it checked. */
 export interface Entry {
   name: string;
-  /** `other`: a device, a FIFO, a sparse file, whatever else a format may hold. */
-  type: 'file' | 'directory' | 'symlink' | 'link' | 'other';
+  /** `other`: a device, a FIFO, whatever else a format may hold. `sparse`: a file without the zeros in it. */
+  type: 'file' | 'directory' | 'symlink' | 'link' | 'sparse' | 'other';
   executable: boolean;
   /** What a link stands for: of a symlink, relative to its folder; of a hard link, to the archive's root. */
   target: string;

@@ -10,11 +10,16 @@ export interface BundleInfo extends Totals {
 /**
  * Reads the whole archive at `path` and says what it is, so that whatever would stop `unpack` is found at once.
  * @throws PanalError `NOT_AN_ARCHIVE` where it is none, damaged or empty; `UNSAFE_ARCHIVE`, naming the entry, where
- * something in it could leave its folder, is no file, folder or link, or is there twice; `BUNDLE_TOO_LARGE`.
+ * something in it could leave its folder, is no file, folder or link, or is there twice; `BUNDLE_TOO_LARGE`;
+ * `INVALID_REQUEST` where code that `begins` in a file at the root is in a folder.
  */
-export async function inspect(path: string, limits: BundleLimits): Promise<BundleInfo> {
+export async function inspect(
+  path: string,
+  limits: BundleLimits,
+  begins?: (name: string) => boolean,
+): Promise<BundleInfo> {
   const format = await detectFormat(path);
-  const steps = walk(path, format, limits);
+  const steps = walk(path, format, limits, begins);
   let step = await steps.next();
   while (step.done !== true) step = await steps.next();
   return { format, ...step.value };

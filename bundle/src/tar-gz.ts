@@ -17,7 +17,12 @@ const TYPES: Partial<Record<ReadEntry['type'], Entry['type']>> = {
   Directory: 'directory',
   SymbolicLink: 'symlink',
   Link: 'link',
+  SparseFile: 'sparse',
 };
+
+/** A pax record by which GNU tar says that the next entry is a sparse file (GNU tar manual, "Sparse Formats"). */
+const PAX_SPARSE = /^\d+ GNU\.sparse\.\w+=/m;
+const PAX_SPARSE_NAME = /^\d+ GNU\.sparse\.name=(.*)$/m;
 
 /**
  * Reads a gzipped tar. Inflating is left to Node's thread pool rather than to the parser, which does it on the event
@@ -52,16 +57,19 @@ class TarPieces {
   #failure: Error | undefined;
   #ended = false;
   #size = 0;
+  /** The extended header before the next entry. */
+  #extended = '';
 
   constructor() {
+    this.#parser.on('meta', (text: string) => (this.#extended += text));
     this.#parser.on('entry', (entry: ReadEntry) => {
-      this.#pieces.push(toEntry(entry));
+      this.#pieces.push(this.#toEntry(entry));
       const isFile = TYPES[entry.type] === 'file';
       entry.on('data', (bytes) => {
         if (isFile) this.#pieces.push(bytes);
       });
     });
-    this.#parser.on('ignoredEntry', (entry: ReadEntry) => this.#pieces.push(toEntry(entry)));
+    this.#parser.on('ignoredEntry', (entry: ReadEntry) => this.#pieces.push(this.#toEntry(entry)));
     this.#parser.on('error', (error: Error) => (this.#failure ??= error));
     this.#parser.on('eof', () => (this.#ended = true));
     // The parser unzips what begins like gzip; after an empty block it takes everything for tar.
@@ -84,14 +92,21 @@ class TarPieces {
     yield* this.#take();
   }
 
+  #toEntry({ path, type, mode = 0, linkpath = '' }: ReadEntry): Entry {
+    const extended = this.#extended;
+    this.#extended = '';
+    const rest = { executable: (mode & 0o111) !== 0, target: linkpath };
+    // The parser knows nothing of these records: it would give the map of the file for its content.
+    if (PAX_SPARSE.test(extended)) {
+      return { name: PAX_SPARSE_NAME.exec(extended)?.[1] ?? path, type: 'sparse', ...rest };
+    }
+    return { name: path, type: TYPES[type] ?? 'other', ...rest };
+  }
+
   *#take(): Generator<Piece> {
     const pieces = this.#pieces;
     this.#pieces = [];
     yield* pieces;
     if (this.#failure !== undefined) throw this.#failure;
   }
-}
-
-function toEntry({ path, type, mode = 0, linkpath = '' }: ReadEntry): Entry {
-  return { name: path, type: TYPES[type] ?? 'other', executable: (mode & 0o111) !== 0, target: linkpath };
 }

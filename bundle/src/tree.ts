@@ -10,6 +10,9 @@ export type Step =
 /** Longest file name, in bytes (NAME_MAX of Linux). */
 const MAX_SEGMENT = 255;
 
+/** Where macOS keeps attributes of the files, under the same names. */
+const ARCHIVERS_OWN = '__MACOSX';
+
 /**
  * What an archive makes, entry by entry, and the judge of which entries may be made at all.
  *
@@ -34,6 +37,7 @@ export class Tree {
     const { name } = entry;
     const segments = cleanPath(name, name);
     const path = segments.join('/');
+    if (entry.type === 'sparse') throw unsafe(name, 'is a sparse file; pack it without --sparse');
     if (entry.type === 'other') throw unsafe(name, 'is neither a file nor a folder nor a link');
     if (path === '') {
       if (entry.type === 'directory') return [];
@@ -44,9 +48,28 @@ export class Tree {
     if (entry.type === 'directory' && known === 'directory') return steps;
     if (known !== undefined) throw unsafe(name, 'appears twice');
 
-    steps.push(this.#step(entry, path, segments.length - 1));
-    this.#kinds.set(path, entry.type === 'link' ? 'file' : entry.type);
+    const step = this.#step(entry, path, segments.length - 1);
+    steps.push(step);
+    this.#kinds.set(path, step.kind === 'link' ? 'file' : step.kind);
     return steps;
+  }
+
+  /**
+   * Finds a bundle that was packed with the folder around it.
+   * @param begins whether code begins in a file of this name
+   * @returns the path of such a file, if there is none at the root and one folder at the root has some
+   */
+  entryBelowRoot(begins: (name: string) => boolean): string | undefined {
+    const found = new Map<string, string>();
+    for (const [path, kind] of this.#kinds) {
+      const [first = '', second, ...deeper] = path.split('/');
+      if (kind === 'directory' || deeper.length > 0 || first === ARCHIVERS_OWN || !begins(second ?? first))
+        continue;
+      if (second === undefined) return undefined;
+      found.set(first, path);
+    }
+    const [path] = found.values();
+    return found.size === 1 ? path : undefined;
   }
 
   #folders(name: string, segments: readonly string[]): Step[] {
@@ -70,7 +93,7 @@ export class Tree {
       if (this.#kinds.get(file) !== 'file') throw unsafe(name, 'is a hard link to no earlier file');
       return { kind: type, path, target: file };
     }
-    return type === 'file' ? { kind: type, path, executable } : { kind: 'directory', path };
+    return type === 'directory' ? { kind: type, path } : { kind: 'file', path, executable };
   }
 }
 

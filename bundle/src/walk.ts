@@ -1,4 +1,4 @@
-import type { BundleFormat } from '@panal/protocol';
+import { PanalError, type BundleFormat } from '@panal/protocol';
 import { damaged, type Piece } from './entry.js';
 import { tooLarge, tooManyEntries, type BundleLimits } from './limits.js';
 import { readTarGz } from './tar-gz.js';
@@ -11,6 +11,8 @@ export interface Totals {
   unpackedSize: number;
 }
 
+const nowhere: (name: string) => boolean = () => false;
+
 const READERS: Record<BundleFormat, (path: string, limits: BundleLimits) => AsyncGenerator<Piece>> = {
   zip: readZip,
   'tar.gz': readTarGz,
@@ -20,12 +22,14 @@ const READERS: Record<BundleFormat, (path: string, limits: BundleLimits) => Asyn
  * Reads a bundle from front to back, every byte of it, and gives only what is safe to make: steps, and after a file
  * its content in pieces. Counted is what really comes out, whatever headers say, and a bomb is left as soon as it is
  * past a limit.
- * @throws PanalError `NOT_AN_ARCHIVE`, `UNSAFE_ARCHIVE`, `BUNDLE_TOO_LARGE`
+ * @param begins whether code begins in a file of this name, which then must not be in a folder
+ * @throws PanalError `NOT_AN_ARCHIVE`, `UNSAFE_ARCHIVE`, `BUNDLE_TOO_LARGE`, `INVALID_REQUEST`
  */
 export async function* walk(
   path: string,
   format: BundleFormat,
   limits: BundleLimits,
+  begins = nowhere,
 ): AsyncGenerator<Step | Uint8Array, Totals, undefined> {
   const tree = new Tree();
   let entries = 0;
@@ -43,5 +47,13 @@ export async function* walk(
     }
   }
   if (tree.size === 0) throw damaged('The archive is empty');
+  const below = tree.entryBelowRoot(begins);
+  if (below !== undefined) throw packedWithFolder(below);
   return { entries, unpackedSize };
+}
+
+function packedWithFolder(path: string): PanalError {
+  const [folder = '', file = ''] = path.split('/');
+  const message = `${file} is in folder ${folder}/: pack the contents of the folder, so that it is at the root`;
+  return new PanalError('INVALID_REQUEST', message);
 }

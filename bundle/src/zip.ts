@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { open, type FileHandle } from 'node:fs/promises';
 import { crc32, createInflateRaw } from 'node:zlib';
 import * as yauzl from 'yauzl';
@@ -10,6 +11,9 @@ const WINDOW = 64 * 1024;
 
 /** Compression method of content that is left as it is (APPNOTE 4.4.5); the only other one read is deflate. */
 const STORED = 0;
+
+/** General purpose bit 11 (APPNOTE 4.4.4). */
+const NAME_IS_UTF8 = 0x800;
 
 /** Systems whose archivers put a Unix mode into the external attributes (APPNOTE 4.4.2.2): Unix, macOS. */
 const UNIX_HOSTS = [3, 19];
@@ -82,13 +86,17 @@ async function readTarget(content: AsyncIterable<Buffer>, name: string): Promise
     target = Buffer.concat([target, bytes]);
     if (target.byteLength > MAX_NAME) throw unsafe(name, `links to over ${MAX_NAME} bytes`);
   }
+  if (!isUtf8(target)) throw unsafe(name, 'links to a name that is not UTF-8');
   return target.toString();
 }
 
 function toEntry(header: yauzl.Entry): Entry {
-  const { generalPurposeBitFlag, fileNameRaw, extraFields, versionMadeBy, externalFileAttributes } = header;
-  const name = yauzl.getFileNameLowLevel(generalPurposeBitFlag, fileNameRaw, extraFields, true);
-  const mode = UNIX_HOSTS.includes(versionMadeBy >>> 8) ? externalFileAttributes >>> 16 : 0;
+  const { versionMadeBy, externalFileAttributes } = header;
+  const isUnix = UNIX_HOSTS.includes(versionMadeBy >>> 8);
+  const stated = statedName(header);
+  // Archivers on Windows write its separator, against APPNOTE 4.4.17.1. On Unix it is a character as any other.
+  const name = isUnix ? stated : stated.replaceAll('\\', '/');
+  const mode = isUnix ? externalFileAttributes >>> 16 : 0;
   const type = TYPES[mode & 0o170000] ?? 'other';
   return {
     name,
@@ -96,6 +104,18 @@ function toEntry(header: yauzl.Entry): Entry {
     executable: (mode & 0o111) !== 0,
     target: '',
   };
+}
+
+/**
+ * An entry's name: by its Unicode Path Extra Field (APPNOTE 4.6.9) if it has one, and else UTF-8 wherever it can be
+ * that. Info-ZIP and macOS write UTF-8 without the flag for it; a name in code page 437 is hardly ever valid UTF-8.
+ */
+function statedName({ generalPurposeBitFlag, fileNameRaw, extraFields }: yauzl.Entry): string {
+  const couldBeUtf8 = isUtf8(fileNameRaw);
+  const flags = couldBeUtf8 ? generalPurposeBitFlag | NAME_IS_UTF8 : generalPurposeBitFlag;
+  const name = yauzl.getFileNameLowLevel(flags, fileNameRaw, extraFields, true);
+  if (!couldBeUtf8 && name.includes('\ufffd')) throw unsafe(name, 'has a name that is not UTF-8, as it says');
+  return name;
 }
 
 /**

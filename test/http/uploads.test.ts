@@ -159,6 +159,24 @@ describe('uploaded functions', () => {
     expect(unsafe.text).to.contain('../evil');
   });
 
+  it('are refused with the folder around them, where the runtime says in which file code begins', async () => {
+    const packed = tarGz([{ name: 'dice/test.py', content: 'print(1)' }]);
+    const reply = await api().upload('dice', packed);
+    await expectRefused(reply, 400, 'INVALID_REQUEST');
+    expect(reply.text).to.contain('test.py is in folder dice/');
+    for (const [name, run] of [
+      ['inside', 'sh dice/run.sh'],
+      ['moves', 'cd dice; python3 test.py'],
+      ['any', 'python3 -m dice'],
+      ['other', 'python3 main.py'],
+    ] as const) {
+      await api().post('/registerRuntime', { name, image: 'pythonruntime', path: '/ws', run });
+      const form = formOf(['module', new Blob([packed])]);
+      const taken = await api().send('POST', `/registerFunction/${name}/dice`, form);
+      expect([name, taken.status]).to.deep.equal([name, 201]);
+    }
+  });
+
   it('are refused on an unknown runtime, and under a bad name', async () => {
     const form = (): FormData => formOf(['module', new Blob([module])]);
     const unknown = await api().send('POST', '/registerFunction/none/dice', form());

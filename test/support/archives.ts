@@ -79,22 +79,46 @@ function padding(body: Buffer): Buffer {
   return Buffer.alloc((BLOCK - (body.byteLength % BLOCK)) % BLOCK);
 }
 
+const NO_EXTRA: (name: Buffer, text: string) => Buffer = () => Buffer.alloc(0);
+
+/** Info-ZIP's Unicode Path Extra Field (APPNOTE 4.6.9), which says what `name` is in UTF-8. */
+export function unicodePath(name: Buffer, text: string): Buffer {
+  const utf8 = Buffer.from(text);
+  const field = Buffer.alloc(9);
+  field.writeUInt16LE(0x7075, 0);
+  field.writeUInt16LE(5 + utf8.byteLength, 2);
+  field.writeUInt8(1, 4);
+  field.writeUInt32LE(crc32(name), 5);
+  return Buffer.concat([field, utf8]);
+}
+
 /**
  * A zip archive of the entries, made "on Unix", so that modes and symlinks count. `stored` leaves contents as they
- * are. A hard link cannot stand in a zip.
+ * are; `host` is the system it was made on, `flag` whether names are said to be UTF-8. A hard link cannot stand in a zip.
  */
-export function zip(entries: readonly ArchiveEntry[], { stored = false } = {}): Buffer {
+export function zip(
+  entries: readonly ArchiveEntry[],
+  {
+    stored = false,
+    host = 3,
+    flag = true,
+    nameOf = (name: string) => Buffer.from(name),
+    extra = NO_EXTRA,
+  } = {},
+): Buffer {
   const locals: Buffer[] = [];
   const central: Buffer[] = [];
   let offset = 0;
-  for (const { name, content = '', type = 'file', linkname, mode = 0o644 } of entries) {
+  for (const { name: text, content = '', type = 'file', linkname, mode = 0o644 } of entries) {
+    const name = nameOf(text);
     const body = Buffer.from(linkname ?? content);
     const packed = stored ? body : deflateRawSync(body);
     const common = zipCommon(name, body, packed.byteLength, stored ? 0 : 8);
-    const local = Buffer.concat([Buffer.from('PK\x03\x04'), common, Buffer.from(name), packed]);
+    if (!flag) common.writeUInt16LE(0, 2);
+    const local = Buffer.concat([Buffer.from('PK\x03\x04'), common, name, packed]);
     locals.push(local);
     const attributes = ((TYPES[type][1] | mode) << 16) >>> 0;
-    central.push(zipDirectoryEntry(common, Buffer.from(name), attributes, offset));
+    central.push(zipDirectoryEntry({ host, common, name, extra: extra(name, text) }, attributes, offset));
     offset += local.byteLength;
   }
   const directory = Buffer.concat(central);
@@ -108,7 +132,7 @@ export function zip(entries: readonly ArchiveEntry[], { stored = false } = {}): 
 }
 
 /** What a local header and a central one have in common (APPNOTE 4.3.7, from "version needed" on). */
-function zipCommon(name: string, body: Buffer, packedSize: number, method: number): Buffer {
+function zipCommon(name: Buffer, body: Buffer, packedSize: number, method: number): Buffer {
   const common = Buffer.alloc(26);
   common.writeUInt16LE(20, 0);
   common.writeUInt16LE(0x800, 2); // names are UTF-8
@@ -116,14 +140,19 @@ function zipCommon(name: string, body: Buffer, packedSize: number, method: numbe
   common.writeUInt32LE(crc32(body), 10);
   common.writeUInt32LE(packedSize, 14);
   common.writeUInt32LE(body.byteLength, 18);
-  common.writeUInt16LE(Buffer.byteLength(name), 22);
+  common.writeUInt16LE(name.byteLength, 22);
   return common;
 }
 
-function zipDirectoryEntry(common: Buffer, name: Buffer, attributes: number, offset: number): Buffer {
+function zipDirectoryEntry(
+  { host, common, name, extra }: { host: number; common: Buffer; name: Buffer; extra: Buffer },
+  attributes: number,
+  offset: number,
+): Buffer {
+  const head = Buffer.from(common);
+  head.writeUInt16LE(extra.byteLength, 24);
   const tail = Buffer.alloc(14);
   tail.writeUInt32LE(attributes, 6);
   tail.writeUInt32LE(offset, 10);
-  const madeByUnix = Buffer.from([20, 3]);
-  return Buffer.concat([Buffer.from('PK\x01\x02'), madeByUnix, common, tail, name]);
+  return Buffer.concat([Buffer.from('PK\x01\x02'), Buffer.from([20, host]), head, tail, name, extra]);
 }

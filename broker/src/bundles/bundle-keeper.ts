@@ -51,15 +51,21 @@ export class BundleKeeper {
 
   /**
    * Takes in an uploaded file, for `use` to store a version of; where that fails, it is given up again.
+   * @param begins whether code begins in a file of this name, which then must be at the root
    * @throws PanalError where it is no sound archive; what `use` throws
    */
-  async adopt<T>(file: string, use: (bundle: BundleRef) => Promise<T>): Promise<T> {
+  async adopt<T>(
+    file: string,
+    use: (bundle: BundleRef) => Promise<T>,
+    begins?: (name: string) => boolean,
+  ): Promise<T> {
     let sha256: string | undefined;
+    const noted = async (bundle: BundleRef): Promise<T> => {
+      sha256 = bundle.sha256;
+      return await use(bundle);
+    };
     try {
-      return await this.#options.bundles.adopt(file, async (bundle) => {
-        sha256 = bundle.sha256;
-        return await use(bundle);
-      });
+      return await this.#options.bundles.adopt(file, noted, begins);
     } catch (error) {
       if (sha256 !== undefined) await this.#discard(sha256);
       throw error;

@@ -40,11 +40,16 @@ export class BundleStore {
   /**
    * Takes in an upload: reads it through, and keeps it, on disk when `use` is called. Until that is over, it is not
    * removed. The file at `upload` is gone afterwards, whatever comes of it.
-   * @throws PanalError `NOT_AN_ARCHIVE`, `UNSAFE_ARCHIVE`, `BUNDLE_TOO_LARGE`; what `use` throws
+   * @param begins whether code begins in a file of this name, which then must be at the root
+   * @throws PanalError `NOT_AN_ARCHIVE`, `UNSAFE_ARCHIVE`, `BUNDLE_TOO_LARGE`, `INVALID_REQUEST`; what `use` throws
    */
-  async adopt<T>(upload: string, use: (bundle: BundleRef) => Promise<T>): Promise<T> {
+  async adopt<T>(
+    upload: string,
+    use: (bundle: BundleRef) => Promise<T>,
+    begins?: (name: string) => boolean,
+  ): Promise<T> {
     try {
-      const { format } = await inspect(upload, this.#limits);
+      const { format } = await inspect(upload, this.#limits, begins);
       const { sha256, size } = await digest(upload);
       return await this.#lock.run(sha256, async () => {
         // Over a file of the same bytes, where it is known already.

@@ -10,6 +10,7 @@ import {
 import { PanalError, type FunctionSettings } from '@panal/protocol';
 import type { BundleKeeper } from '../bundles/bundle-keeper.js';
 import { cappedVersion } from './ceilings.js';
+import { entryPoints } from './entry-points.js';
 import { LruCache } from './lru-cache.js';
 import { Quota, type QuotaLimits, type Removed } from './quota.js';
 import type { Runtimes } from './runtimes.js';
@@ -137,7 +138,8 @@ export class Functions {
   ): Promise<FunctionDetail> {
     const { runtimes, bundles, defaults } = this.#options;
     // Refused before the archive is read through, where it can be.
-    completeSettings(settings, (await runtimes.get(owner, runtimeName)).spec, defaults);
+    const { spec } = await runtimes.get(owner, runtimeName);
+    completeSettings(settings, spec, defaults);
     return await bundles.adopt(
       file,
       async (bundle) =>
@@ -145,6 +147,7 @@ export class Functions {
           const code = { runtime: runtime.spec, runtimeOwner: runtime.owner, bundle };
           return await this.#exclusive(owner, name, () => this.#publish(owner, name, { code, settings }));
         }),
+      entryPoints(spec),
     );
   }
 
