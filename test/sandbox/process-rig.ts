@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { unpack } from '@panal/bundle';
 import type { Lifecycle, RuntimeSpec, SandboxSettings } from '@panal/protocol';
 import { pino } from 'pino';
+import type { Installation } from '../../worker/src/sandbox/installation.js';
 import type { DriverInfo, Prepared, RunResult, Sandbox } from '../../worker/src/sandbox/sandbox.js';
 import { ProcessDriver } from '../../worker/src/sandbox/process/driver.js';
 import { tarGz } from '../support/archives.js';
@@ -32,7 +33,7 @@ export class ProcessRig {
   readonly driver: ProcessDriver;
   readonly #packed = new Map<string, string>();
 
-  constructor(dataDir: string, agent: string | undefined) {
+  constructor(dataDir: string, agent: string | undefined, limits: Partial<Installation> = {}) {
     this.dataDir = dataDir;
     this.driver = new ProcessDriver({
       dataDir,
@@ -41,7 +42,7 @@ export class ProcessRig {
         unpack(path, format, target, { maxUnpacked: 1e7, maxEntries: 1000 }),
       agent,
       runtimesDir: RUNTIMES,
-      installation: installation({ timeoutMs: 10_000 }),
+      installation: installation({ timeoutMs: 10_000, ...limits }),
       diskMb: 256,
       log: pino({ level: 'silent' }),
     });
@@ -108,12 +109,13 @@ async function pathWithoutBubblewrap(folder: string): Promise<string> {
 export function openRig(
   agent: () => string | undefined,
   isolation: Isolation = 'bubblewrap',
+  limits: Partial<Installation> = {},
 ): () => ProcessRig {
   let folder = '';
   let rig: ProcessRig | undefined;
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'panal-test-'));
-    rig = new ProcessRig(folder, agent());
+    rig = new ProcessRig(folder, agent(), limits);
     await rig.open(isolation);
   });
   after(async () => {

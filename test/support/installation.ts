@@ -11,6 +11,7 @@ export function installation(changes: Partial<Installation> = {}): Installation 
     network: 'registries',
     hosts: [],
     networks: [],
+    cluster: [],
     proxy: undefined,
     ...changes,
   };

@@ -17,11 +17,14 @@ export interface Installation {
   hosts: readonly string[];
   /** Networks that are not public, and that it may reach all the same. */
   networks: readonly NetworkRange[];
+  /** Host names or addresses of the cluster's own machines, none of which it reaches. */
+  cluster: readonly string[];
   /** URL of the operator's HTTP proxy, through which every connection goes. */
   proxy: string | undefined;
 }
 
 export function installationOf(config: Config): Installation {
+  const registry = config.FAAS_REGISTRY;
   return {
     timeoutMs: config.FAAS_DEPS_TIMEOUT_MS,
     memoryMb: config.FAAS_DEPS_MEMORY_MB,
@@ -31,6 +34,12 @@ export function installationOf(config: Config): Installation {
     network: config.FAAS_DEPS_NETWORK,
     hosts: config.FAAS_DEPS_HOSTS,
     networks: config.FAAS_DEPS_NETWORKS,
+    cluster: [
+      hostOf(config.ZMQ_CONN_ADDRESS),
+      ...(registry === undefined ? [] : [hostOf(`tcp://${registry}`)]),
+    ],
     proxy: config.FAAS_DEPS_PROXY,
   };
 }
+
+const hostOf = (url: string): string => new URL(url).hostname.replace(/^\[|\]$/g, '');

@@ -10,6 +10,8 @@ const CPU_PERIOD_US = 100_000;
 const MiB = 1024 * 1024;
 const V1_CONTROLLERS = ['memory', 'pids', 'cpu'] as const;
 
+export type CgroupLimits = Pick<SandboxSettings, 'memoryMb' | 'cpus' | 'pids'>;
+
 /** One sandbox's control group: its limits, and all of its processes however they tried to get away. */
 export interface Cgroup {
   /** Files into which a process writes its number to belong to it. */
@@ -71,7 +73,7 @@ export class Cgroups {
   }
 
   /** Makes the group of one sandbox. @throws when the kernel refuses. */
-  async create(id: string, settings: SandboxSettings): Promise<Cgroup> {
+  async create(id: string, settings: CgroupLimits): Promise<Cgroup> {
     const folders = this.#folders.map((folder) => join(folder, id));
     const [memory = '', pids = memory, cpu = memory] = folders;
     await Promise.all(folders.map(makeGroup));

@@ -14,7 +14,7 @@ import {
   type Sandbox,
   type SandboxDriver,
 } from '../sandbox.js';
-import { DiskGuard } from '../disk-guard.js';
+import { DiskGuard, type Kept } from '../disk-guard.js';
 import type { Installation } from '../installation.js';
 import { ISOLATION, NEEDED } from './bubblewrap.js';
 import { Cell, keptByCells } from './cell.js';
@@ -22,6 +22,7 @@ import { Cgroups } from './cgroups.js';
 import { ChannelSandbox } from './channel-sandbox.js';
 import { DirectSandbox } from './direct-sandbox.js';
 import { FunctionFolder, FunctionFolders, runtimeFolder, type BundleSource } from './function-folder.js';
+import { Installer } from './installer.js';
 import type { Machine } from './launcher.js';
 import { findPrograms, works } from './programs.js';
 import { makeSandboxFolder, removeLeftovers } from './sandbox-folder.js';
@@ -50,6 +51,7 @@ interface Opened {
   machine: Machine;
   cgroups: Cgroups | undefined;
   folders: FunctionFolders;
+  installer: Installer;
 }
 
 /**
@@ -82,12 +84,11 @@ export class ProcessDriver implements SandboxDriver {
     this.#sandboxesDir = join(options.dataDir, 'sandboxes');
     this.#functionsDir = join(options.dataDir, 'functions');
     this.#guard = new DiskGuard({
-      measure: () =>
-        keptByCells(
-          this.#started.map(({ cell }) => cell),
-          options.diskMb,
-        ),
-      end: async (id, why) => this.#sandboxes.get(id)?.killFor(why),
+      measure: () => this.#kept(),
+      end: async (id, why) => {
+        this.#sandboxes.get(id)?.killFor(why);
+        this.#open.installer.kill(id, why);
+      },
       log: options.log,
     });
   }
@@ -103,8 +104,9 @@ export class ProcessDriver implements SandboxDriver {
     ]);
     const machine: Machine = { programs, bubblewrap, prlimit };
     const source = { get: bundles.get.bind(bundles), unpack };
-    const folders = new FunctionFolders(this.#functionsDir, machine, source, installation.timeoutMs);
-    this.#opened = { machine, cgroups, folders };
+    const installer = new Installer(machine, cgroups, installation);
+    const folders = new FunctionFolders(this.#functionsDir, installer, source);
+    this.#opened = { machine, cgroups, folders, installer };
     await Promise.all([folders.open(), this.reclaim()]);
     this.#guard.open();
     return {
@@ -164,6 +166,12 @@ export class ProcessDriver implements SandboxDriver {
   caches(): readonly Cache[] {
     const used = (path: string): boolean => this.#started.some(({ cell }) => cell.function.path === path);
     return [new FolderCache(this.#functionsDir, used)];
+  }
+
+  async #kept(): Promise<Kept[]> {
+    const cells = this.#started.map(({ cell }) => cell);
+    const kept = await Promise.all([keptByCells(cells, this.#options.diskMb), this.#open.installer.kept()]);
+    return kept.flat();
   }
 
   get #open(): Opened {

@@ -4,16 +4,11 @@ import { join } from 'node:path';
 import type { BundleFormat, BundleRef, FunctionSpec } from '@panal/protocol';
 import { removeUnfinished, touch } from '../../cache/folder-cache.js';
 import { isFolder, openTree, removeTree } from '../../trees.js';
-import { Output } from '../protocol/output.js';
-import { FunctionError, PlatformError, type Prepared } from '../sandbox.js';
-import { buildEnvironment, certificatePaths } from './environment.js';
-import { launch, placesOf, type Machine } from './launcher.js';
+import { FunctionError, type Prepared } from '../sandbox.js';
+import type { Installer } from './installer.js';
 
 export type RuntimeFunction = Extract<FunctionSpec, { kind: 'runtime' }>;
 
-/** Bytes kept of what `dependencies` print. */
-const MAX_LOGS = 64 * 1024;
-const DRAIN_MS = 1000;
 /** More would not fit among the options of bubblewrap. */
 const MOST_HOME_ENTRIES = 1000;
 
@@ -52,15 +47,13 @@ export class FunctionFolder implements Prepared {
 /** Makes and keeps the folders of functions, under `root`. */
 export class FunctionFolders {
   readonly #root: string;
-  readonly #machine: Machine;
+  readonly #installer: Installer;
   readonly #bundles: BundleSource;
-  readonly #timeoutMs: number;
 
-  constructor(root: string, machine: Machine, bundles: BundleSource, timeoutMs: number) {
+  constructor(root: string, installer: Installer, bundles: BundleSource) {
     this.#root = root;
-    this.#machine = machine;
+    this.#installer = installer;
     this.#bundles = bundles;
-    this.#timeoutMs = timeoutMs;
   }
 
   /** Removes what an earlier run did not finish. */
@@ -96,54 +89,10 @@ export class FunctionFolders {
     if (runtime.dependencies === undefined) return;
     const tmp = join(folder, 'tmp');
     await mkdir(tmp);
-    await this.#install(spec, runtime.dependencies, folder, signal);
-    await removeTree(tmp);
+    const folders = { root: folder, code: join(folder, 'code'), home: join(folder, 'home'), tmp };
+    await this.#installer.run(spec, runtime.dependencies, folders, signal);
+    await removeTree(tmp, join(folder, 'egress'));
     await checkLeft(folder);
-  }
-
-  async #install(
-    spec: RuntimeFunction,
-    dependencies: string,
-    folder: string,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const folders = { code: join(folder, 'code'), home: join(folder, 'home'), tmp: join(folder, 'tmp') };
-    const places = placesOf(this.#machine, folders, spec.runtime.path);
-    const launched = launch(this.#machine, {
-      argv: ['/bin/sh', '-c', dependencies],
-      env: buildEnvironment(process.env, places),
-      folders,
-      codePath: spec.runtime.path,
-      binds: [
-        { from: folders.home, to: places.home, writable: true },
-        { from: folders.tmp, to: places.tmp, writable: true },
-        ...certificatePaths(process.env).map((path) => ({ from: path, to: path })),
-      ],
-      network: true,
-      init: false,
-      settings: undefined,
-      cgroup: undefined,
-      stdin: 'ignore',
-    });
-    const output = new Output({ maxOutput: 0, maxLogs: MAX_LOGS });
-    launched.onOutput((piece) => output.addLogs(piece));
-    const deadline = AbortSignal.timeout(this.#timeoutMs);
-    const stop = AbortSignal.any([signal, deadline]);
-    const onStop = (): void => launched.kill();
-    stop.addEventListener('abort', onStop);
-    if (stop.aborted) onStop();
-    const exit = await launched.exit.catch((cause: unknown) => {
-      throw new PlatformError('SANDBOX_FAILED', 'the dependencies command did not start', { cause });
-    });
-    launched.kill();
-    await launched.drained(DRAIN_MS);
-    stop.removeEventListener('abort', onStop);
-    signal.throwIfAborted();
-    if (exit.code === 0 && !deadline.aborted) return;
-    const how = deadline.aborted
-      ? `did not end within ${this.#timeoutMs} ms`
-      : `exited with code ${exit.code}`;
-    throw new FunctionError('DEPENDENCIES_FAILED', `dependencies ${how}`, output.logs, exit.code);
   }
 }
 
@@ -172,8 +121,11 @@ async function entriesOf(home: string): Promise<HomeEntry[]> {
 }
 
 /** Functions share a folder when all that made it is the same, and their owner is. */
-function keyOf({ owner, bundle, runtime }: RuntimeFunction): string {
-  const parts = [owner, bundle.sha256, runtime.path, runtime.dependencies ?? '', runtime.image];
+function keyOf({ owner, bundle, runtime, settings }: RuntimeFunction): string {
+  const { path, dependencies, image } = runtime;
+  // The environment takes part only in what runs.
+  const made = dependencies === undefined ? [''] : [dependencies, settings.env];
+  const parts = [owner, bundle.sha256, path, ...made, image];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 

@@ -40,8 +40,7 @@ export interface Launch {
   network: boolean;
   /** Whether `argv` reaps, and may be PID 1. */
   init: boolean;
-  /** Undefined: without limits. */
-  settings: SandboxSettings | undefined;
+  settings: Pick<SandboxSettings, 'memoryMb'>;
   cgroup: Cgroup | undefined;
   stdin: 'pipe' | 'ignore';
 }
@@ -69,7 +68,7 @@ function commandOf(machine: Machine, what: Launch): Command {
     links: what.links ?? [],
     code: { from: what.folders.code, to: places.code, writable: true },
     tmpfs: ['/tmp', HOME],
-    tmpfsBytes: (what.settings?.memoryMb ?? 4096) * MiB,
+    tmpfsBytes: what.settings.memoryMb * MiB,
     network: what.network,
     init: what.init,
     env,
@@ -93,7 +92,7 @@ function entering(cgroup: Cgroup | undefined): string[] {
 }
 
 function limiting(machine: Machine, { settings, cgroup }: Launch): string[] {
-  if (settings === undefined || !machine.prlimit) return [];
+  if (!machine.prlimit) return [];
   const data = (settings.memoryMb + DATA_OVERHEAD_MB) * MiB;
   return ['prlimit', '--core=0', ...(cgroup === undefined ? [`--data=${data}`] : []), '--'];
 }

@@ -1,0 +1,39 @@
+import { upstreamOf, type Upstream } from './connect.js';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Variables by which programs and package managers are told of a proxy. */
+const PROXY = /^((https?|all|ftp|no)_proxy|pip_proxy|npm_config_((https?_)?proxy|noproxy))$/i;
+/** Those that may name the proxy that leads on, the best first. */
+const UPSTREAM = ['https_proxy', 'http_proxy', 'all_proxy', 'npm_config_https_proxy', 'pip_proxy'];
+
+/** `environment` with every program led to the proxy at `url`, and to no other. */
+export function withProxy(
+  environment: Readonly<Record<string, string>>,
+  url: string,
+): Record<string, string> {
+  const others = Object.entries(environment).filter(([name]) => !PROXY.test(name));
+  const names = ['http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY'];
+  return {
+    ...Object.fromEntries(others),
+    ...Object.fromEntries(names.map((name) => [name, url])),
+    no_proxy: 'localhost,127.0.0.1,::1',
+  };
+}
+
+/**
+ * The proxy through which connections go on: the operator's, of the settings or of the worker's environment; else the
+ * one that the function's own environment names, which has to be one that may be reached.
+ */
+export function upstreamFrom(
+  setting: string | undefined,
+  worker: Environment,
+  own: Environment,
+): Upstream | undefined {
+  return upstreamOf(setting ?? proxyIn(worker), false) ?? upstreamOf(proxyIn(own), true);
+}
+
+function proxyIn(environment: Environment): string | undefined {
+  const found = new Map(Object.entries(environment).map(([name, value]) => [name.toLowerCase(), value]));
+  return UPSTREAM.map((name) => found.get(name)).find((value) => value !== undefined && value !== '');
+}

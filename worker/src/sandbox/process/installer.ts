@@ -1,0 +1,202 @@
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { chmod, mkdir, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { CallError } from '@panal/protocol';
+import { upstreamFrom, withProxy } from '../../egress/environment.js';
+import { EgressPolicy } from '../../egress/policy.js';
+import { EgressProxy } from '../../egress/proxy.js';
+import { relayed, RELAY_PIDS, RELAY_PORT } from '../../egress/relay.js';
+import { diskUse, type Kept } from '../disk-guard.js';
+import type { Installation } from '../installation.js';
+import { Output } from '../protocol/output.js';
+import { FunctionError, PlatformError } from '../sandbox.js';
+import type { Bind } from './bubblewrap.js';
+import type { Cgroup, Cgroups } from './cgroups.js';
+import { buildEnvironment, certificatePaths } from './environment.js';
+import type { RuntimeFunction } from './function-folder.js';
+import { launch, placesOf, type Folders, type Machine } from './launcher.js';
+import type { Exit, Launched } from './launched.js';
+
+/** Bytes kept of what `dependencies` print. */
+const MAX_LOGS = 64 * 1024;
+const DRAIN_MS = 1000;
+/** Folder with the proxy's socket, as seen under bubblewrap. */
+const EGRESS = '/run/panal/egress';
+const SOCKET = 'socket';
+
+/** One run of `dependencies`. */
+interface Running {
+  folder: string;
+  /** Bytes that the folder took before. */
+  before: number;
+  launched: Launched;
+  /** Why Panal itself killed it. */
+  killedFor?: CallError;
+}
+
+/** Its folders, below `root`, which is removed with all that is left. */
+export interface InstallationFolders extends Folders {
+  root: string;
+}
+
+/**
+ * Runs `dependencies`, contained as a call is, but with limits of their own: under bubblewrap, in a control group,
+ * watched by the disk guard, and with no network but the proxy for registries.
+ */
+export class Installer {
+  readonly #machine: Machine;
+  readonly #cgroups: Cgroups | undefined;
+  readonly #limits: Installation;
+  readonly #running = new Map<string, Running>();
+
+  constructor(machine: Machine, cgroups: Cgroups | undefined, limits: Installation) {
+    this.#machine = machine;
+    this.#cgroups = cgroups;
+    this.#limits = limits;
+  }
+
+  /** @throws FunctionError DEPENDENCIES_FAILED with what they printed */
+  async run(
+    spec: RuntimeFunction,
+    dependencies: string,
+    folders: InstallationFolders,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const id = `install-${randomBytes(6).toString('hex')}`;
+    const egress = this.#proxied ? await openEgress(this.#limits, spec, folders.root) : undefined;
+    const { memoryMb, cpus, pids } = this.#limits;
+    const settings = { memoryMb, cpus, pids: pids + (egress === undefined ? 0 : RELAY_PIDS) };
+    const before = (await diskUse([folders.root])).get(folders.root) ?? 0;
+    const cgroup = await this.#cgroups?.create(id, settings);
+    try {
+      const launched = launch(this.#machine, {
+        argv:
+          egress === undefined
+            ? ['/bin/sh', '-c', dependencies]
+            : relayed(dependencies, `${EGRESS}/${SOCKET}`),
+        env: this.#environment(spec, folders),
+        folders,
+        codePath: spec.runtime.path,
+        binds: this.#binds(spec, folders, egress?.folder),
+        network: false,
+        init: false,
+        settings,
+        cgroup,
+        stdin: 'ignore',
+      });
+      const running = { folder: folders.root, before, launched };
+      this.#running.set(id, running);
+      await this.#end(running, cgroup, signal);
+    } finally {
+      this.#running.delete(id);
+      egress?.close();
+      await cgroup?.remove();
+    }
+  }
+
+  /** What those that run now keep on disk. */
+  async kept(): Promise<Kept[]> {
+    const running = [...this.#running];
+    const sizes = await diskUse(running.map(([, { folder }]) => folder));
+    return running.map(([name, { folder, before }]) => ({
+      name,
+      bytes: (sizes.get(folder) ?? 0) - before,
+      limitMb: this.#limits.diskMb,
+    }));
+  }
+
+  /** Ends one that runs, for `why`. */
+  kill(name: string, why: CallError): void {
+    const running = this.#running.get(name);
+    if (running === undefined) return;
+    running.killedFor = why;
+    running.launched.kill();
+  }
+
+  get #proxied(): boolean {
+    return this.#machine.bubblewrap && this.#limits.network === 'registries';
+  }
+
+  #environment({ runtime, settings }: RuntimeFunction, folders: Folders): Record<string, string> {
+    const places = placesOf(this.#machine, folders, runtime.path);
+    const env = { ...buildEnvironment(process.env, places), ...settings.env };
+    const { proxy } = this.#limits;
+    const url = this.#proxied ? `http://127.0.0.1:${RELAY_PORT}` : proxy;
+    return url === undefined ? env : withProxy(env, url);
+  }
+
+  #binds({ runtime }: RuntimeFunction, folders: Folders, egress: string | undefined): Bind[] {
+    const places = placesOf(this.#machine, folders, runtime.path);
+    const binds: Bind[] = [
+      { from: folders.home, to: places.home, writable: true },
+      { from: folders.tmp, to: places.tmp, writable: true },
+      ...certificatePaths(process.env).map((path) => ({ from: path, to: path })),
+    ];
+    if (egress === undefined) return binds;
+    return [...binds, { from: egress, to: EGRESS }, { from: process.execPath, to: process.execPath }];
+  }
+
+  async #end(running: Running, cgroup: Cgroup | undefined, signal: AbortSignal): Promise<void> {
+    const { launched } = running;
+    const output = new Output({ maxOutput: 0, maxLogs: MAX_LOGS });
+    launched.onOutput((piece) => output.addLogs(piece));
+    const deadline = AbortSignal.timeout(this.#limits.timeoutMs);
+    const stop = AbortSignal.any([signal, deadline]);
+    const onStop = (): void => launched.kill();
+    stop.addEventListener('abort', onStop);
+    if (stop.aborted) onStop();
+    const exit = await launched.exit.catch((cause: unknown) => {
+      throw new PlatformError('SANDBOX_FAILED', 'the dependencies command did not start', { cause });
+    });
+    launched.kill();
+    await cgroup?.kill();
+    await launched.drained(DRAIN_MS);
+    stop.removeEventListener('abort', onStop);
+    signal.throwIfAborted();
+    if (exit.code === 0 && !deadline.aborted && running.killedFor === undefined) return;
+    const how = await this.#explain(running, exit, deadline.aborted, cgroup);
+    throw new FunctionError('DEPENDENCIES_FAILED', `dependencies ${how}`, output.logs, exit.code);
+  }
+
+  async #explain(
+    { killedFor }: Running,
+    exit: Exit,
+    late: boolean,
+    cgroup: Cgroup | undefined,
+  ): Promise<string> {
+    if (killedFor !== undefined) return killedFor.message;
+    if (late) return `did not end within ${this.#limits.timeoutMs} ms`;
+    if (await cgroup?.outOfMemory()) return `took more than ${this.#limits.memoryMb} MiB of memory`;
+    return `exited with code ${exit.code}`;
+  }
+}
+
+interface Egress {
+  /** Holds the proxy's socket, and nothing else. */
+  folder: string;
+  close(): void;
+}
+
+async function openEgress(limits: Installation, spec: RuntimeFunction, root: string): Promise<Egress> {
+  const folder = join(root, 'egress');
+  await mkdir(folder);
+  await chmod(folder, 0o755);
+  const proxy = new EgressProxy(
+    new EgressPolicy(limits),
+    upstreamFrom(limits.proxy, process.env, spec.settings.env),
+  );
+  // A path through an open folder always fits the address of a socket.
+  const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+  const close = (): void => {
+    proxy.close();
+    handle.close().catch(() => undefined);
+  };
+  try {
+    await proxy.listen(`/proc/self/fd/${handle.fd}/${SOCKET}`);
+    return { folder, close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
