@@ -56,6 +56,8 @@ export interface RunningBroker {
 /** Most names of runtimes that a greeting has. */
 const RUNTIMES_SHOWN = 20;
 
+const MiB = 1024 * 1024;
+
 /** So many heartbeats have the workers of an earlier run to say which calls they still have. */
 const RECOVERY_HEARTBEATS = 3;
 
@@ -88,6 +90,9 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
     policy: { attempts: config.FAAS_ATTEMPTS, backoffMs: config.FAAS_BACKOFF_MS },
     maxQueue: config.FAAS_MAX_QUEUE,
     ownerQueue: limits.unsettled,
+    maxBytes: MiB * config.FAAS_QUEUE_MB,
+    ownerBytes: MiB * config.FAAS_USER_QUEUE_MB,
+    memoryBytes: MiB * config.FAAS_PARAMS_MEMORY_MB,
     recoveryMs: RECOVERY_HEARTBEATS * config.FAAS_HEARTBEAT_MS,
     observer: metrics.calls,
     asRun: (version) => cappedVersion(version, config),

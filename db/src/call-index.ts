@@ -1,8 +1,8 @@
 import { CALL_STATUSES, isSettled, type CallStatus } from '@panal/protocol';
-import { encodeCall } from './call-codec.js';
+import { encodeCall, INLINE_BYTES, longPartsOf } from './call-codec.js';
 import type { Write } from './group-commit.js';
 import { keyOf, under, upTo, type Range } from './keys.js';
-import type { CallRecord } from './records.js';
+import { CALL_PARTS, type CallPart, type CallRecord } from './records.js';
 import type { CallQuery } from './store.js';
 
 /** The status of every stored call that is not settled. */
@@ -20,7 +20,11 @@ const NOTHING = Buffer.alloc(0);
  */
 export function writesOfUnsettled(call: CallRecord): Write[] {
   if (isSettled(call.status)) throw new TypeError(`an unsettled call cannot be ${call.status}`);
-  return [[callKey(call), encodeCall(call, UNSETTLED)], ...entries(call, UNSETTLED, NOTHING)];
+  return [
+    [callKey(call), encodeCall(call, UNSETTLED)],
+    ...partsOf(call),
+    ...entries(call, UNSETTLED, NOTHING),
+  ];
 }
 
 /**
@@ -29,19 +33,52 @@ export function writesOfUnsettled(call: CallRecord): Write[] {
  */
 export function writesOfSettled(call: CallRecord, { unwritten = false } = {}): Write[] {
   if (!isSettled(call.status)) throw new TypeError(`a settled call cannot be ${call.status}`);
-  const writes: Write[] = [[callKey(call), encodeCall(call)], ...entries(call, call.status, NOTHING)];
+  const writes: Write[] = [
+    [callKey(call), encodeCall(call)],
+    ...partsOf(call),
+    ...entries(call, call.status, NOTHING),
+  ];
   if (!unwritten) writes.push(...entries(call, UNSETTLED, undefined));
   return writes;
 }
 
 /** What a call that was `DEAD` and was put back writes. */
 export function writesOfPutBack(call: CallRecord): Write[] {
-  return [...writesOfUnsettled(call), ...entries(call, 'DEAD', undefined)];
+  return [
+    [partKey(call, 'result'), undefined],
+    ...writesOfUnsettled(call),
+    ...entries(call, 'DEAD', undefined),
+  ];
 }
 
 /** What a settled call writes that is kept no longer. */
 export function writesOfRemovedCall(call: CallRecord): Write[] {
-  return [[callKey(call), undefined], ...entries(call, call.status, undefined)];
+  const parts = CALL_PARTS.filter((part) => call.apart?.[part] !== undefined);
+  return [
+    [callKey(call), undefined],
+    ...parts.map((part): Write => [partKey(call, part), undefined]),
+    ...entries(call, call.status, undefined),
+  ];
+}
+
+/** Where a part of a call is kept that is apart from its record. */
+export function partKey({ owner, callNum }: Pick<CallRecord, 'owner' | 'callNum'>, part: CallPart): string {
+  return keyOf('call-part', owner, callNum, part);
+}
+
+/** The parts that are kept apart; and of logs the absence, for those of an earlier attempt may have been long. */
+function partsOf(call: CallRecord): Write[] {
+  const writes = longPartsOf(call).map(([part, bytes]): Write => [partKey(call, part), bytes]);
+  const { logs, attempts } = call;
+  if (
+    attempts > 1 &&
+    logs !== undefined &&
+    logs.byteLength <= INLINE_BYTES.logs &&
+    call.apart?.logs === undefined
+  ) {
+    writes.push([partKey(call, 'logs'), undefined]);
+  }
+  return writes;
 }
 
 /** The part of the index that answers a query by status, function or both: keys that end in call numbers. */

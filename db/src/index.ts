@@ -2,6 +2,7 @@ export { KeyedLock } from './keyed-lock.js';
 export * from './records.js';
 export * from './store.js';
 export * from './level-store.js';
+export { INLINE_BYTES, LIST_BYTES } from './call-codec.js';
 export { summaryOf } from './function-index.js';
 export type { CallRetention } from './call-retention.js';
 export { damageIn } from './damage.js';

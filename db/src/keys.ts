@@ -19,6 +19,7 @@ import { PanalError } from '@panal/protocol';
  * | `last-call` | the highest call number, JSON |
  * | `call` owner | how many calls the owner has, JSON (`call-retention.ts`) |
  * | `call` owner, number | the call (`call-codec.ts`) |
+ * | `call-part` owner, number, part | params, result or logs of a call that are too long for its record |
  * | `call-by-status` status, owner, number | |
  * | `call-by-function` owner, function, status, number | |
  * | `call-key` owner, key, time | the call that was accepted with this `Idempotency-Key` at that time, JSON |
@@ -41,6 +42,7 @@ export type Kind =
   | 'uses-bundle'
   | 'last-call'
   | 'call'
+  | 'call-part'
   | 'call-by-status'
   | 'call-by-function'
   | 'call-key'

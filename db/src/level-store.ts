@@ -1,7 +1,8 @@
-import { isSettled } from '@panal/protocol';
-import { decodeCall } from './call-codec.js';
+import { isSettled, PanalError } from '@panal/protocol';
+import { decodeCall, LIST_BYTES } from './call-codec.js';
 import {
   callKeyOf,
+  partKey,
   rangesOf,
   UNSETTLED_ENTRIES,
   writesOfPutBack,
@@ -27,15 +28,17 @@ import { keyOf, nameOf, numberOf, under } from './keys.js';
 import { addMissingIndexes } from './late-index.js';
 import { Medium } from './medium.js';
 import { decodeValue, encodeJson, jsonDecoder } from './record-codec.js';
-import type {
-  CallKey,
-  CallRecord,
-  FunctionRecord,
-  KeyedCall,
-  RuntimeRecord,
-  UserRecord,
-  VersionRecord,
-  VersionSummary,
+import {
+  CALL_PARTS,
+  type CallKey,
+  type CallPart,
+  type CallRecord,
+  type FunctionRecord,
+  type KeyedCall,
+  type RuntimeRecord,
+  type UserRecord,
+  type VersionRecord,
+  type VersionSummary,
 } from './records.js';
 import {
   callNumberSchema,
@@ -325,7 +328,23 @@ export class LevelStore implements Store, Copyable {
   }
 
   async getCall(owner: string, callNum: number): Promise<CallRecord | undefined> {
-    return await this.#medium.get(keyOf('call', owner, callNum), decodeCall);
+    const key = keyOf('call', owner, callNum);
+    const short = await this.#medium.get(key, decodeCall);
+    if (short?.apart === undefined) return short;
+    return await this.#medium.read(async (database) => {
+      // Again, of one moment, so that the parts are those of the record.
+      const snapshot = database.snapshot();
+      try {
+        const [call] = await readCalls(database, [key], snapshot);
+        return call && (await withParts(database, call, Infinity, snapshot));
+      } finally {
+        await snapshot.close();
+      }
+    });
+  }
+
+  async getCallPart(owner: string, callNum: number, part: CallPart): Promise<Uint8Array | undefined> {
+    return await this.#medium.read((database) => database.get(partKey({ owner, callNum }, part)));
   }
 
   async listCalls(query: CallQuery): Promise<CallRecord[]> {
@@ -343,7 +362,8 @@ export class LevelStore implements Store, Copyable {
           .sort((a, b) => b - a)
           .slice(0, query.limit);
         const keys = newest.map((callNum) => keyOf('call', query.owner, callNum));
-        return await readCalls(database, keys, snapshot);
+        const calls = await readCalls(database, keys, snapshot);
+        return await Promise.all(calls.map((call) => withParts(database, call, LIST_BYTES, snapshot)));
       } finally {
         await snapshot.close();
       }
@@ -399,4 +419,29 @@ async function readCalls(database: Database, keys: string[], snapshot?: Snapshot
     const value = values[index];
     return value === undefined ? [] : [decodeValue(key, value, decodeCall)];
   });
+}
+
+/** The call with those of its parts that are kept apart and have at most `limit` bytes. */
+async function withParts(
+  database: Database,
+  call: CallRecord,
+  limit: number,
+  snapshot: Snapshot,
+): Promise<CallRecord> {
+  const { apart = {} } = call;
+  const parts = CALL_PARTS.filter((part) => apart[part] !== undefined && apart[part] <= limit);
+  if (parts.length === 0) return call;
+  const keys = parts.map((part) => partKey(call, part));
+  const values: (Uint8Array | undefined)[] = await database.getMany(keys, { snapshot });
+  const whole = { ...call };
+  const left = { ...apart };
+  for (const [index, part] of parts.entries()) {
+    const value = values[index];
+    if (value === undefined) throw new PanalError('INTERNAL', 'a part of a stored call is missing');
+    whole[part] = value;
+    left[part] = undefined;
+  }
+  if (Object.values(left).some((size) => size !== undefined)) whole.apart = left;
+  else delete whole.apart;
+  return whole;
 }

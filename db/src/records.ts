@@ -59,6 +59,10 @@ export interface CallTimings {
   total: number;
 }
 
+/** The parts of a call that may be long. */
+export const CALL_PARTS = ['params', 'result', 'logs'] as const;
+export type CallPart = (typeof CALL_PARTS)[number];
+
 /** All that is known of a call. A field that is `undefined` is as good as none. */
 export interface CallRecord {
   /** From 1, counting over all owners. */
@@ -91,6 +95,16 @@ export interface CallRecord {
   start?: Lifecycle | undefined;
   preloaded?: boolean | undefined;
   timings?: CallTimings | undefined;
+  /**
+   * Sizes, in bytes, of the parts that this record does not hold, or only the beginning of: the store keeps them apart
+   * from it.
+   */
+  apart?: Partial<Record<CallPart, number | undefined>> | undefined;
+}
+
+/** Bytes of a part of a call, whether the record holds it or not. */
+export function sizeOfPart(call: CallRecord, part: CallPart): number {
+  return call.apart?.[part] ?? call[part]?.byteLength ?? 0;
 }
 
 /**
@@ -122,6 +136,7 @@ export function copyOfCall(call: CallRecord): CallRecord {
     start: call.start,
     preloaded: call.preloaded,
     timings: call.timings,
+    apart: call.apart,
   } satisfies Record<keyof CallRecord, unknown>;
 }
 

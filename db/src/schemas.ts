@@ -100,4 +100,11 @@ export const callHeadSchema: z.ZodType<CallHead> = z.object({
   timings: z
     .object({ queued: z.number(), prepare: z.number(), run: z.number(), total: z.number() })
     .exactOptional(),
+  apart: z
+    .object({
+      params: z.int().exactOptional(),
+      result: z.int().exactOptional(),
+      logs: z.int().exactOptional(),
+    })
+    .exactOptional(),
 });

@@ -2,6 +2,7 @@ import type { CallStatus } from '@panal/protocol';
 import type { CallRetention } from './call-retention.js';
 import type {
   CallKey,
+  CallPart,
   CallRecord,
   FunctionRecord,
   KeyedCall,
@@ -137,12 +138,16 @@ export interface Store {
   getKeyedCall(owner: string, key: string): Promise<KeyedCall | undefined>;
   /** Forgets the keys of calls accepted before `time`, epoch ms. The calls stay. */
   expireCallKeys(time: number): Promise<void>;
+  /** The call, whole. */
   getCall(owner: string, callNum: number): Promise<CallRecord | undefined>;
+  /** A part that is kept apart from the call's record; `undefined` if there is none. */
+  getCallPart(owner: string, callNum: number, part: CallPart): Promise<Uint8Array | undefined>;
   /**
-   * Settled and unsettled calls as they were last stored. A query by an unsettled status answers from what is stored
+   * Settled and unsettled calls as they were last stored, with parts of up to `LIST_BYTES`: longer ones stay `apart`, and
+   * of a result and of logs the record has the beginning. A query by an unsettled status answers from what is stored
    * as well: `PENDING`, for a running attempt is not stored before it ends.
    */
   listCalls(query: CallQuery): Promise<CallRecord[]>;
-  /** Every call that is not settled, oldest first: what a broker takes up again when it starts. */
+  /** Every call that is not settled, oldest first: what a broker takes up again when it starts. Long parts stay `apart`. */
   unsettledCalls(): AsyncIterable<CallRecord>;
 }

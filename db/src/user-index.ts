@@ -29,6 +29,7 @@ export function rangesOfOwner(owner: string): Range[] {
     ...CALL_STATUSES.map((status) => under(keyOf('call-by-status', status, owner))),
     under(keyOf('call-by-function', owner)),
     under(keyOf('call', owner)),
+    under(keyOf('call-part', owner)),
     under(keyOf('call-key', owner)),
   ];
 }

@@ -137,6 +137,24 @@ export const SETTINGS = {
     1,
     10_000_000,
   ),
+  FAAS_QUEUE_MB: integer(
+    ['broker', 'most MiB of parameters of calls that have not ended; past it 429'],
+    4096,
+    1,
+    1_000_000_000,
+  ),
+  FAAS_USER_QUEUE_MB: integer(
+    ['broker', 'the same of one owner, `public` being one; past it 429'],
+    1024,
+    1,
+    1_000_000_000,
+  ),
+  FAAS_PARAMS_MEMORY_MB: integer(
+    ['broker', 'most MiB of memory for parameters of waiting calls; the others stay on disk until they run'],
+    64,
+    1,
+    1_000_000,
+  ),
   FAAS_USER_FUNCTIONS: integer(['broker', 'most functions that one user stores'], 1000, 1, 10_000_000),
   FAAS_USER_RUNTIMES: integer(
     ['broker', 'most runtimes of one owner, `public` being one'],

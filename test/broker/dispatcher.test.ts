@@ -14,6 +14,9 @@ import { eventually } from '../support/wait.js';
 
 /** Notes what the dispatcher tells; a test may hold back that an outcome is stored. */
 class Ledger implements AttemptEvents {
+  /** What is to be read for attempts whose parameter is apart. */
+  readonly params = (): Promise<Uint8Array> => this.reading;
+  reading: Promise<Uint8Array> = Promise.resolve(new Uint8Array(0));
   readonly running: number[] = [];
   readonly results: AttemptResult[] = [];
   readonly losses: CallError[] = [];
@@ -94,6 +97,59 @@ describe('Dispatcher over ZeroMQ', () => {
     const ack = await w1.hears('ack');
     expect(ack.leases).to.deep.equal([invoke.lease]);
     expect(Buffer.from(ledger.results[0]?.result ?? []).toString()).to.equal('olleh');
+  });
+
+  describe('a call whose parameter is not in memory', () => {
+    const apart = (callNum: number): Job => ({ ...job(callNum), apart: true });
+    let w1: ScriptedWorker;
+
+    beforeEach(async () => {
+      await start();
+      w1 = worker('w1');
+      await w1.join();
+    });
+
+    it('gets it when it goes to its worker, and is cancelled after that at the earliest', async () => {
+      let read = (): void => undefined;
+      ledger.reading = new Promise((resolve) => (read = () => resolve(Buffer.from('long'))));
+      w1.say({ type: 'ready', slot: 0 });
+      const first = apart(1);
+      dispatcher.submit(first);
+      await eventually('the attempt has begun', () => ledger.running.includes(1));
+      dispatcher.cancel(first);
+      read();
+      const invoke = await w1.nextInvoke();
+      expect(invoke).to.include({ callNum: 1, slot: 0, text: 'long' });
+      await w1.hears('cancel');
+      const told = w1.heard.filter(({ type }) => type === 'invoke' || type === 'cancel');
+      expect(told.map(({ type }) => type)).to.deep.equal(['invoke', 'cancel']);
+    });
+
+    it('is lost where it cannot be read, and leaves its mini-worker to the next', async () => {
+      ledger.reading = Promise.reject(new Error('unreadable'));
+      ledger.reading.catch(() => undefined);
+      w1.say({ type: 'ready', slot: 0 });
+      dispatcher.submit(apart(1));
+      await eventually('the attempt is lost', () => ledger.losses.length === 1);
+      expect(ledger.losses[0]).to.include({ code: 'STORE_UNAVAILABLE' });
+      dispatcher.submit(job(2, 'short'));
+      expect(await w1.nextInvoke()).to.include({ callNum: 2, slot: 0 });
+    });
+
+    it('does not go to a worker that was lost meanwhile', async () => {
+      let read = (): void => undefined;
+      ledger.reading = new Promise((resolve) => (read = () => resolve(Buffer.from('long'))));
+      w1.say({ type: 'ready', slot: 0 });
+      dispatcher.submit(apart(1));
+      await eventually('the attempt has begun', () => ledger.running.includes(1));
+      w1.say({ type: 'bye' });
+      await eventually('the worker is gone', () => ledger.losses.length === 1);
+      read();
+      await w1.join();
+      w1.say({ type: 'ready', slot: 0 });
+      dispatcher.submit(job(2));
+      expect((await w1.nextInvoke()).callNum).to.equal(2);
+    });
   });
 
   it("sends a function's spec once to each connection", async () => {

@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import { describeCallListing } from './store-conformance-listing.js';
 import { describeCallKeys } from './store-conformance-keys.js';
 import { describeFunctions } from './store-conformance-functions.js';
+import { describeLongParts } from './store-conformance-parts.js';
 import { describeRetention } from './store-conformance-retention.js';
 import { describeUsers } from './store-conformance-users.js';
 import { aCall, aRuntime, EVERY_BYTE, plain, settled } from './samples.js';
@@ -45,6 +46,7 @@ export function describeStore(name: string, makeStore: () => Store): void {
     describeCalls(subject);
     describeCallKeys(subject);
     describeCallListing(subject);
+    describeLongParts(subject);
     describeRetention(subject);
   });
 }

@@ -204,7 +204,7 @@ describe('A mini-worker that runs a call', () => {
       params: new Uint8Array(0),
     };
     const hello = { slots: 1, host: 'h', sandbox: 'docker', path: 'agent' } as Hello;
-    const attempt = { lease: 'l', job, workerId: 'w1', slot: 0, ending: false };
+    const attempt = { lease: 'l', job, workerId: 'w1', slot: 0, held: undefined, ending: false };
     const worker = {
       id: 'w1',
       peer: '',

@@ -1,6 +1,8 @@
-import { copyOfCall, type CallRecord, type VersionRecord } from '@panal/db';
+import { copyOfCall, INLINE_BYTES, sizeOfPart, type CallRecord, type VersionRecord } from '@panal/db';
 import type { LeasedAttempt } from '../dispatch/attempt.js';
 import type { Job } from '../dispatch/job.js';
+
+const NOTHING = new Uint8Array(0);
 
 /** A call that is not settled, as the broker has it in memory. */
 export class ActiveCall {
@@ -50,13 +52,42 @@ export class ActiveCall {
     this.#returns++;
   }
 
+  /** Bytes of its parameter, in memory or not. */
+  get size(): number {
+    return sizeOfPart(this.record, 'params');
+  }
+
+  /** Whether it has parts in memory that are stored apart from its record. */
+  get hasLongParts(): boolean {
+    const { params, logs } = this.record;
+    return params.byteLength > INLINE_BYTES.params || (logs?.byteLength ?? 0) > INLINE_BYTES.logs;
+  }
+
+  /** Lets go of the parameter, which is stored apart from the record. */
+  dropParams(): void {
+    const { record, size } = this;
+    if (record.params.byteLength <= INLINE_BYTES.params) return;
+    record.apart = { ...record.apart, params: size };
+    record.params = NOTHING;
+  }
+
+  /** Lets go of the logs of earlier attempts, which are stored apart from the record. */
+  dropLogs(): void {
+    const { record } = this;
+    if (record.logs === undefined || record.logs.byteLength <= INLINE_BYTES.logs) return;
+    record.apart = { ...record.apart, logs: sizeOfPart(record, 'logs') };
+    record.logs = undefined;
+  }
+
   /** Makes the call's next attempt. */
   nextJob(): Job {
     const { callNum, attempts, acceptedAt, input, params } = this.record;
+    const apart = this.record.apart?.params !== undefined;
     const { spec, settings } = this.version;
     const maxConcurrency = settings.maxConcurrency ?? Infinity;
     this.#nextRun = '';
-    return (this.job = { callNum, attempt: attempts + 1, acceptedAt, spec, maxConcurrency, input, params });
+    const attempt = attempts + 1;
+    return (this.job = { callNum, attempt, acceptedAt, spec, maxConcurrency, input, params, apart });
   }
 
   /** Whether this attempt, which comes back to the broker, is the last one that began, as far as is known. */

@@ -1,5 +1,6 @@
 import type { CallQuery, CallRecord, VersionRecord } from '@panal/db';
 import type { ActiveCall } from './active-call.js';
+import { CallMemory } from './call-memory.js';
 import { NumberLine } from './number-line.js';
 
 /** The calls of an owner that have not ended. */
@@ -8,6 +9,8 @@ class OwnerCalls {
   readonly byFunction = new Map<string, NumberLine>();
   /** Those that run, by number. */
   readonly running = new Map<number, ActiveCall>();
+  /** Of their parameters. */
+  bytes = 0;
 
   lineOf(funcName: string | undefined): NumberLine | undefined {
     return funcName === undefined ? this.all : this.byFunction.get(funcName);
@@ -25,6 +28,23 @@ export class ActiveCalls {
   readonly #calls = new Map<number, ActiveCall>();
   readonly #owners = new Map<string, OwnerCalls>();
   readonly #versions = new Map<string, UsedVersion>();
+  #bytes = 0;
+  readonly memory: CallMemory;
+
+  /** @param memoryBytes for long parameters, and for versions */
+  constructor(memoryBytes = Infinity) {
+    this.memory = new CallMemory(memoryBytes);
+  }
+
+  /** Bytes of the parameters of all, in memory or not. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The same of one owner's. */
+  bytesOf(owner: string): number {
+    return this.#owners.get(owner)?.bytes ?? 0;
+  }
 
   get size(): number {
     return this.#calls.size;
@@ -44,9 +64,8 @@ export class ActiveCalls {
   }
 
   /** The version of this id, while calls that were accepted with it have not ended. */
-  version(functionId: string): VersionRecord | undefined {
-    return this.#versions.get(functionId)?.version;
-  }
+  readonly version = (functionId: string): VersionRecord | undefined =>
+    this.#versions.get(functionId)?.version;
 
   /** How many of an owner's run now. */
   runningOf(owner: string): number {
@@ -57,14 +76,18 @@ export class ActiveCalls {
     const { callNum, owner, functionId, funcName } = call.record;
     this.#calls.set(callNum, call);
     const used = this.#versions.get(functionId);
-    if (used === undefined) this.#versions.set(functionId, { version: call.version, calls: 1 });
-    else used.calls++;
+    if (used === undefined) {
+      this.#versions.set(functionId, { version: call.version, calls: 1 });
+      this.memory.add(call.version);
+    } else used.calls++;
     const calls = this.#owners.get(owner) ?? new OwnerCalls();
     this.#owners.set(owner, calls);
     const line = calls.byFunction.get(funcName) ?? new NumberLine();
     calls.byFunction.set(funcName, line);
     calls.all.add(callNum);
     line.add(callNum);
+    calls.bytes += call.size;
+    this.#bytes += call.size;
   }
 
   /** The worker has an attempt of the call. */
@@ -80,18 +103,28 @@ export class ActiveCalls {
   }
 
   /** It has ended, though its record does not say so yet. */
-  remove({ record: { callNum, owner, functionId, funcName } }: ActiveCall): void {
+  remove(call: ActiveCall): void {
+    const { callNum, owner, functionId, funcName } = call.record;
     if (!this.#calls.delete(callNum)) return;
-    const used = this.#versions.get(functionId);
-    if (used !== undefined && --used.calls === 0) this.#versions.delete(functionId);
+    this.memory.release(call);
+    this.#release(functionId);
+    this.#bytes -= call.size;
     const calls = this.#owners.get(owner);
     if (calls === undefined) return;
+    calls.bytes -= call.size;
     calls.running.delete(callNum);
     calls.all.delete(callNum);
     if (calls.all.size === 0) this.#owners.delete(owner);
     const line = calls.byFunction.get(funcName);
     line?.delete(callNum);
     if (line?.size === 0) calls.byFunction.delete(funcName);
+  }
+
+  #release(functionId: string): void {
+    const used = this.#versions.get(functionId);
+    if (used === undefined || --used.calls > 0) return;
+    this.#versions.delete(functionId);
+    this.memory.remove(used.version);
   }
 
   allOf(owner: string): ActiveCall[] {

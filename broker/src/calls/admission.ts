@@ -1,13 +1,19 @@
 import type { VersionRecord } from '@panal/db';
 import { PanalError } from '@panal/protocol';
 import type { ActiveCalls } from './active-calls.js';
+import { memoryOf } from './call-memory.js';
 
-/** How many calls may be unsettled at once. */
+/** How much may be unsettled at once. */
 export interface QueueBounds {
-  /** In all. */
+  /** Calls in all. */
   maxQueue: number;
-  /** Of one owner; unlimited by default. */
+  /** Calls of one owner; unlimited by default. */
   ownerQueue?: (owner: string) => number;
+  /** Bytes of parameters in all, and of one owner; unlimited by default. */
+  maxBytes?: number;
+  ownerBytes?: number;
+  /** Bytes of memory for parameters of calls and for the versions that they use; unlimited by default. */
+  memoryBytes?: number;
 }
 
 /** The connected workers, as far as it matters here. */
@@ -18,24 +24,27 @@ export interface CallHosts {
   largestMb(needsEngine: boolean): number | undefined;
 }
 
+/** The part of the memory for versions that one owner's may take. */
+const OWNERS_SHARE = 1 / 4;
+
 /** Seconds after which a refused client may try again. */
 const RETRY_AFTER = 1;
 
 /**
  * Refuses a call that there is no room for, or that nothing could run.
+ * @param size bytes of its parameter
  * @throws PanalError QUEUE_FULL, NO_CONTAINER_ENGINE, NO_WORKER_FITS
  */
 export function admit(
-  { spec }: VersionRecord,
+  version: VersionRecord,
+  size: number,
   active: ActiveCalls,
-  { maxQueue, ownerQueue }: QueueBounds,
+  bounds: QueueBounds,
   hosts: CallHosts,
 ): void {
-  if (active.size >= maxQueue) throw queueFull(`${active.size} calls wait already`);
-  const own = active.ofOwner(spec.owner);
-  if (ownerQueue !== undefined && own >= ownerQueue(spec.owner)) {
-    throw queueFull(`${own} calls of ${spec.owner} wait already`);
-  }
+  const { spec } = version;
+  admitToQueue(spec.owner, size, active, bounds);
+  admitVersion(version, active, bounds);
   if (spec.kind === 'image' && hosts.hasEngine() === false) {
     throw new PanalError(
       'NO_CONTAINER_ENGINE',
@@ -47,6 +56,47 @@ export function admit(
   if (memoryMb > most) {
     const why = `memoryMb ${memoryMb} is more than any connected worker gives to its calls: ${most}`;
     throw new PanalError('NO_WORKER_FITS', `${why} (FAAS_WORKER_MEMORY_MB)`);
+  }
+}
+
+function admitToQueue(
+  owner: string,
+  size: number,
+  active: ActiveCalls,
+  { maxQueue, ownerQueue, maxBytes = Infinity, ownerBytes = Infinity }: QueueBounds,
+): void {
+  if (active.size >= maxQueue) throw queueFull(`${active.size} calls wait already (FAAS_MAX_QUEUE)`);
+  const own = active.ofOwner(owner);
+  if (ownerQueue !== undefined && own >= ownerQueue(owner)) {
+    throw queueFull(`${own} calls of ${owner} wait already (FAAS_USER_QUEUE)`);
+  }
+  if (active.bytes + size > maxBytes) {
+    throw queueFull(`calls with ${active.bytes} bytes of parameters wait already (FAAS_QUEUE_MB)`);
+  }
+  const ownBytes = active.bytesOf(owner);
+  if (ownBytes + size > ownerBytes) {
+    throw queueFull(
+      `calls of ${owner} with ${ownBytes} bytes of parameters wait already (FAAS_USER_QUEUE_MB)`,
+    );
+  }
+}
+
+/** The versions of calls that wait are in memory: their commands and environments may be long. */
+function admitVersion(
+  version: VersionRecord,
+  { memory, version: used }: ActiveCalls,
+  { memoryBytes = Infinity }: QueueBounds,
+): void {
+  const { id, owner } = version.spec;
+  if (used(id) !== undefined) return;
+  const bytes = memoryOf(version);
+  if (
+    memory.versions + bytes > memoryBytes ||
+    memory.versionsOf(owner) + bytes > OWNERS_SHARE * memoryBytes
+  ) {
+    throw queueFull(
+      'calls of too many versions wait already, with long commands or environments (FAAS_PARAMS_MEMORY_MB)',
+    );
   }
 }
 

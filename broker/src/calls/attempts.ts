@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { CallError } from '@panal/protocol';
+import { PanalError, type CallError } from '@panal/protocol';
 import { copyOfCall, type CallRecord, type Store } from '@panal/db';
 import type { AttemptEvents, AttemptResult, LeasedAttempt } from '../dispatch/attempt.js';
 import type { Job } from '../dispatch/job.js';
@@ -22,7 +22,7 @@ export interface Dispatch extends CallHosts {
 }
 
 export interface AttemptsOptions {
-  store: Pick<Store, 'updateCall' | 'settleCall'>;
+  store: Pick<Store, 'updateCall' | 'settleCall' | 'getCallPart'>;
   dispatch: Dispatch;
   policy: RetryPolicy;
   active: ActiveCalls;
@@ -113,6 +113,12 @@ export class Attempts implements AttemptEvents {
     this.#followers.started(job);
   }
 
+  async params({ callNum, spec }: Job): Promise<Uint8Array> {
+    const params = await this.#options.store.getCallPart(spec.owner, callNum, 'params');
+    if (params === undefined) throw new PanalError('STORE_UNAVAILABLE', 'the parameter is not in the store');
+    return params;
+  }
+
   logged(job: Job, offset: number, piece: Uint8Array): void {
     this.#followers.logged(job, offset, piece);
   }
@@ -188,11 +194,13 @@ export class Attempts implements AttemptEvents {
     call.record.notBefore = Date.now() + ms;
     // Set before the store answers: that a crash forgets this attempt costs one attempt more, no call.
     this.#alarm.set(call, ms);
+    const { logs } = call.record;
     // Once a later attempt has settled the call, this must not be written over that.
     await this.#stored(
       () => this.isOpen(call),
       () => this.#options.store.updateCall(call.record),
     );
+    if (this.isOpen(call) && call.record.logs === logs) call.dropLogs();
   }
 
   async #settle(
@@ -238,7 +246,11 @@ export class Attempts implements AttemptEvents {
 }
 
 function note(record: CallRecord, { logs, preloaded, exitCode, start, error }: Seen): void {
-  record.logs = logs ?? record.logs;
+  if (logs !== undefined) {
+    record.logs = logs;
+    // Those of this attempt take the place of earlier ones.
+    if (record.apart?.logs !== undefined) record.apart = { ...record.apart, logs: undefined };
+  }
   record.preloaded = preloaded ?? record.preloaded;
   record.exitCode = exitCode ?? record.exitCode;
   record.start = start ?? record.start;

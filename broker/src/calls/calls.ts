@@ -1,8 +1,10 @@
 import type { Logger } from 'pino';
 import { isSettled, PanalError, type InputKind } from '@panal/protocol';
 import {
+  CALL_PARTS,
   copyOfCall,
   KeyedLock,
+  LIST_BYTES,
   type CallKey,
   type CallQuery,
   type CallRecord,
@@ -48,7 +50,7 @@ export class Calls {
   /** What becomes of those that were accepted. */
   readonly attempts: Attempts;
   readonly #options: CallsOptions;
-  readonly #active = new ActiveCalls();
+  readonly #active: ActiveCalls;
   readonly #kept: KeptVersions;
   readonly #followers: LogFollowers;
   readonly #observer: CallObserver;
@@ -58,6 +60,7 @@ export class Calls {
 
   constructor(options: CallsOptions) {
     this.#options = options;
+    this.#active = new ActiveCalls(options.memoryBytes);
     const { store, log, dispatch, observer = NOBODY_COUNTS, onVersionGone = () => undefined } = options;
     this.#observer = observer;
     this.#kept = new KeptVersions(store, log, (id) => this.#active.version(id) !== undefined, onVersionGone);
@@ -133,7 +136,7 @@ export class Calls {
   ): Promise<CallRecord> {
     if (this.attempts.stopped)
       throw new PanalError('SHUTTING_DOWN', 'the broker is stopping', { retryAfter: 1 });
-    admit(version, this.#active, this.#options, this.#options.dispatch);
+    admit(version, input.bytes.byteLength, this.#active, this.#options, this.#options.dispatch);
     const { spec } = version;
     const accepted: CallRecord = {
       callNum: ++this.#lastCallNum,
@@ -147,14 +150,17 @@ export class Calls {
       attempts: 0,
       acceptedAt: Date.now(),
     };
-    const call = new ActiveCall(accepted, version);
+    // One object for all calls of a version, however often it was read from the store.
+    const call = new ActiveCall(accepted, this.#active.version(spec.id) ?? version);
     this.#active.add(call);
+    const inMemory = this.#active.memory.hold(call);
     this.#observer.accepted();
     const { record } = call;
     const { awaited, key } = options;
     if (key !== undefined) return await this.#begin(call, this.#options.store.acceptCall(record, { key }));
-    const stored = this.#options.store.acceptCall(record, { lazy: awaited });
-    if (!awaited) return await this.#begin(call, stored);
+    // What cannot stay in memory until the call has ended must be on disk before it begins.
+    const stored = this.#options.store.acceptCall(record, { lazy: awaited && inMemory });
+    if (!awaited || !inMemory) return await this.#begin(call, stored);
     this.attempts.submit(call);
     stored.catch((error: unknown) => this.attempts.forget(call, error));
     return record;
@@ -175,8 +181,9 @@ export class Calls {
       const { store, dispatch } = this.#options;
       const named = { owner, callNum, now: Date.now() };
       const call = await takeDeadCall(store, named, (record) => this.#versionOf(record));
-      admit(call.version, this.#active, this.#options, dispatch);
+      admit(call.version, call.size, this.#active, this.#options, dispatch);
       this.#active.add(call);
+      this.#active.memory.hold(call);
       this.#observer.accepted();
       const asStored = copyOfCall(call.record);
       await this.#begin(call, storePutBack(store, call.record));
@@ -211,14 +218,34 @@ export class Calls {
 
   async get(owner: string, callNum: number): Promise<CallRecord | undefined> {
     const active = this.#active.get(callNum)?.record;
-    if (active !== undefined) return active.owner === owner ? active : undefined;
+    if (active !== undefined) return active.owner === owner ? await this.whole(active) : undefined;
     return await this.#options.store.getCall(owner, callNum);
   }
 
   async list(query: CallQuery): Promise<CallRecord[]> {
-    if (query.status !== undefined && !isSettled(query.status)) return this.#active.list(query);
-    const stored = await this.#options.store.listCalls(query);
-    return stored.map((record) => this.#active.get(record.callNum)?.record ?? record);
+    const ofNow =
+      query.status !== undefined && !isSettled(query.status)
+        ? this.#active.list(query)
+        : (await this.#options.store.listCalls(query)).map(
+            (record) => this.#active.get(record.callNum)?.record ?? record,
+          );
+    return await Promise.all(ofNow.map((record) => this.whole(record, LIST_BYTES)));
+  }
+
+  /** The call with those parts, of at most `limit` bytes, that are not in memory. */
+  async whole(call: CallRecord, limit = Infinity): Promise<CallRecord> {
+    const { owner, callNum, apart = {} } = call;
+    const parts = CALL_PARTS.filter((part) => apart[part] !== undefined && apart[part] <= limit);
+    if (parts.length === 0) return call;
+    const whole = copyOfCall(call);
+    for (const part of parts) {
+      const bytes = await this.#options.store.getCallPart(owner, callNum, part);
+      // It has ended meanwhile, with other logs, or is kept no longer.
+      if (bytes === undefined) return (await this.#options.store.getCall(owner, callNum)) ?? call;
+      whole[part] = bytes;
+      whole.apart = { ...whole.apart, [part]: undefined };
+    }
+    return whole;
   }
 
   /**
@@ -233,7 +260,7 @@ export class Calls {
       if (stored === undefined) throw new PanalError('CALL_NOT_FOUND', `there is no call ${callNum}`);
       throw new PanalError('CALL_SETTLED', `call ${callNum} has ended: ${stored.status}`);
     }
-    if (call.settling) return (await call.ended()) ?? call.record;
+    if (call.settling) return await this.whole((await call.ended()) ?? call.record);
     call.record.cancelling = true;
     const waits = call.job === undefined || this.#options.dispatch.withdraw(call.job);
     if (waits) {
@@ -245,7 +272,7 @@ export class Calls {
       if (settled === undefined && this.attempts.isOpen(call))
         await this.#options.store.updateCall(call.record);
     }
-    return call.record;
+    return await this.whole(call.record);
   }
 
   /** Stops every call of an owner who is being deleted: as if there had been none. Nothing of them is stored any more. */
@@ -262,6 +289,10 @@ export class Calls {
   async follow(owner: string, callNum: number, follower: LogFollower): Promise<() => void> {
     const call = this.#active.get(callNum);
     const mine = call?.record.owner === owner ? call : undefined;
+    if (mine?.record.apart?.logs !== undefined && !mine.settling) {
+      const logs = await this.#options.store.getCallPart(owner, callNum, 'logs');
+      if (this.attempts.isOpen(mine)) return this.#followers.add(mine, follower, logs);
+    }
     if (mine?.settling === false) return this.#followers.add(mine, follower);
     const ended = mine === undefined ? await this.#options.store.getCall(owner, callNum) : await mine.ended();
     if (ended === undefined) throw new PanalError('CALL_NOT_FOUND', `there is no call ${callNum}`);
@@ -283,6 +314,10 @@ export class Calls {
     } catch (error) {
       this.attempts.forget(call, error);
       throw error;
+    }
+    if (this.attempts.isOpen(call)) {
+      if (!this.#active.memory.holds(call)) call.dropParams();
+      call.dropLogs();
     }
     this.attempts.submit(call);
     return call.record;

@@ -45,8 +45,11 @@ export class LogFollowers {
     return this.#followed.size;
   }
 
-  /** Tells `follower` what is stored of the call's logs, and all that comes. Returns what ends that. */
-  add({ record, job }: ActiveCall, follower: LogFollower): () => void {
+  /**
+   * Tells `follower` what is stored of the call's logs, and all that comes. Returns what ends that.
+   * @param earlier the logs of its last attempt
+   */
+  add({ record, job }: ActiveCall, follower: LogFollower, earlier = record.logs): () => void {
     const { callNum } = record;
     const running = record.status === 'RUNNING' ? job : undefined;
     const place: Place = { follower, position: 0 };
@@ -57,7 +60,7 @@ export class LogFollowers {
     }
     followed.places.add(place);
     if (running !== undefined) this.#ask(running, true);
-    else if (record.logs !== undefined) follower.piece(record.logs);
+    else if (earlier !== undefined) follower.piece(earlier);
     return () => this.#leave(callNum, place);
   }
 

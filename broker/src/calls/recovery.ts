@@ -20,6 +20,12 @@ export async function* leftCalls(
       continue;
     }
     const call = new ActiveCall(record, version);
+    if (call.hasLongParts) {
+      // As an earlier version of Panal stored it: whole. It is not kept in memory like that.
+      await store.updateCall(record);
+      call.dropParams();
+      call.dropLogs();
+    }
     call.queued();
     yield call;
   }

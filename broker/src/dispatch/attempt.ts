@@ -12,6 +12,11 @@ export interface AttemptResult {
 export interface AttemptEvents {
   /** A worker has the attempt; told again when the worker comes back with it. */
   started(job: Job, workerId: string): void;
+  /**
+   * Reads the parameter of an attempt whose job has it `apart`.
+   * @throws PanalError STORE_UNAVAILABLE
+   */
+  params(job: Job): Promise<Uint8Array>;
   /** A piece of the attempt's logs, which stands at `offset` in them, where they are followed. */
   logged(job: Job, offset: number, piece: Uint8Array): void;
   /** Resolves when the result is stored, so that the worker may forget it. */

@@ -61,7 +61,14 @@ export class Dispatcher {
   async start(events: AttemptEvents, bundlePort: number): Promise<number> {
     const { link, heartbeatMs, scheduler, brokerId } = this.#options;
     const leases = new Leases({ scheduler, events, brokerId });
-    const placing = new Placing({ scheduler, roster: this.#roster, leases, link });
+    const placing = new Placing({
+      scheduler,
+      roster: this.#roster,
+      leases,
+      link,
+      events,
+      log: this.#options.log,
+    });
     this.#session = { events, leases, placing };
     const { dispatchPort, replyPort } = await link.open({
       onMessage: (peer, envelope) => this.#onMessage(peer, envelope),
@@ -152,7 +159,8 @@ export class Dispatcher {
     const attempt = this.#session?.leases.of(job.callNum);
     const worker = attempt?.job === job ? this.#roster.get(attempt.workerId) : undefined;
     if (attempt !== undefined && worker !== undefined) {
-      this.#options.link.send(worker.peer, message(attempt.lease));
+      if (attempt.held === undefined) this.#options.link.send(worker.peer, message(attempt.lease));
+      else attempt.held.push(message(attempt.lease));
     }
   }
 

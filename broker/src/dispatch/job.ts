@@ -10,5 +10,8 @@ export interface Job {
   /** Most calls of this function at once in the cluster. */
   readonly maxConcurrency: number;
   readonly input: InputKind;
+  /** Nothing if it is `apart`. */
   readonly params: Uint8Array;
+  /** The parameter is not in memory: it is read from the store when the attempt goes to a worker. */
+  readonly apart?: boolean;
 }

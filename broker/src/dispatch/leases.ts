@@ -31,8 +31,11 @@ export class Leases {
   }
 
   /** The worker was given the attempt, to run on `slot` or on the next mini-worker that is idle. */
-  begin(job: Job, worker: ConnectedWorker, lease: string, slot: number | undefined): void {
-    worker.attempts.set(lease, this.#add({ lease, job, workerId: worker.id, slot, ending: false }));
+  begin(job: Job, worker: ConnectedWorker, lease: string, slot: number | undefined): Attempt {
+    const held = job.apart === true ? [] : undefined;
+    const attempt: Attempt = { lease, job, workerId: worker.id, slot, held, ending: false };
+    worker.attempts.set(lease, attempt);
+    return this.#add(attempt);
   }
 
   /**
@@ -78,7 +81,7 @@ export class Leases {
     const job = named && events.claim(named);
     if (job === undefined) return undefined;
     scheduler.adopt(job, workerId);
-    return this.#add({ lease, job, workerId, slot: undefined, ending: false });
+    return this.#add({ lease, job, workerId, slot: undefined, held: undefined, ending: false });
   }
 
   #add(attempt: Attempt): Attempt {

@@ -1,14 +1,20 @@
 import type { Invoke } from '@panal/protocol';
+import type { Logger } from 'pino';
+import type { AttemptEvents } from './attempt.js';
+import type { Job } from './job.js';
 import type { Leases } from './leases.js';
 import type { WorkerLink } from './link.js';
 import type { Roster } from './roster.js';
 import type { Placement, Scheduler } from './scheduler.js';
+import type { Attempt, ConnectedWorker } from './worker-table.js';
 
 export interface PlacingOptions {
   scheduler: Scheduler;
   roster: Roster;
   leases: Leases;
   link: WorkerLink;
+  events: Pick<AttemptEvents, 'params' | 'lost'>;
+  log: Logger;
 }
 
 /** Carries out what the scheduler decides: brings calls to the mini-workers that it chose. */
@@ -44,11 +50,53 @@ export class Placing {
   }
 
   #place({ job, workerId, slot, spared }: Placement): void {
-    const { roster, leases, link } = this.#options;
+    const { roster, leases } = this.#options;
     const worker = roster.get(workerId);
     if (worker === undefined) return;
     const lease = leases.nameOf(job);
-    const { callNum, attempt: number, spec, input } = job;
+    if (job.apart !== true) {
+      this.#send(worker, job, { lease, slot, spared }, job.params);
+      // Not before: what is said of the attempt now must not reach the worker ahead of it.
+      leases.begin(job, worker, lease, slot);
+      return;
+    }
+    const attempt = leases.begin(job, worker, lease, slot);
+    this.#load(worker, attempt, spared).catch((error: unknown) =>
+      this.#options.log.error({ err: error, call: job.callNum }, 'a call was not handed out'),
+    );
+  }
+
+  /** Reads the parameter of an attempt, and gives it to its worker; what is said of it meanwhile waits. */
+  async #load(worker: ConnectedWorker, attempt: Attempt, spared: Placement['spared']): Promise<void> {
+    const { leases, events, link, scheduler } = this.#options;
+    const { job, slot } = attempt;
+    const isCurrent = (): boolean => !this.#stopped && leases.of(job.callNum) === attempt && !attempt.ending;
+    let params: Uint8Array;
+    try {
+      params = await events.params(job);
+    } catch (error) {
+      if (!isCurrent()) return;
+      leases.drop(attempt);
+      worker.attempts.delete(attempt.lease);
+      scheduler.ended(job, { workerId: worker.id });
+      if (slot !== undefined) scheduler.offer(worker.id, slot);
+      events.lost(job, { code: 'STORE_UNAVAILABLE', message: 'the parameter of the call could not be read' });
+      this.pump();
+      throw error;
+    }
+    if (!isCurrent()) return;
+    this.#send(worker, job, { lease: attempt.lease, slot: attempt.slot, spared }, params);
+    for (const message of attempt.held ?? []) link.send(worker.peer, message);
+    attempt.held = undefined;
+  }
+
+  #send(
+    worker: ConnectedWorker,
+    job: Job,
+    { lease, slot, spared }: Pick<Invoke, 'lease' | 'slot' | 'spared'>,
+    params: Uint8Array,
+  ): void {
+    const { callNum, attempt, spec, input } = job;
     const known = worker.specs.has(spec.id);
     if (!known) worker.specs.set(spec.id, spec.owner);
     const message: Invoke = {
@@ -57,13 +105,11 @@ export class Placing {
       slot,
       spared,
       callNum,
-      attempt: number,
+      attempt,
       functionId: spec.id,
       spec: known ? undefined : spec,
       input,
     };
-    link.send(worker.peer, message, job.params.byteLength === 0 ? [] : [job.params]);
-    // Not before: what is said of the attempt now must not reach the worker ahead of it.
-    leases.begin(job, worker, lease, slot);
+    this.#options.link.send(worker.peer, message, params.byteLength === 0 ? [] : [params]);
   }
 }

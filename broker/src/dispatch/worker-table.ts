@@ -1,4 +1,4 @@
-import type { Hello } from '@panal/protocol';
+import type { BrokerMessage, Hello } from '@panal/protocol';
 import type { Job } from './job.js';
 import type { Peer } from './link.js';
 
@@ -9,6 +9,8 @@ export interface Attempt {
   readonly workerId: string;
   /** Its mini-worker; not known while it waits for one, nor where it was going on when its worker said hello. */
   slot: number | undefined;
+  /** While its parameter is being read: what is to be said of it once its worker has been given it. */
+  held: BrokerMessage[] | undefined;
   /** Its result is here and being stored. */
   ending: boolean;
 }

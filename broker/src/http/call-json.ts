@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import type { CallRecord } from '@panal/db';
+import { sizeOfPart, type CallRecord } from '@panal/db';
 import { CALL_STATUSES, isSettled, LIFECYCLES } from '@panal/protocol';
 import { z } from 'zod';
 import { callErrorSchema } from './errors.js';
@@ -43,8 +43,10 @@ export const callSchema = z.strictObject({
  * @param limit bytes of parameters, result and logs that are shown; longer ones are cut, parameters left out.
  */
 export function callJson(call: CallRecord, limit = Infinity): string {
-  const params = call.params.byteLength > limit ? undefined : paramsJson(call);
+  const hidesParams = sizeOfPart(call, 'params') > limit;
+  const params = hidesParams ? undefined : paramsJson(call);
   const result = isSettled(call.status) ? shown(call.result ?? NOTHING, limit) : undefined;
+  const isLonger = (part: 'result' | 'logs'): boolean => sizeOfPart(call, part) > limit;
   // Logs are for reading: what is not UTF-8 in them shows as U+FFFD.
   const logs = call.logs && shown(call.logs, limit, false);
   const rest = JSON.stringify({
@@ -66,7 +68,7 @@ export function callJson(call: CallRecord, limit = Infinity): string {
     acceptedAt: isoTime(call.acceptedAt),
     putBackAt: call.putBack && isoTime(call.putBack.at),
     settledAt: call.settledAt === undefined ? undefined : isoTime(call.settledAt),
-    truncated: call.params.byteLength > limit || result?.cut === true || logs?.cut === true || undefined,
+    truncated: hidesParams || isLonger('result') || isLonger('logs') || undefined,
   });
   const first = `{"funcName":${JSON.stringify(call.funcName)},`;
   return first + (params === undefined ? '' : `"params":${params.json},`) + rest.slice(1);

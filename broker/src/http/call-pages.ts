@@ -1,12 +1,8 @@
-import { KeyedLock, type CallQuery, type CallRecord } from '@panal/db';
-import { isSettled } from '@panal/protocol';
+import { KeyedLock, LIST_BYTES, type CallQuery, type CallRecord } from '@panal/db';
 import { callJson } from './call-json.js';
 import type { CallService } from './services.js';
 
-/** In a list, results, logs and parameters are shown up to this size, in bytes. */
-const SHOWN_IN_LIST = 16 * 1024;
-
-/** Calls that are read at once: each may have many megabytes, of which a list shows little. */
+/** Calls that are read at once. */
 const READ_AT_ONCE = 16;
 
 /** A page of calls. */
@@ -34,12 +30,10 @@ export class CallPages {
   }
 
   async #read({ limit, ...query }: CallQuery): Promise<CallPage> {
-    // Those that have not ended are in memory anyway, and are all looked at each time.
-    const piece = query.status === undefined || isSettled(query.status) ? READ_AT_ONCE : limit + 1;
     const shown: string[] = [];
     let last: number | undefined;
     for (;;) {
-      const wanted = Math.min(piece, limit + 1 - shown.length);
+      const wanted = Math.min(READ_AT_ONCE, limit + 1 - shown.length);
       const found: CallRecord[] = await this.#calls.list({
         ...query,
         limit: wanted,
@@ -47,7 +41,7 @@ export class CallPages {
       });
       for (const call of found) {
         if (shown.length === limit) return { json: `{${shown.join(',')}}`, next: last };
-        shown.push(`"c${call.callNum}":${callJson(call, SHOWN_IN_LIST)}`);
+        shown.push(`"c${call.callNum}":${callJson(call, LIST_BYTES)}`);
         last = call.callNum;
       }
       if (found.length < wanted) return { json: `{${shown.join(',')}}`, next: undefined };

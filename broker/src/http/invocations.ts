@@ -111,7 +111,7 @@ export const invocationRoutes = (services: Services): Route[] => {
         const settled = awaited && (await calls.settled(call, 1000 * waitSeconds, disconnection(ctx)));
         if (settled) {
           ctx.type = 'application/json';
-          ctx.body = callJson(settled);
+          ctx.body = callJson(await calls.whole(settled));
         } else {
           ctx.status = 202;
           ctx.set('Location', `/call/${call.callNum}`);

@@ -40,6 +40,8 @@ export interface CallService {
   settled(call: CallRecord, waitMs: number, gone?: Disconnection): Promise<CallRecord | undefined>;
   get(owner: string, callNum: number): Promise<CallRecord | undefined>;
   list(query: CallQuery): Promise<CallRecord[]>;
+  /** The call with its parts that are not in memory. */
+  whole(call: CallRecord): Promise<CallRecord>;
   /**
    * Resolves with the call, `CANCELLED`, or still `RUNNING` while a worker stops it.
    * @throws PanalError CALL_NOT_FOUND, CALL_SETTLED
