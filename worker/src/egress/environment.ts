@@ -7,15 +7,19 @@ const PROXY = /^((https?|all|ftp|no)_proxy|pip_proxy|npm_config_((https?_)?proxy
 /** Those that may name the proxy that leads on, the best first. */
 const UPSTREAM = ['https_proxy', 'http_proxy', 'all_proxy', 'npm_config_https_proxy', 'pip_proxy'];
 
+/** `environment` without any proxy. */
+export function withoutProxy(environment: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !PROXY.test(name)));
+}
+
 /** `environment` with every program led to the proxy at `url`, and to no other. */
 export function withProxy(
   environment: Readonly<Record<string, string>>,
   url: string,
 ): Record<string, string> {
-  const others = Object.entries(environment).filter(([name]) => !PROXY.test(name));
   const names = ['http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY'];
   return {
-    ...Object.fromEntries(others),
+    ...withoutProxy(environment),
     ...Object.fromEntries(names.map((name) => [name, url])),
     no_proxy: 'localhost,127.0.0.1,::1',
   };

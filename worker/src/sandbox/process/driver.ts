@@ -67,7 +67,8 @@ interface Opened {
  * - With control groups (mostly: as root): memory, processes and processor share as set, over the whole sandbox.
  * - Without them, with `prlimit`: each process may fill its `memoryMb` and 64 MiB (`RLIMIT_DATA`); `pids` and `cpus`
  *   are not enforced, for the kernel counts processes by user, and not those of root.
- * - `dependencies` run with the machine's network and without limits but time.
+ * - `dependencies` run as a call does, with limits of their own. Under bubblewrap they have no network but a proxy of the
+ *   worker's for HTTP and HTTPS (`worker/src/egress`), or none at all.
  *
  * Without bubblewrap nothing keeps a function from what the worker can read and write.
  */
@@ -216,8 +217,9 @@ function warningsOf({ machine, cgroups }: Opened): string[] {
   const warnings: string[] = [];
   if (!machine.bubblewrap) {
     warnings.push(
-      'bubblewrap (bwrap) is not installed or does not work here: functions run as plain processes, can read and ' +
-        'write what this worker can, and reach the network. Run only functions that you trust, or install bubblewrap.',
+      'bubblewrap (bwrap) is not installed or does not work here: functions and their dependencies run as plain ' +
+        'processes, can read and write what this worker can, and reach the network, whatever FAAS_DEPS_NETWORK says. ' +
+        'Run only functions that you trust, or install bubblewrap.',
     );
   }
   if (cgroups === undefined) {

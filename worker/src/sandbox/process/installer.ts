@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { chmod, mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CallError } from '@panal/protocol';
-import { upstreamFrom, withProxy } from '../../egress/environment.js';
+import { upstreamFrom, withoutProxy, withProxy } from '../../egress/environment.js';
 import { EgressPolicy } from '../../egress/policy.js';
 import { EgressProxy } from '../../egress/proxy.js';
 import { relayed, RELAY_PIDS, RELAY_PORT } from '../../egress/relay.js';
@@ -121,9 +121,10 @@ export class Installer {
   #environment({ runtime, settings }: RuntimeFunction, folders: Folders): Record<string, string> {
     const places = placesOf(this.#machine, folders, runtime.path);
     const env = { ...buildEnvironment(process.env, places), ...settings.env };
-    const { proxy } = this.#limits;
-    const url = this.#proxied ? `http://127.0.0.1:${RELAY_PORT}` : proxy;
-    return url === undefined ? env : withProxy(env, url);
+    const { network, proxy } = this.#limits;
+    if (this.#proxied) return withProxy(env, `http://127.0.0.1:${RELAY_PORT}`);
+    if (network === 'none') return withoutProxy(env);
+    return proxy === undefined ? env : withProxy(env, proxy);
   }
 
   #binds({ runtime }: RuntimeFunction, folders: Folders, egress: string | undefined): Bind[] {
