@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,17 +17,35 @@ enum { PIECE = 64 * 1024, NOT_FOUND = 127, NOT_EXECUTABLE = 126, KILLED = 128 + 
 
 extern char **environ;
 
+/* Size of as much of a text as fits, without a part of a character: its second and later bytes are 10xxxxxx. */
+static size_t size_within(const char *text, size_t most) {
+    size_t size = strnlen(text, most + 1);
+    if (size <= most) return size;
+    for (size = most; size > 0 && (text[size] & 0xC0) == 0x80;) size--;
+    return size;
+}
+
 static void put_done(struct link *l, int code, enum done_reason reason, const char *text) {
     char payload[512] = {(char)(code >> 24), (char)(code >> 16), (char)(code >> 8), (char)code, (char)reason};
-    size_t size = strlen(text) < sizeof payload - 5 ? strlen(text) : sizeof payload - 5;
+    size_t size = size_within(text, sizeof payload - 5);
     memcpy(payload + 5, text, size);
     link_put(l, FRAME_DONE, payload, 5 + size);
 }
 
-static void put_not_started(struct link *l, int error, const char *what) {
-    char text[400];
-    snprintf(text, sizeof text, "%.300s: %s", what, strerror(error));
-    put_done(l, error == ENOENT ? NOT_FOUND : NOT_EXECUTABLE, DONE_NOT_STARTED, text);
+/* What could not be done on the way to a call's process. `kind` says what `name` is if it is not a program. */
+struct failure {
+    int error; /* errno */
+    const char *kind, *name;
+    bool of_interpreter;
+};
+
+static void put_not_started(struct link *l, const struct failure *f) {
+    char text[1024];
+    const char *reason =
+        f->error == ENOEXEC ? "exec format error (not a program for this processor)" : strerror(f->error);
+    const char *whose = f->of_interpreter ? "its interpreter: " : "";
+    snprintf(text, sizeof text, "%s%.*s: %s%s", f->kind, (int)size_within(f->name, 400), f->name, whose, reason);
+    put_done(l, f->error == ENOENT ? NOT_FOUND : NOT_EXECUTABLE, DONE_NOT_STARTED, text);
 }
 
 /* What a CALL asks for; all strings lie in the frame. */
@@ -87,9 +106,37 @@ static void be_killed_first(void) {
     close(fd);
 }
 
+/* Executes one file. Returns why that cannot be done. */
+static struct failure execute_file(const struct command *c, const char *file) {
+    execve(file, c->argv, c->env);
+    int error = errno;
+    return (struct failure){error, "", c->argv[0], error == ENOENT && access(file, F_OK) == 0};
+}
+
+/*
+ * Looks the program up in the PATH of the call and executes it. Returns why that cannot be done. Not execvp: that hands
+ * a file which is no program for this processor to a shell.
+ */
+static struct failure execute(const struct command *c) {
+    const char *name = c->argv[0], *path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    struct failure result = {ENOENT, "", name, false};
+    if (strchr(name, '/') != NULL || name[0] == '\0') return execute_file(c, name);
+    for (size_t i = 0; i < c->envc; i++)
+        if (strncmp(c->env[i], "PATH=", 5) == 0) path = c->env[i] + 5;
+    for (const char *end; path != NULL; path = *end == ':' ? end + 1 : NULL) {
+        char file[PATH_MAX];
+        end = path + strcspn(path, ":");
+        int size = snprintf(file, sizeof file, "%.*s%s%s", (int)(end - path), path, end == path ? "" : "/", name);
+        if (size < 0 || (size_t)size >= sizeof file) continue;
+        struct failure failure = execute_file(c, file);
+        if (failure.error == EACCES) result = failure;
+        else if ((failure.error != ENOENT && failure.error != ENOTDIR) || failure.of_interpreter) return failure;
+    }
+    return result;
+}
+
 /* In the child, which shares the agent's memory until it has executed: writes `*failed` where it cannot. */
-_Noreturn static void become(const struct command *c, const int ends[3], volatile int *failed,
-                             const char *volatile *failed_at) {
+_Noreturn static void become(const struct command *c, const int ends[3], volatile struct failure *failed) {
     setsid();
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     for (int fd = 0; fd < 3; fd++) dup2(ends[fd], fd);
@@ -100,30 +147,19 @@ _Noreturn static void become(const struct command *c, const int ends[3], volatil
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     be_killed_first();
-    if (c->cwd != NULL && chdir(c->cwd) < 0) {
-        *failed = errno;
-        *failed_at = c->cwd;
-        _exit(NOT_EXECUTABLE);
-    }
-    execvp(c->argv[0], c->argv);
-    *failed = errno;
-    *failed_at = c->argv[0];
+    if (c->cwd != NULL && chdir(c->cwd) < 0) *failed = (struct failure){errno, "working directory ", c->cwd, false};
+    else *failed = execute(c);
     _exit(NOT_EXECUTABLE);
 }
 
-static pid_t spawn(struct command *c, const int ends[3], int *error, const char **error_at) {
-    volatile int failed = 0;
-    const char *volatile failed_at = "fork";
-    char **own = environ;
-    environ = c->env; /* execvp looks the command up in the PATH of the call */
+static pid_t spawn(struct command *c, const int ends[3], struct failure *failure) {
+    volatile struct failure failed = {0, "", "fork", false};
     pid_t pid = vfork();
-    if (pid == 0) become(c, ends, &failed, &failed_at);
-    if (pid < 0) failed = errno;
-    environ = own;
-    if (pid > 0 && failed != 0) waitpid(pid, NULL, 0);
-    *error = failed;
-    *error_at = failed_at;
-    return failed == 0 ? pid : 0;
+    if (pid == 0) become(c, ends, &failed);
+    if (pid < 0) failed.error = errno;
+    if (pid > 0 && failed.error != 0) waitpid(pid, NULL, 0);
+    *failure = (struct failure){failed.error, failed.kind, failed.name, failed.of_interpreter};
+    return failed.error == 0 ? pid : 0;
 }
 
 static void close_fd(int *fd) {
@@ -143,19 +179,15 @@ static void set_deadline(struct call *c, int64_t epoch_ms) {
 void call_start(struct call *c, struct link *l, char *fields, size_t size) {
     struct command command;
     int pipes[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
-    int error = 0;
-    const char *error_at = "pipe";
+    struct failure failure = {0, "", "pipe", false};
     command_parse(&command, fields, size);
     c->body_ended = c->exited = false;
-    for (int i = 0; i < 3 && error == 0; i++)
-        if (pipe2(pipes[i], O_CLOEXEC) < 0) error = errno;
-    if (command.argc == 0) {
-        error = EINVAL;
-        error_at = "a call without a command";
-    }
-    if (error == 0) {
+    for (int i = 0; i < 3 && failure.error == 0; i++)
+        if (pipe2(pipes[i], O_CLOEXEC) < 0) failure.error = errno;
+    if (command.argc == 0) failure = (struct failure){EINVAL, "", "a call without a command", false};
+    if (failure.error == 0) {
         const int ends[3] = {pipes[0][0], pipes[1][1], pipes[2][1]};
-        c->pid = spawn(&command, ends, &error, &error_at);
+        c->pid = spawn(&command, ends, &failure);
     }
     close_fd(&pipes[0][0]);
     close_fd(&pipes[1][1]);
@@ -163,7 +195,7 @@ void call_start(struct call *c, struct link *l, char *fields, size_t size) {
     c->input = pipes[0][1];
     c->output = pipes[1][0];
     c->errors = pipes[2][0];
-    if (error == 0) {
+    if (failure.error == 0) {
         /* The flag is of our end alone: the call's own ends block as usual. */
         fcntl(c->input, F_SETFL, O_WRONLY | O_NONBLOCK);
         fcntl(c->output, F_SETFL, O_RDONLY | O_NONBLOCK);
@@ -173,7 +205,7 @@ void call_start(struct call *c, struct link *l, char *fields, size_t size) {
         close_fd(&c->input);
         close_fd(&c->output);
         close_fd(&c->errors);
-        put_not_started(l, error, error_at);
+        put_not_started(l, &failure);
     }
     command_free(&command);
 }

@@ -1,8 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { summary, text } from '../sandbox/requests.js';
 import { runningWith } from '../sandbox/running.js';
 import { temporaryFolder } from '../support/folder.js';
+import { foreignProgram } from '../support/foreign-program.js';
 import { withBubblewrap, withCompiler } from '../support/groups.js';
 import { eventually } from '../support/wait.js';
 import { AgentRig, AS_INIT, AS_PROCESS, builtAgent } from './rig.js';
@@ -83,6 +86,8 @@ function behaviour(prefix: readonly string[]): void {
   });
 
   describe('says why a call does not start', () => {
+    const folder = temporaryFolder();
+
     it('when there is no such program', async () => {
       const ended = await rig().exec(['no-such-program']);
       expect(summary(ended)).to.include({ exitCode: 127, code: 'START_FAILED', reusable: true });
@@ -92,6 +97,31 @@ function behaviour(prefix: readonly string[]): void {
     it('when the file cannot be executed', async () => {
       const ended = await rig().exec(['/etc/passwd']);
       expect(summary(ended)).to.include({ exitCode: 126, code: 'START_FAILED' });
+    });
+
+    it('when the file is no program for this processor, and hands it to no shell', async () => {
+      const file = join(folder(), 'foreign');
+      await writeFile(file, foreignProgram(), { mode: 0o755 });
+      const ended = await rig().exec([file]);
+      expect(summary(ended)).to.include({ exitCode: 126, code: 'START_FAILED', logs: '' });
+      expect(ended.error?.message).to.contain(`${file}: exec format error`);
+      await writeFile(file, 'echo run by a shell\n');
+      expect(summary(await rig().exec([file]))).to.include({ code: 'START_FAILED', result: '' });
+      const found = await rig().exec(['foreign'], { env: { PATH: `/no/such:${folder()}:/bin` } });
+      expect(found.error?.message).to.contain('foreign: exec format error');
+    });
+
+    it('when its interpreter is missing', async () => {
+      const file = join(folder(), 'script');
+      await writeFile(file, '#!/no/such/interpreter\n', { mode: 0o755 });
+      const ended = await rig().exec(['./script'], {}, folder());
+      expect(summary(ended)).to.include({ exitCode: 127, code: 'START_FAILED' });
+      expect(ended.error?.message).to.contain('./script: its interpreter: No such file');
+    });
+
+    it('when its reason is longer than its frame, at a whole character', async () => {
+      const ended = await rig().exec([`//${'€'.repeat(2000)}`]);
+      expect(ended.error?.message).to.match(/^\/\/€+: File name too long/);
     });
 
     it('when its folder is missing', async () => {

@@ -60,11 +60,14 @@ describe('hot handlers of the process driver', () => {
     const exited = await sandbox.run(request(params('exit')));
     expect(summary(exited)).to.include({ status: 'FAILED', code: 'FUNCTION_FAILED', reusable: false });
     expect(exited.error?.message).to.contain('code 7');
+    expect(exited.exitCode).to.equal(7);
   });
 
   it('fail the call when they are killed, and say how', async () => {
     const ended = await sandbox.run(request(params('signal')));
     expect(summary(ended)).to.include({ status: 'FAILED', code: 'FUNCTION_KILLED', reusable: false });
+    expect(ended.exitCode).to.equal(137);
+    expect(ended.error?.message).to.contain('SIGKILL');
   });
 
   it('are gone after a call over its time', async () => {

@@ -9,7 +9,7 @@ import { pino } from 'pino';
 import type { Installation } from '../../worker/src/sandbox/installation.js';
 import type { DriverInfo, Prepared, RunResult, Sandbox } from '../../worker/src/sandbox/sandbox.js';
 import { ProcessDriver } from '../../worker/src/sandbox/process/driver.js';
-import { tarGz } from '../support/archives.js';
+import { tarGz, type ArchiveEntry } from '../support/archives.js';
 import { installation } from '../support/installation.js';
 import { runtimeSpec } from '../support/specs.js';
 import { request } from './requests.js';
@@ -21,7 +21,7 @@ export type Isolation = 'bubblewrap' | 'bare';
 
 /** A function to run: files of its bundle, and what its runtime does with them. */
 export interface TestFunction {
-  files?: Record<string, string>;
+  files?: Record<string, string> | ArchiveEntry[];
   runtime?: Partial<RuntimeSpec>;
   settings?: Partial<SandboxSettings>;
   owner?: string;
@@ -63,7 +63,10 @@ export class ProcessRig {
   /** Makes what sandboxes of the function start from. */
   async prepare(made: TestFunction, signal = never): Promise<Prepared> {
     const { files = { 'code.txt': '' }, runtime, settings, owner = 'public' } = made;
-    const packed = tarGz(Object.entries(files).map(([name, content]) => ({ name, content })));
+    const entries = Array.isArray(files)
+      ? files
+      : Object.entries(files).map(([name, content]) => ({ name, content }));
+    const packed = tarGz(entries);
     const sha256 = createHash('sha256').update(packed).digest('hex');
     const path = join(this.dataDir, `${sha256}.tar.gz`);
     await writeFile(path, packed);

@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import { builtAgent } from '../agent/rig.js';
 import { withBubblewrap, withCompiler } from '../support/groups.js';
 import { eventually } from '../support/wait.js';
+import { ENDING_FILES, ending, ENDINGS, FOREIGN } from './ending-table.js';
 import { openRig, type Isolation } from './process-rig.js';
 import { request, summary, text } from './requests.js';
 import { PARAMETER, RUN_FILES, SCRIPTS, SIMPLE } from './run-table.js';
@@ -39,6 +40,21 @@ function behaviour(agent: () => string | undefined, isolation: Isolation): void 
     for (const [run, prints] of Object.entries({ ...SIMPLE, ...SCRIPTS })) {
       const ended = await rig().once(run, options, { files: RUN_FILES });
       expect(text(ended.result), run).to.equal(prints);
+    }
+  });
+
+  it('tells how it ended, by its exit code and its signal', async function () {
+    this.timeout(60_000);
+    // Without an agent it is a shell that starts the program.
+    const table = agent() === undefined ? ENDINGS : { ...ENDINGS, ...FOREIGN };
+    for (const [run, { code, exitCode, message }] of Object.entries(table)) {
+      for (const lifecycle of ['fresh', 'warm'] as const) {
+        const sandbox = await rig().start(lifecycle, { files: ENDING_FILES, runtime: { run } });
+        const ended = await sandbox.run(request());
+        await sandbox.remove();
+        expect(ending(ended), `${lifecycle} ${run}`).to.deep.equal({ code, exitCode });
+        expect(ended.error?.message, `${lifecycle} ${run}`).to.match(message);
+      }
     }
   });
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { isSimpleCommand, runCommand } from '../../worker/src/sandbox/run-command.js';
+import { isSimpleCommand, runCommand, shellCommand } from '../../worker/src/sandbox/run-command.js';
 import { SCRIPTS, SIMPLE } from './run-table.js';
 
 /** Where an argument behind them would be a command, or where the shells differ. */
@@ -38,8 +38,29 @@ describe('the command of a runtime', () => {
     }
   });
 
+  it('is started without a shell if the shell would add nothing', () => {
+    const direct = {
+      'python3 test.py\n': ['python3', 'test.py'],
+      "exec ./run 'a b' \"c\\\"d\" e\\ f ''": ['./run', 'a b', 'c"d', 'e f', ''],
+    };
+    for (const [run, argv] of Object.entries(direct))
+      expect(runCommand(run, 'id')).to.deep.equal([...argv, 'id']);
+    for (const run of [
+      'echo x',
+      'exit 3',
+      'A=1 ./run',
+      './run $A',
+      './run *',
+      './run ~',
+      './run {a,b}',
+      './run >x',
+    ]) {
+      expect(runCommand(run, 'id').slice(0, 2), run).to.deep.equal(['/bin/sh', '-c']);
+    }
+  });
+
   it('is never an option of the shell', () => {
-    for (const run of ['-c', '-s x', '+x;']) expect(runCommand(run, 'id')[2]).to.match(/^ [-+]/);
+    for (const run of ['-c', '-s x', '+x;']) expect(shellCommand(run, 'id')[2]).to.match(/^ [-+]/);
   });
 
   it('is parsed in one pass', () => {

@@ -1,3 +1,5 @@
+import { firstCharacter } from '../sandbox/protocol/characters.js';
+
 const MARKER = Buffer.from('[the beginning was cut]\n');
 
 /** Keeps the last bytes of an output: where an installation fails, its end says why. */
@@ -28,6 +30,7 @@ export class Tail {
   }
 
   get bytes(): Uint8Array {
-    return Buffer.concat(this.#cut ? [MARKER, ...this.#pieces] : this.#pieces);
+    const kept = Buffer.concat(this.#pieces);
+    return this.#cut ? Buffer.concat([MARKER, kept.subarray(firstCharacter(kept))]) : kept;
   }
 }

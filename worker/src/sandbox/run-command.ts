@@ -24,16 +24,54 @@ const SHELL_WORDS = new Set(
 /** Words behind which the shell expects the name of another program, or of a file with commands. */
 const PREFIXES = new Set(['.', 'builtin', 'command', 'exec', 'source', 'time']);
 
+/** Commands that shells have themselves, with or without a program of the same name. */
+const BUILTINS = new Set(
+  (
+    ': . [ alias bg bind break builtin caller cd command continue declare dirs disown echo enable eval exec exit export ' +
+    'false fc fg getopts hash help history jobs kill let local logout mapfile newgrp popd printf pushd pwd read readarray ' +
+    'readonly return set shift shopt source suspend test time times trap true type typeset ulimit umask unalias unset wait'
+  ).split(' '),
+);
+
 /**
- * How the process of a call is started: `run` by the shell. A simple command gets the parameter as its last argument; a
- * script runs as it is and finds the parameter as `$1`. The parameter is never part of the text that the shell reads.
+ * How the process of a call is started. A simple command gets the parameter as its last argument; if all of it stands in
+ * the text there is no need for a shell, which would try to run a program for another processor as a script.
  */
 export function runCommand(run: string, parameter: string | undefined): string[] {
+  const argv = programOf(run);
+  return argv === undefined
+    ? shellCommand(run, parameter)
+    : [...argv, ...(parameter === undefined ? [] : [parameter])];
+}
+
+/**
+ * The same by the shell, in any case. A script runs as it is and finds the parameter as `$1`. The parameter is never part
+ * of the text that the shell reads.
+ */
+export function shellCommand(run: string, parameter: string | undefined): string[] {
   const text = isSimpleCommand(run) ? `${trimmed(run)} "$@"` : run;
   // A shell would read text that begins like an option as one.
   const safe = /^[-+]/.test(text) ? ` ${text}` : text;
   return ['/bin/sh', '-c', safe, 'sh', ...(parameter === undefined ? [] : [parameter])];
 }
+
+/** A program and its arguments; `undefined` if the shell has to expand, assign or redirect anything, or is the program. */
+function programOf(run: string): string[] | undefined {
+  const text = trimmed(run);
+  if (!isSimpleCommand(run) || /[$*?[\]{}~<>]/.test(text)) return undefined;
+  const words = wordsOf(text)?.map(unquoted) ?? [];
+  const argv = words[0] === 'exec' && !words[1]?.startsWith('-') ? words.slice(1) : words;
+  const [name = ''] = argv;
+  return name.includes('=') || BUILTINS.has(name) ? undefined : argv;
+}
+
+/** What the shell makes of a word without variables. */
+const unquoted = (word: string): string =>
+  word.replaceAll(
+    /'([^']*)'|"((?:[^"\\]|\\[^])*)"|\\([^])|([^'"\\]+)/g,
+    (_, single?: string, double?: string, escaped?: string, plain?: string) =>
+      single ?? double?.replaceAll(/\\(?:\n|([$`"\\]))/g, '$1') ?? escaped ?? plain ?? '',
+  );
 
 /**
  * Whether `run` is one simple command (POSIX Shell Command Language, 2.9.1) to which an argument can be appended. It

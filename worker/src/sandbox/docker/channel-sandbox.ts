@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import { copyFrom } from '../../cache/folder-cache.js';
+import { exitCodeOf } from '../../engine/container.js';
 import { unlessAborted } from '../../waiting.js';
 import { Channel } from '../protocol/channel.js';
 import { PlatformError, type RunRequest, type RunResult } from '../sandbox.js';
@@ -11,6 +12,9 @@ import { AGENT_IN_CONTAINER, type Line, type Transport } from './transport.js';
 
 /** How long a process may take until it serves calls. A handler may have much to load; the agent has nothing. */
 const READY_WITHIN_MS = { agent: 15_000, handler: 60_000 };
+
+/** How long the engine may take to note that a process has ended, in ms. */
+const EXIT_WAIT_MS = 2000;
 
 /** A running container whose process, the agent or a handler, speaks the runtime protocol. */
 export class ChannelSandbox extends ContainerSandbox {
@@ -50,6 +54,7 @@ export class ChannelSandbox extends ContainerSandbox {
     try {
       const channel = new Channel(await unlessAborted(line.stream(), either), {
         explain: () => this.followed.explain(this.prepared.memoryMb),
+        ...(this.#kind === 'handler' && { exitCode: () => this.exitCode() }),
       });
       this.#channel = channel;
       await channel.ready(patience, either);
@@ -73,6 +78,17 @@ export class ChannelSandbox extends ContainerSandbox {
     // A process that could not be stopped, or broke its connection, may live on: nothing of the call may.
     if (!result.reusable) await this.remove();
     return result;
+  }
+
+  /** The exit code of its process; `undefined` where it runs, or never did. */
+  protected async exitCode(): Promise<number | undefined> {
+    try {
+      // Its channel ends before the engine has noted its end.
+      const container = this.containers.docker.getContainer(this.id);
+      return await exitCodeOf(container, AbortSignal.timeout(EXIT_WAIT_MS));
+    } catch {
+      return undefined;
+    }
   }
 
   /** Where its container has a folder of the sandbox's own, for the code; `undefined`: nowhere. */

@@ -181,7 +181,8 @@ export class Containers {
       Image: image.id,
       Entrypoint: [...entrypoint],
       Cmd: [],
-      Env: [...own, ...env],
+      // As a shell would set it.
+      Env: [...(spec.kind === 'runtime' ? [`PWD=${spec.runtime.path}`] : []), ...own, ...env],
       ...(cwd !== undefined && { WorkingDir: cwd }),
       ...(user !== undefined && { User: user }),
       // Rather than the engine's network `none`, the OCI runtime's own empty network namespace (with loopback): it is

@@ -5,7 +5,7 @@ import type Docker from 'dockerode';
 import type { Logger } from 'pino';
 import type { Cache } from '../../cache/cache-keeper.js';
 import { removeUnfinished } from '../../cache/folder-cache.js';
-import { engineFailure, messageOf, statusOf } from '../../engine/errors.js';
+import { engineFailure, faultIn, messageOf, statusOf } from '../../engine/errors.js';
 import type { Confines } from '../../engine/hardening.js';
 import { hostPaths, type ToHost } from '../../engine/host-paths.js';
 import { checkRuntime, engineInfo, type EngineInfo } from '../../engine/info.js';
@@ -17,6 +17,7 @@ import { Registry } from '../../images/registry.js';
 import { SharedImages } from '../../images/shared-images.js';
 import { within } from '../../waiting.js';
 import type { DiskGuard } from '../disk-guard.js';
+import { startExitCode } from '../protocol/verdict.js';
 import type { Installation } from '../installation.js';
 import {
   FunctionError,
@@ -300,6 +301,8 @@ export class DockerDriver implements SandboxDriver {
 /** An image that the engine has no more was removed from the cache, or by hand. */
 function asSandboxError(what: string, cause: unknown): Error {
   if (cause instanceof FunctionError || cause instanceof PlatformError) return cause;
+  const fault = faultIn(cause);
+  if (fault !== undefined) return new FunctionError('START_FAILED', fault, undefined, startExitCode(fault));
   const gone = statusOf(cause) === 404 && /no such image/i.test(messageOf(cause));
   return gone ? new Unprepared(messageOf(cause), { cause }) : engineFailure(what, cause);
 }

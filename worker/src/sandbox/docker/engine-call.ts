@@ -1,14 +1,16 @@
 import type { Duplex } from 'node:stream';
 import type { CallError } from '@panal/protocol';
 import { demultiplex } from '../../engine/demux.js';
+import { faultIn, messageOf } from '../../engine/errors.js';
 import type { ActiveCall } from '../protocol/active-call.js';
-import { exited, failed, killed, type Verdict } from '../protocol/verdict.js';
+import type { Output } from '../protocol/output.js';
+import { exited, failed, notStarted, type Verdict } from '../protocol/verdict.js';
 
 /** Exit code of a process that the kernel, or somebody, killed outright: 128 + SIGKILL. */
 export const SIGKILLED = 137;
-/** Exit codes by which the engine and shells tell of a signal: 128 + its number. */
-const FIRST_SIGNAL = 129;
-const LAST_SIGNAL = 159;
+/** Exit codes of what the OCI runtime could not execute: in a container that runs, and as the first process of one. */
+const OCI_REFUSED = 126;
+const OCI_INIT_FAILED = 1;
 
 /** Gives the process of a call its input and collects its output, until it has closed it. */
 export async function converse(stream: Duplex, call: ActiveCall): Promise<void> {
@@ -23,9 +25,32 @@ export async function converse(stream: Duplex, call: ActiveCall): Promise<void> 
 /** What an exit code means that came through the engine; `explain` is asked why a process was killed outright. */
 export async function verdictOf(
   exitCode: number,
+  output: Output,
   explain: () => Promise<CallError | undefined>,
 ): Promise<Verdict> {
-  if (exitCode < FIRST_SIGNAL || exitCode > LAST_SIGNAL) return exited(exitCode);
+  const refusal = refusalIn(exitCode, output);
+  if (refusal !== undefined) return notStarted(refusal);
   const cause = exitCode === SIGKILLED ? await explain() : undefined;
-  return cause === undefined ? killed(exitCode) : failed(cause, exitCode);
+  return cause === undefined ? exited(exitCode) : failed(cause, exitCode);
 }
+
+/**
+ * Why the command was not executed, in the words of the OCI runtime: those of its process in the container are on
+ * stderr, those about a further process are where that would have written.
+ */
+function refusalIn(exitCode: number, output: Output): string | undefined {
+  const { result, logs } = output;
+  if (exitCode === OCI_REFUSED && result.byteLength > 0) {
+    const said = /^(OCI runtime exec failed: |unable to find (?:user|group) )[^]*/.exec(text(result));
+    if (said === null) return undefined;
+    output.dropResult();
+    return faultIn(said[0]) ?? messageOf(said[0]);
+  }
+  if (exitCode !== OCI_INIT_FAILED || result.byteLength > 0) return undefined;
+  const [, program = '', reason = ''] = /^exec (\S+): ([^\n]*)\n$/.exec(text(logs)) ?? [];
+  if (program === '') return undefined;
+  // That the program itself is there was looked at before.
+  return reason.includes('no such file') ? `${program}: its interpreter: ${reason}` : `${program}: ${reason}`;
+}
+
+const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();

@@ -1,9 +1,9 @@
 import type { Container } from 'dockerode';
 import type { Duplex } from 'node:stream';
 import { attach, exitCodeOf } from '../../engine/container.js';
-import { engineFailure, messageOf, statusOf } from '../../engine/errors.js';
+import { engineFailure, faultIn } from '../../engine/errors.js';
 import { ActiveCall } from '../protocol/active-call.js';
-import { failed } from '../protocol/verdict.js';
+import { notStarted, type Verdict } from '../protocol/verdict.js';
 import { PlatformError, type RunRequest, type RunResult } from '../sandbox.js';
 import { ContainerSandbox } from './container-sandbox.js';
 import { converse, verdictOf } from './engine-call.js';
@@ -27,8 +27,8 @@ export class EngineSandbox extends ContainerSandbox {
     try {
       return await this.#serve(request, await this.#startFor(request));
     } catch (cause) {
-      // Docker answers 400 where the command is not in the image, or cannot be executed.
-      if (statusOf(cause) === 400) return notStarted(cause);
+      const fault = faultIn(cause);
+      if (fault !== undefined) return withoutOutput(notStarted(fault));
       throw engineFailure('running a container', cause);
     } finally {
       await this.remove();
@@ -58,15 +58,14 @@ export class EngineSandbox extends ContainerSandbox {
         await converse(stream, call);
         const exitCode = call.stop === undefined ? await exitCodeOf(container) : 0;
         const explain = () => this.followed.explain(this.prepared.memoryMb);
-        call.settle(await verdictOf(exitCode, explain), false);
+        call.settle(await verdictOf(exitCode, call.output, explain), false);
       };
       serve().catch(reject);
     });
   }
 }
 
-function notStarted(cause: unknown): RunResult {
-  const verdict = failed({ code: 'START_FAILED', message: messageOf(cause) });
+function withoutOutput(verdict: Verdict): RunResult {
   const nothing = new Uint8Array(0);
   return { ...verdict, result: nothing, logs: nothing, runMs: 0, reusable: false };
 }

@@ -90,7 +90,7 @@ export class ExecSandbox extends ContainerSandbox {
         await converse(stream, call);
         const exitCode = call.stop === undefined ? await exitCodeOf(exec) : 0;
         const explain = () => this.followed.explain(this.prepared.memoryMb);
-        const verdict = await verdictOf(exitCode, explain);
+        const verdict = await verdictOf(exitCode, call.output, explain);
         call.settle(verdict, await this.#isIdle());
       };
       serve().catch(reject);

@@ -4,6 +4,7 @@ import type { CallError, Lifecycle } from '@panal/protocol';
 import { Channel } from '../protocol/channel.js';
 import { listenIn, MAX_SOCKET_PATH, type Listener } from '../protocol/listener.js';
 import { Output } from '../protocol/output.js';
+import { exited } from '../protocol/verdict.js';
 import { runCommand } from '../run-command.js';
 import { FunctionError, PlatformError, type RunRequest, type RunResult, type Sandbox } from '../sandbox.js';
 import type { Cell } from './cell.js';
@@ -55,7 +56,11 @@ export class ChannelSandbox implements Sandbox {
     try {
       const deadline = AbortSignal.timeout(READY_MS);
       const socket = await connected(listener, launched, AbortSignal.any([signal, deadline]));
-      const channel = new Channel(socket, { explain: () => explain(cell, lifecycle, launched) });
+      const exitCode = async (): Promise<number | undefined> => (await exitWithin(launched, EXIT_MS))?.code;
+      const channel = new Channel(socket, {
+        explain: () => cell.explain(),
+        ...(lifecycle === 'hot' && { exitCode }),
+      });
       await channel.ready(READY_MS, signal);
       for (const stream of [launched.child.stdout, launched.child.stderr]) stream?.off('data', onPiece);
       return new ChannelSandbox(cell, launched, channel, lifecycle);
@@ -131,17 +136,6 @@ async function connected(listener: Listener, launched: Launched, stop: AbortSign
   }
 }
 
-/** Why a call's process was killed; and what became of a handler that went away during a call. */
-async function explain(cell: Cell, lifecycle: Lifecycle, launched: Launched): Promise<CallError | undefined> {
-  const oom = await cell.explain();
-  if (oom !== undefined || lifecycle !== 'hot') return oom;
-  const exit = await exitWithin(launched, EXIT_MS);
-  if (exit === undefined) return undefined;
-  return exit.signalled
-    ? { code: 'FUNCTION_KILLED', message: `killed by signal ${exit.code - 128}` }
-    : { code: 'FUNCTION_FAILED', message: `the function's process exited with code ${exit.code}` };
-}
-
 async function exitWithin(launched: Launched, ms: number): Promise<Exit | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<undefined>((resolve) => {
@@ -165,5 +159,6 @@ function startError(
     return new PlatformError('SANDBOX_FAILED', `the agent did not start: ${why} ${said}`.trim(), { cause });
   }
   if (oom !== undefined) return new FunctionError(oom.code, oom.message, logs, exit?.code);
-  return new FunctionError('START_FAILED', `the handler did not start: ${why}`, logs, exit?.code);
+  const how = exit === undefined ? why : (exited(exit.code).error?.message ?? 'exited with code 0');
+  return new FunctionError('START_FAILED', `the handler did not start: ${how}`, logs, exit?.code);
 }

@@ -1,7 +1,8 @@
 import type { CallError, Lifecycle } from '@panal/protocol';
 import { ActiveCall } from '../protocol/active-call.js';
-import { exited, failed, killed, neverRun, stopped, type Verdict } from '../protocol/verdict.js';
-import { runCommand } from '../run-command.js';
+import type { Output } from '../protocol/output.js';
+import { exited, failed, killed, neverRun, notStarted, stopped, type Verdict } from '../protocol/verdict.js';
+import { isSimpleCommand, shellCommand } from '../run-command.js';
 import { PlatformError, type RunRequest, type RunResult, type Sandbox } from '../sandbox.js';
 import type { Cell } from './cell.js';
 import type { Exit, Launched } from './launched.js';
@@ -35,12 +36,12 @@ export class DirectSandbox implements Sandbox {
     if (request.signal.aborted) return neverRun(request);
     const reusable = this.#lifecycle === 'warm';
     return await new Promise((resolve, reject) => {
-      const argv = runCommand(this.cell.function.spec.runtime.run, request.argument);
+      const argv = shellCommand(this.cell.function.spec.runtime.run, request.argument);
       const launched = this.cell.start({ argv, env: request.env, stdin: 'pipe' });
       this.#running = launched;
       const call = new ActiveCall(request, resolve, () => launched.kill());
       feed(launched, call);
-      this.#end(launched)
+      this.#end(launched, call.output)
         .then((verdict) => call.settle(verdict, reusable && !this.#spent && this.#removing === undefined))
         .catch((error: unknown) => {
           call.settle(stopped('cancel', request), false);
@@ -52,18 +53,21 @@ export class DirectSandbox implements Sandbox {
   }
 
   /** Waits for the end of the call's process, and leaves nothing of it. */
-  async #end(launched: Launched): Promise<Verdict> {
+  async #end(launched: Launched, output: Output): Promise<Verdict> {
     const exit = await launched.exit;
     launched.kill();
     await this.cell.cgroup?.kill();
     await launched.drained(DRAIN_MS);
     this.#running = undefined;
-    return await this.#verdict(exit);
+    return await this.#verdict(exit, output);
   }
 
-  async #verdict({ code, signalled }: Exit): Promise<Verdict> {
+  async #verdict({ code, signalled }: Exit, { logs }: Output): Promise<Verdict> {
     const oom = code === SIGKILLED ? await this.cell.explain() : undefined;
     if (oom !== undefined) return failed(oom, code);
+    const { run } = this.cell.function.spec.runtime;
+    const refused = isSimpleCommand(run) ? refusedByShell(code, logs) : undefined;
+    if (refused !== undefined) return notStarted(refused);
     return signalled ? killed(code) : exited(code);
   }
 
@@ -94,4 +98,10 @@ function feed({ child }: Launched, call: ActiveCall): void {
   child.stdin?.end(call.request.body);
   child.stdout?.on('data', (piece: Buffer) => call.addResult(piece));
   child.stderr?.on('data', (piece: Buffer) => call.output.addLogs(piece));
+}
+
+/** Why the shell did not start the one command that it had, which it says in a line of its own. */
+function refusedByShell(code: number, logs: Uint8Array): string | undefined {
+  if (code !== 126 && code !== 127) return undefined;
+  return /^(?:\/bin\/)?sh: (?:line )?(?:\d+: )?(.*)\n$/.exec(Buffer.from(logs).toString())?.[1];
 }

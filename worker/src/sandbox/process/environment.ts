@@ -16,6 +16,8 @@ export function baseEnvironment(path: string, places: Places): Environment {
   return {
     PATH: `${join(places.home, '.local', 'bin')}:${path}`,
     HOME: places.home,
+    // As a shell would set it.
+    PWD: places.code,
     LANG: 'C.UTF-8',
     TMPDIR: places.tmp,
     PYTHONUSERBASE: join(places.home, '.local'),

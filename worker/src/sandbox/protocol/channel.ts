@@ -11,7 +11,7 @@ import {
   REASON,
   RUNTIME_PROTOCOL,
 } from './frames.js';
-import { exited, failed, killed, neverRun, stopped, type Verdict } from './verdict.js';
+import { endedDuringCall, exited, failed, killed, neverRun, stopped, type Verdict } from './verdict.js';
 
 /** How long an agent may take to end a call that was stopped. */
 const STOP_GRACE_MS = 500;
@@ -24,6 +24,8 @@ export type PeerKind = 'handler' | 'agent';
 export interface ChannelOptions {
   /** Asked why a process was killed or vanished during a call, as far as the driver knows (out of memory). */
   explain?: (() => Promise<CallError | undefined>) | undefined;
+  /** Asked for the exit code of the process at the other end, 128 + the signal's number, once the connection is lost. */
+  exitCode?: (() => Promise<number | undefined>) | undefined;
 }
 
 /**
@@ -34,7 +36,7 @@ export class Channel {
   /** Called once, when the connection is gone and no call was running. */
   onClose: (() => void) | undefined;
   readonly #stream: Duplex;
-  readonly #explain: ChannelOptions['explain'];
+  readonly #options: ChannelOptions;
   readonly #parser = new FrameParser((type, payload) => this.#onFrame(type, payload));
   #kind: PeerKind | undefined;
   #call: ActiveCall | undefined;
@@ -45,7 +47,7 @@ export class Channel {
 
   constructor(stream: Duplex, options: ChannelOptions = {}) {
     this.#stream = stream;
-    this.#explain = options.explain;
+    this.#options = options;
     stream.on('data', (chunk: Buffer) => this.#onData(chunk));
     stream.on('error', (error) => this.#lose(error));
     stream.on('end', () => this.#lose(new Error('the process closed its connection')));
@@ -179,8 +181,11 @@ export class Channel {
     const code = payload.readInt32BE();
     const verdict = verdictOf(call.request, code, payload.readUInt8(4), payload.toString('utf8', DONE_HEAD));
     this.#call = undefined;
-    if (code === SIGKILLED && this.#explain !== undefined) {
-      this.#settleExplained(call, true, (cause) => (cause === undefined ? verdict : failed(cause, code)));
+    if (code === SIGKILLED && this.#options.explain !== undefined) {
+      void this.#explain().then((cause) => {
+        // What took the memory may lie in it still, as files do that are kept in memory.
+        call.settle(cause === undefined ? verdict : failed(cause, code), cause === undefined);
+      });
     } else {
       call.settle(verdict, true);
     }
@@ -196,20 +201,22 @@ export class Channel {
     this.#call = undefined;
     if (call === undefined) this.onClose?.();
     else if (call.stop !== undefined) call.settle(stopped(call.stop, call.request), false);
-    else this.#settleExplained(call, false, (known) => failed(known ?? vanished(cause)));
+    else void this.#settleLost(call, cause);
   }
 
-  #settleExplained(
-    call: ActiveCall,
-    reusable: boolean,
-    verdict: (cause: CallError | undefined) => Verdict,
-  ): void {
-    const explained = this.#explain === undefined ? Promise.resolve(undefined) : this.#explain();
-    explained
-      .catch(() => undefined)
-      // What took the memory may lie in it still, as files do that are kept in memory.
-      .then((cause) => call.settle(verdict(cause), reusable && cause === undefined))
-      .catch(() => undefined);
+  /** Never rejects. */
+  async #settleLost(call: ActiveCall, cause: Error): Promise<void> {
+    const ask = cause instanceof ProtocolError ? undefined : this.#options.exitCode;
+    const exitCode = await ask?.().catch(() => undefined);
+    const killed = exitCode === undefined || exitCode === SIGKILLED;
+    const known = killed ? await this.#explain() : undefined;
+    if (known !== undefined) call.settle(failed(known, exitCode), false);
+    else call.settle(exitCode === undefined ? failed(vanished(cause)) : endedDuringCall(exitCode), false);
+  }
+
+  /** Never rejects. */
+  async #explain(): Promise<CallError | undefined> {
+    return await this.#options.explain?.().catch(() => undefined);
   }
 }
 

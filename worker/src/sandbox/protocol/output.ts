@@ -1,3 +1,5 @@
+import { wholeCharacters } from './characters.js';
+
 const NOTHING = new Uint8Array(0);
 
 /** What is kept of a call's output. */
@@ -18,9 +20,16 @@ export class Output {
   #resultSize = 0;
   #logsSize = 0;
   #logsCut = false;
+  /** The beginning of a character. */
+  #logsRest: Uint8Array = NOTHING;
 
   constructor(limits: OutputLimits) {
     this.#limits = limits;
+  }
+
+  /** What came as the result was none. */
+  dropResult(): void {
+    this.#result.length = 0;
   }
 
   /** Adds a piece of the result; false when that makes it too large, and from then on nothing is kept. */
@@ -34,21 +43,23 @@ export class Output {
     return true;
   }
 
-  /** Adds a piece of the logs. What is past the limit is dropped, and a marker ends them. */
+  /**
+   * Adds a piece of the logs. What is past the limit is dropped, and a marker ends them. Pieces are kept, and handed on,
+   * from character to character: the part of one at the end of a piece waits for the next piece.
+   */
   addLogs(piece: Uint8Array): void {
     if (this.#logsCut || piece.byteLength === 0) return;
     const { maxLogs } = this.#limits;
-    const room = maxLogs - this.#logsSize;
-    if (piece.byteLength <= room) {
-      this.#keepLogs(piece);
-      return;
-    }
-    this.#logsCut = true;
-    if (room > 0) this.#keepLogs(piece.subarray(0, room));
-    this.#keepLogs(Buffer.from(`\n[logs cut at ${maxLogs} bytes]\n`));
+    const bytes = this.#logsRest.byteLength === 0 ? piece : Buffer.concat([this.#logsRest, piece]);
+    this.#logsCut = this.#logsSize + bytes.byteLength > maxLogs;
+    const kept = bytes.subarray(0, wholeCharacters(bytes.subarray(0, maxLogs - this.#logsSize)));
+    this.#logsRest = this.#logsCut ? NOTHING : bytes.subarray(kept.byteLength);
+    this.#keepLogs(kept);
+    if (this.#logsCut) this.#keepLogs(Buffer.from(`\n[logs cut at ${maxLogs} bytes]\n`));
   }
 
   #keepLogs(piece: Uint8Array): void {
+    if (piece.byteLength === 0) return;
     this.#logsSize += piece.byteLength;
     this.#logs.push(piece);
     this.#limits.onLog?.(piece);
@@ -59,7 +70,7 @@ export class Output {
   }
 
   get logs(): Uint8Array {
-    return join(this.#logs);
+    return join(this.#logsRest.byteLength === 0 ? this.#logs : [...this.#logs, this.#logsRest]);
   }
 }
 

@@ -1,0 +1,56 @@
+import type { RunResult } from '../../worker/src/sandbox/sandbox.js';
+import type { ArchiveEntry } from '../support/archives.js';
+import { foreignProgram } from '../support/foreign-program.js';
+
+/** The bundle with which the tables below are tried. */
+export const ENDING_FILES: ArchiveEntry[] = [
+  { name: 'plain', content: 'no program\n' },
+  { name: 'foreign', content: foreignProgram(), mode: 0o755 },
+  { name: 'orphan', content: '#!/no/such/interpreter\n', mode: 0o755 },
+];
+
+export interface Ending {
+  code: string | undefined;
+  exitCode: number;
+  message: RegExp;
+}
+
+const killed = (exitCode: number, message: RegExp): Ending => ({
+  code: 'FUNCTION_KILLED',
+  exitCode,
+  message,
+});
+const failed = (exitCode: number): Ending => ({
+  code: 'FUNCTION_FAILED',
+  exitCode,
+  message: new RegExp(`exited with code ${exitCode}$`),
+});
+const notStarted = (exitCode: number, message: RegExp): Ending => ({
+  code: 'START_FAILED',
+  exitCode,
+  message,
+});
+
+/** Values of `run` and how they end, in every lifecycle, driver and path. */
+export const ENDINGS: Readonly<Record<string, Ending>> = {
+  'exit 3': failed(3),
+  'exit 255': failed(255),
+  'kill -SEGV $$': killed(139, /SIGSEGV \(signal 11\)/),
+  'kill -KILL $$': killed(137, /SIGKILL/),
+  'kill -TERM $$': killed(143, /SIGTERM/),
+  'kill -ABRT $$': killed(134, /SIGABRT/),
+  // A shell tells of a process below it by the same exit code.
+  "sh -c 'kill -SEGV $$'; exit $?": killed(139, /SIGSEGV/),
+  './missing': notStarted(127, /\.\/missing.*(?:no such file|not found)/i),
+  nosuchprogram: notStarted(127, /nosuchprogram.*(?:no such file|not found)/i),
+  './plain': notStarted(126, /\.\/plain.*permission denied/i),
+  './orphan': notStarted(127, /\.\/orphan.*(?:no such file|not found)/i),
+};
+
+/** Only where no shell starts the program. */
+export const FOREIGN: Readonly<Record<string, Ending>> = {
+  './foreign': notStarted(126, /\.\/foreign: exec format error/i),
+  'exec ./foreign': notStarted(126, /\.\/foreign: exec format error/i),
+};
+
+export const ending = ({ error, exitCode }: RunResult): object => ({ code: error?.code, exitCode });
