@@ -9,9 +9,15 @@ export interface BundleLimits {
 }
 
 export function tooLarge(limits: BundleLimits): PanalError {
-  return new PanalError('BUNDLE_TOO_LARGE', `The bundle unpacks to more than ${limits.maxUnpacked} bytes`);
+  return new PanalError(
+    'BUNDLE_TOO_LARGE',
+    `The bundle unpacks to more than ${limits.maxUnpacked} bytes (FAAS_MAX_BUNDLE_UNPACKED)`,
+  );
 }
 
 export function tooManyEntries(limits: BundleLimits): PanalError {
-  return new PanalError('BUNDLE_TOO_LARGE', `The bundle has more than ${limits.maxEntries} entries`);
+  return new PanalError(
+    'BUNDLE_TOO_LARGE',
+    `The bundle has more than ${limits.maxEntries} entries (FAAS_MAX_BUNDLE_ENTRIES)`,
+  );
 }

@@ -1,4 +1,6 @@
 #!/usr/bin/env node
-import { main } from '../dist/main.js';
+import { endOnUncaught, main } from '../dist/main.js';
 
-process.exitCode = await main(process.argv.slice(2));
+const args = process.argv.slice(2);
+endOnUncaught(args);
+process.exitCode = await main(args);

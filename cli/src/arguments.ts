@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { buffer } from 'node:stream/consumers';
 import { InvalidArgumentError } from 'commander';
-import { misuse } from './failure.js';
+import { messageOf, misuse } from './failure.js';
 import type { Shell } from './shell.js';
 
 /** Reads an option that is a whole number. */
@@ -45,6 +45,34 @@ export async function jsonArgument(
     return text;
   } catch {
     const shown = text.length > 60 ? `${text.slice(0, 57)}…` : text;
-    throw misuse(`not JSON: ${shown}`, `a text is ${JSON.stringify('"text"')}; --raw takes any bytes`);
+    const advice = `a text is ${JSON.stringify('"text"')}; --raw takes any bytes`;
+    throw misuse(`not JSON: ${shown}`, `${faultOf(text)}; ${advice}`);
+  }
+}
+
+/** Where a text stops to be JSON, and by what. */
+function faultOf(text: string): string {
+  // The longest beginning that JSON can begin with. `JSON.parse` does not say where short texts are wrong.
+  let [good, bad] = [0, text.length + 1];
+  while (bad - good > 1) {
+    const middle = (good + bad) >> 1;
+    if (canGoOn(text.slice(0, middle))) good = middle;
+    else bad = middle;
+  }
+  const before = text.slice(0, good).split('\n');
+  const line = before.length === 1 ? '' : `line ${before.length}, `;
+  const found = good < text.length ? `unexpected ${JSON.stringify(text[good])}` : 'the text ends too early';
+  return `${line}column ${(before.at(-1) ?? '').length + 1}: ${found}`;
+}
+
+/** Whether a text is JSON, or would be with more behind it: then `JSON.parse` complains of its end. */
+function canGoOn(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch (error) {
+    const message = messageOf(error);
+    if (/unexpected end|unterminated/i.test(message)) return true;
+    return /at position (\d+)/.exec(message)?.[1] === String(text.length);
   }
 }

@@ -11,6 +11,8 @@ export interface LoadOptions {
   connections: number;
   /** Ends after so many. */
   calls: number;
+  /** Is told of each call that has ended. */
+  onCall?: () => void;
   /** Ends the load; what is under way then is still waited for, and counts. */
   signal: AbortSignal;
 }
@@ -29,10 +31,13 @@ export interface LoadResult {
   firstError?: string;
 }
 
+/** Characters that are kept of the first error. */
+const MOST_OF_ERROR = 500;
+
 /** Sends the same request over several connections, on each one after the other. */
 export async function runLoad(
   target: LoadTarget,
-  { connections, calls, signal }: LoadOptions,
+  { connections, calls, signal, onCall }: LoadOptions,
 ): Promise<LoadResult> {
   // Here, for no other verb is worth its time to load; its requests cost half of what `node:http` takes.
   const { Pool } = await import('undici');
@@ -53,7 +58,7 @@ export async function runLoad(
         times.push(performance.now() - start);
         return;
       }
-      firstError ??= `${statusCode} ${text}`;
+      firstError ??= `${statusCode} ${text.slice(0, MOST_OF_ERROR)}`;
     } catch (error) {
       firstError ??= String(error);
     }
@@ -63,6 +68,7 @@ export async function runLoad(
     while (!signal.aborted && begun < calls) {
       begun += 1;
       await one();
+      onCall?.();
     }
   };
   const start = performance.now();

@@ -1,8 +1,13 @@
 import { CommanderError } from 'commander';
+import { inspect } from 'node:util';
 import { StartRefusal } from '@panal/protocol';
-import { EXIT_USAGE, Failure } from './failure.js';
+import { EXIT_USAGE, Failure, messageOf } from './failure.js';
 import { createProgram } from './program.js';
+import type { GlobalOptions } from './session.js';
 import type { Shell } from './shell.js';
+
+/** Characters that are shown of an unexpected error. */
+const MAX_LINE = 300;
 
 /**
  * Runs the `panal` command.
@@ -19,13 +24,35 @@ export async function main(args: readonly string[], shell: Shell = process): Pro
   } catch (error) {
     // commander has said already what it found wrong, or has shown the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
-    const known =
-      error instanceof StartRefusal ? new Failure(error.message, { exitCode: error.exitCode }) : error;
-    if (!(known instanceof Failure)) throw error;
-    if (known.code === 'INTERRUPTED') return known.exitCode;
-    shell.stderr.write(program.opts<{ json?: boolean }>().json === true ? asJson(known) : asText(known));
-    return known.exitCode;
+    return report(error, shell, program.opts<GlobalOptions>());
   }
+}
+
+/** Ends the process for an error that no verb was there to catch, such as one of a stream, as `main` does. */
+export function endOnUncaught(args: readonly string[]): void {
+  process.on('uncaughtException', (error) => {
+    const options = { json: args.includes('--json'), debug: args.includes('--debug') };
+    process.exit(report(error, process, options));
+  });
+}
+
+/** Says on stderr what went wrong, in one line. @returns the exit code */
+function report(error: unknown, shell: Shell, { json = false, debug = false }: GlobalOptions): number {
+  const known = failureFor(error);
+  if (known.code === 'INTERRUPTED') return known.exitCode;
+  shell.stderr.write(json ? asJson(known) : asText(known));
+  if (debug || (shell.env.PANAL_DEBUG ?? '') !== '') shell.stderr.write(`${inspect(error)}\n`);
+  return known.exitCode;
+}
+
+function failureFor(error: unknown): Failure {
+  if (error instanceof Failure) return error;
+  if (error instanceof StartRefusal) return new Failure(error.message, { exitCode: error.exitCode });
+  // The file system and the network say in one line what they refused; of anything else the place is of interest.
+  const [line = ''] = messageOf(error).split('\n', 1);
+  if (error instanceof Error && 'syscall' in error) return new Failure(line, { cause: error });
+  const message = `something went wrong inside: ${line.slice(0, MAX_LINE)}`;
+  return new Failure(message, { code: 'INTERNAL', hint: 'again with --debug it shows where', cause: error });
 }
 
 const asText = ({ message, hint }: Failure): string =>

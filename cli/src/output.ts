@@ -14,6 +14,8 @@ const STATUS_STYLES: Readonly<Record<string, Style>> = {
   CANCELLED: 'yellow',
 };
 
+const NEWLINE = 0x0a;
+
 /** What a command puts out: results on stdout, for people or as one JSON document; all else on stderr. */
 export class Output {
   readonly #shell: Shell;
@@ -35,6 +37,11 @@ export class Output {
     return this.#shell.stderr.isTTY === true && !this.json;
   }
 
+  /** Whether people read stdout. */
+  get isTerminal(): boolean {
+    return this.#shell.stdout.isTTY === true;
+  }
+
   /** Shows `value` to a program, or what `text` makes of it to people. */
   show(value: unknown, text: () => string): void {
     this.showJson(() => JSON.stringify(value), text);
@@ -48,6 +55,13 @@ export class Output {
   /** Puts out a result, to the byte. */
   bytes(bytes: Uint8Array): void {
     if (bytes.byteLength > 0) this.#shell.stdout.write(bytes);
+  }
+
+  /** Puts out a result, to the byte; on a terminal it ends with a newline, so that the prompt has its own line. */
+  result(bytes: Uint8Array): void {
+    this.bytes(bytes);
+    const isOpen = bytes.byteLength > 0 && bytes.at(-1) !== NEWLINE;
+    if (isOpen && this.isTerminal) this.#shell.stdout.write('\n');
   }
 
   /** Says something beside the result. */
@@ -93,7 +107,7 @@ export class Output {
   }
 
   paint(style: Style, text: string): string {
-    const colours = this.#shell.stdout.isTTY === true && (this.#shell.env.NO_COLOR ?? '') === '';
+    const colours = this.isTerminal && (this.#shell.env.NO_COLOR ?? '') === '';
     // The shell knows where it writes to; `styleText` would look at the process's own stdout.
     return colours ? styleText(style, text, { validateStream: false }) : text;
   }

@@ -19,8 +19,10 @@ export interface Listing {
  */
 export async function listFolder(folder: string): Promise<Listing> {
   const found = await stat(folder).catch(() => undefined);
-  if (found?.isDirectory() !== true)
+  if (found === undefined)
     throw new Failure(`there is no folder ${folder}`, { hint: 'panal init makes one' });
+  if (!found.isDirectory())
+    throw new Failure(`${folder} is a file`, { hint: 'give the folder that it is in' });
   const ignores = await readIgnoreRules(folder);
   const listing = { entries: [] as string[], folders: [] as string[] };
   await list(folder, '', ignores, listing);

@@ -59,6 +59,7 @@ export function createProgram(shell: Shell, finish: (exitCode: number) => void):
     .option('--user <email>', 'act as this user, with --password; also a token in PANAL_TOKEN')
     .option('--password <password>', 'its password')
     .option('--json', 'put out one JSON document, for programs')
+    .option('--debug', 'show where a failure comes from; also PANAL_DEBUG=1')
     .helpOption('-h, --help', 'show this, or the help of a verb')
     .helpCommand(false)
     .configureHelp({ showGlobalOptions: true })

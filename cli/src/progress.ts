@@ -44,3 +44,25 @@ export class Progress {
     this.#stderr.write(`\r${this.#title} [${bar}] ${percent} of ${bytes(this.#total)}\u001b[K`);
   }
 }
+
+/** Between two pictures of a ticker, in ms. */
+const TICK_MS = 250;
+
+/** Shows on a terminal, again and again, how things stand, in one line that is wiped at the end. */
+export class Ticker {
+  readonly #stderr: Shell['stderr'];
+  readonly #timer: NodeJS.Timeout;
+
+  /** @param text what to show, so many ms after the start */
+  constructor(stderr: Shell['stderr'], text: (ms: number) => string) {
+    this.#stderr = stderr;
+    const since = performance.now();
+    this.#timer = setInterval(() => stderr.write(`\r${text(performance.now() - since)}\u001b[K`), TICK_MS);
+  }
+
+  /** Wipes the line. May be called twice. */
+  end(): void {
+    clearInterval(this.#timer);
+    this.#stderr.write('\r\u001b[K');
+  }
+}

@@ -4,6 +4,7 @@ import { functionSettingsSchema, NAME_PATTERN, type FunctionSettings } from '@pa
 import { z } from 'zod';
 import { Failure, messageOf, misuse } from './failure.js';
 import { PROJECT_FILE } from './ignore.js';
+import { instead } from './nearest.js';
 
 const projectSchema = z.strictObject({
   name: z.string().optional(),
@@ -52,6 +53,7 @@ export function changeSettings(settings: FunctionSettings, changes: readonly str
     const [, key = '', value = ''] = /^([A-Za-z_][\w.]*)=(.*)$/s.exec(change) ?? [];
     if (key === '') throw misuse(`--set ${change} is not of the form key=value`);
     const [outer = '', inner] = key.split(/\.(.*)/s);
+    if (!Object.hasOwn(functionSettingsSchema.shape, outer)) throw misuse(`--set: ${unknownSetting(outer)}`);
     if (inner === undefined) changed[outer] = TEXT_SETTINGS.includes(outer) ? value : jsonOrText(value);
     else changed[outer] = { ...fields(changed[outer]), [inner]: outer === 'env' ? value : jsonOrText(value) };
   }
@@ -78,5 +80,22 @@ function jsonOrText(text: string): unknown {
   }
 }
 
+function unknownSetting(name: string): string {
+  return `there is no setting ${name}; ${instead(name, Object.keys(functionSettingsSchema.shape))}`;
+}
+
 const issues = ({ issues: all }: z.ZodError): string =>
-  all.map(({ path, message }) => [...path, message].join(': ')).join('; ');
+  all
+    .map((issue) => {
+      const { path, message } = issue;
+      if (issue.code !== 'unrecognized_keys') return [...path, message].join(': ');
+      const explain = path.at(-1) === 'settings' ? unknownSetting : unknownField;
+      return [...path, ...issue.keys.map(explain)].join(': ');
+    })
+    .join('; ');
+
+function unknownField(name: string): string {
+  const isSetting = Object.hasOwn(functionSettingsSchema.shape, name);
+  const hint = isSetting ? 'it belongs into settings' : instead(name, Object.keys(projectSchema.shape));
+  return `there is no field ${name}; ${hint}`;
+}

@@ -10,6 +10,7 @@ export interface GlobalOptions {
   user?: string;
   password?: string;
   json?: boolean;
+  debug?: boolean;
 }
 
 const DEFAULT_URL = 'http://127.0.0.1:3000';

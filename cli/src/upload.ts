@@ -4,8 +4,10 @@ import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FunctionSettings } from '@panal/protocol';
-import { functionSchema, type FunctionView } from './api.js';
+import { functionSchema, namesSchema, type FunctionView } from './api.js';
 import type { RequestOptions } from './client.js';
+import { Failure } from './failure.js';
+import { instead } from './nearest.js';
 import { listFolder, pack } from './pack.js';
 import { Progress } from './progress.js';
 import { formFields } from './project.js';
@@ -25,12 +27,29 @@ export async function deployFolder(session: Session, deployment: Deployment): Pr
   const scratch = await mkdtemp(join(tmpdir(), 'panal-deploy-'));
   try {
     const file = join(scratch, 'module.tar.gz');
-    await pack(folder, await listFolder(folder), file);
+    const listing = await listFolder(folder);
+    if (listing.entries.length === 0) throw nothingIn(folder);
+    await pack(folder, listing, file);
     const path = `/registerFunction/${encodeURIComponent(runtime)}/${encodeURIComponent(name)}`;
-    return await upload(session, path, file, settings);
+    return await upload(session, path, file, settings).catch(async (error: unknown) => {
+      throw await withRuntimes(session, runtime, error);
+    });
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
+}
+
+const nothingIn = (folder: string): Failure =>
+  new Failure(`there is nothing to deploy in ${folder}`, {
+    hint: 'write a handler.py or handler.mjs there; panal init python NAME makes a folder with one',
+  });
+
+/** Where there is no such runtime, which there are. */
+async function withRuntimes({ client }: Session, runtime: string, error: unknown): Promise<unknown> {
+  if (!(error instanceof Failure && error.code === 'RUNTIME_NOT_FOUND')) return error;
+  const names = await client.ask(namesSchema, 'GET', '/runtimes').catch(() => undefined);
+  if (names === undefined) return error;
+  return new Failure(error.message, { code: error.code, hint: instead(runtime, names), cause: error });
 }
 
 async function upload(

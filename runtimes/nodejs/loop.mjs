@@ -201,18 +201,13 @@ function openStreams(onread) {
   return { input, output: new net.Socket({ fd: to, readable: false, writable: true }) };
 }
 
-/** The bundle's handler; ends the process with 1 where it cannot be loaded. */
+/** The bundle's handler. If it cannot be loaded the process ends, and Node.js says why, with file and line. */
 async function load() {
-  try {
-    const module = await import(pathToFileURL(path.resolve('handler.mjs')).href);
-    if (typeof module.default !== 'function') {
-      throw new TypeError('handler.mjs must export default (params, context) => value');
-    }
-    return module.default;
-  } catch (error) {
-    writeStderr(`${inspect(error)}\n`);
-    process.exit(1);
+  const module = await import(pathToFileURL(path.resolve('handler.mjs')).href);
+  if (typeof module.default !== 'function') {
+    throw new TypeError('handler.mjs must export default (params, context) => value');
   }
+  return module.default;
 }
 
 const calls = new Calls();

@@ -1,6 +1,10 @@
 import { createServer } from 'node:http';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
 import { expect } from 'chai';
+import { main } from '../../cli/src/main.js';
 import { temporaryFolder } from '../support/folder.js';
 import { panal, type Ended } from './panal.js';
 
@@ -84,6 +88,22 @@ describe('panal says what is wrong and what to do', function () {
       /^panal: --set: pids: /,
     ],
     [
+      'a setting that there is not, with the one that is meant',
+      ['deploy', '.', '--name', 'f', '--runtime', 'r', '--set', 'memory=512'],
+      /^panal: --set: there is no setting memory; did you mean memoryMb\? there are: lifecycle, timeoutMs, .*\n$/,
+    ],
+    [
+      'parameters with an error in them, with its column',
+      ['invoke', 'f', '{"a": 1, "b":}'],
+      /^panal: not JSON: .* — column 14: unexpected "}"; .*\n$/,
+    ],
+    ['parameters that are cut', ['invoke', 'f', '{"a": [1, 2'], / — column 12: the text ends too early; /],
+    [
+      'parameters of several lines',
+      ['invoke', 'f', '{"a": 1,\n"b" 2}'],
+      / — line 2, column 5: unexpected "2"; /,
+    ],
+    [
       'a name that is none',
       ['deploy', '.', '--name', 'a b', '--runtime', 'r'],
       /^panal: "a b" is no name of a function/,
@@ -104,6 +124,75 @@ describe('panal says what is wrong and what to do', function () {
     expect((await complaint(['deploy', '.']))[1]).to.equal(
       'panal: the function has no name — give it in panal.json, or with --name\n',
     );
+  });
+
+  it('where there is nothing to deploy, or a file stands for a folder', async () => {
+    const options = ['--name', 'f', '--runtime', 'pythonruntime'];
+    await mkdir(join(folder(), 'empty'));
+    await writeFile(join(folder(), 'empty/panal.json'), '{}');
+    expect(await complaint(['deploy', 'empty', ...options])).to.deep.equal([
+      1,
+      `panal: there is nothing to deploy in ${folder()}/empty — write a handler.py or handler.mjs there; ` +
+        'panal init python NAME makes a folder with one\n',
+    ]);
+    const [, stderr] = await complaint(['deploy', 'empty/panal.json', ...options]);
+    expect(stderr).to.match(/^panal: \S+ is a file — give the folder that it is in\n$/);
+  });
+
+  it('where panal.json has a field or a setting that there is not', async () => {
+    for (const [json, message] of [
+      [
+        { setings: {} },
+        'there is no field setings; did you mean settings? there are: name, runtime, settings',
+      ],
+      [{ memoryMb: 64 }, 'there is no field memoryMb; it belongs into settings'],
+      [
+        { settings: { timeout: 1 } },
+        'settings: there is no setting timeout; did you mean timeoutMs? there are: ',
+      ],
+    ] as const) {
+      await writeFile(join(folder(), 'panal.json'), JSON.stringify(json));
+      expect((await complaint(['deploy', '.']))[1]).to.contain(message);
+    }
+  });
+
+  it('where a backup is not there, and makes nothing of it', async () => {
+    expect(await complaint(['restore', 'missing.tar', 'restored'])).to.deep.equal([
+      1,
+      'panal: there is no file missing.tar — panal backup FILE makes one\n',
+    ]);
+    expect(await readdir(folder())).to.not.include('restored');
+    expect((await complaint(['restore', '.', 'restored']))[1]).to.contain('is no backup: it is a folder');
+  });
+
+  it('where keys are there already, and leaves them', async () => {
+    expect((await run(['keys', 'keys'])).code).to.equal(0);
+    const before = await readFile(join(folder(), 'keys/jwt_secret'), 'utf8');
+    await rm(join(folder(), 'keys/curve_server_secret'));
+    const [code, stderr] = await complaint(['keys', 'keys']);
+    expect(code).to.equal(1);
+    expect(stderr).to.match(/^panal: keys\/\w+ is there already, .* — give another folder, or .*\n$/);
+    expect(await readFile(join(folder(), 'keys/jwt_secret'), 'utf8')).to.equal(before);
+    expect(await readdir(join(folder(), 'keys'))).to.have.length(4);
+  });
+
+  it('in one line where nobody expected it, with its place only when that is asked for', async () => {
+    const stdin = (): Readable =>
+      new Readable({
+        read() {
+          this.destroy(new RangeError('unforeseen\nand more'));
+        },
+      });
+    for (const [args, env, shown] of [
+      [[], {}, /^panal: something went wrong inside: unforeseen — again with --debug it shows where\n$/],
+      [['--debug'], {}, /^panal: .*\nRangeError: unforeseen\n.*\n +at /s],
+      [[], { PANAL_DEBUG: '1' }, /\n +at /],
+    ] as const) {
+      const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+      const code = await main(['invoke', 'f', '-', ...args], { env, stdin: stdin(), stdout, stderr });
+      expect(code).to.equal(1);
+      expect(String(stderr.read())).to.match(shown);
+    }
   });
 
   it('shows the help of each verb with an example', async () => {

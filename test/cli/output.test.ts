@@ -22,6 +22,19 @@ describe('Output', () => {
     expect(table).to.equal('NAME    COUNT  END\na           7\nlonger   1234  x');
   });
 
+  it('ends a result with a newline on a terminal, and leaves it to the byte elsewhere', () => {
+    for (const [isTTY, result, shown] of [
+      [true, 'x', 'x\n'],
+      [true, 'x\n', 'x\n'],
+      [true, '', ''],
+      [false, 'x', 'x'],
+    ] as const) {
+      const [out, read] = output({}, isTTY);
+      out.result(Buffer.from(result));
+      expect(read()).to.equal(shown);
+    }
+  });
+
   it('colours statuses on a terminal, and not where NO_COLOR is set', () => {
     expect(output({}, true)[0].table(['S'], [['DONE']])).to.contain('\u001b[32mDONE');
     expect(output({ NO_COLOR: '1' }, true)[0].table(['S'], [['DONE']])).to.equal('S\nDONE');

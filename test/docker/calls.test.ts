@@ -128,7 +128,10 @@ for (const way of WAYS) {
       const spec = await rig.shell('head -c 200m /dev/zero | tail', { settings: { memoryMb: 32 } });
       const { status, error } = await runOnce(driver, spec);
       expect(status).to.equal('FAILED');
-      expect(error).to.deep.equal({ code: 'OUT_OF_MEMORY', message: 'took more than 32 MiB of memory' });
+      expect(error).to.deep.equal({
+        code: 'OUT_OF_MEMORY',
+        message: 'took more than 32 MiB of memory (memoryMb of the function)',
+      });
     });
 
     it('need not read its input', async () => {

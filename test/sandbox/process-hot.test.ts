@@ -43,6 +43,31 @@ describe('hot handlers of the process driver', () => {
     }
   });
 
+  it('that cannot be loaded say why, with file and line, in both languages', async () => {
+    const node = { image: 'noderuntime', handler: 'exec node "$FAAS_RUNTIME_DIR/loop.mjs"' };
+    for (const [files, from, message] of [
+      [
+        { 'handler.py': 'def handler(p, c):\n    return (1\n' },
+        runtime,
+        /SyntaxError: .*handler\.py, line 2\)/,
+      ],
+      [
+        { 'handler.py': 'import nosuch\n' },
+        runtime,
+        /ModuleNotFoundError: .*'nosuch' \(.*handler\.py, line 1\)/,
+      ],
+      [{ 'handler.mjs': '\nconst = 5;\n' }, node, /SyntaxError: Unexpected .*handler\.mjs, line 2\)/],
+      [{ 'handler.mjs': "\n\nthrow new Error('no')" }, node, /Error: no \(.*handler\.mjs, line 3\)/],
+    ] as const) {
+      const refused = await rig()
+        .start('hot', { ...made, files, runtime: from })
+        .catch((error: unknown) => error);
+      expect(refused).to.be.instanceOf(FunctionError);
+      expect(refused).to.have.nested.property('error.code', 'START_FAILED');
+      expect(refused).to.have.nested.property('error.message').that.matches(message);
+    }
+  });
+
   it('keep it when the function throws', async () => {
     const failed = await sandbox.run(request(params('throw')));
     expect(summary(failed)).to.include({

@@ -27,7 +27,7 @@ function limits(agent: () => string | undefined): void {
   it('kill a call that takes too much memory, and say so', async () => {
     const ended = await rig().once(EAT, {}, { settings: { memoryMb: 64 } });
     expect(summary(ended)).to.include({ status: 'FAILED', code: 'OUT_OF_MEMORY', exitCode: 137 });
-    expect(ended.error?.message).to.equal('took more than 64 MiB of memory');
+    expect(ended.error?.message).to.equal('took more than 64 MiB of memory (memoryMb of the function)');
   });
 
   it('let a call start so many processes, and no more', async () => {

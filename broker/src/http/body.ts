@@ -60,7 +60,7 @@ export class JsonReader {
 }
 
 const tooLarge = (limit: number): PanalError =>
-  new PanalError('BODY_TOO_LARGE', `the body is larger than ${limit} bytes`);
+  new PanalError('BODY_TOO_LARGE', `the body is larger than ${limit} bytes (FAAS_MAX_BODY)`);
 
 const aborted = (cause?: unknown): PanalError =>
   new PanalError('REQUEST_ABORTED', 'the client went away before its request was whole', { cause });

@@ -150,7 +150,9 @@ function activator(services: Services): Activate {
     const onDisconnect = query.onDisconnect ?? (key === undefined ? 'cancel' : 'keep');
     const busy = Math.max(calls.runningOf(owner), waiting.get(owner) ?? 0);
     if (busy >= gateway.concurrency(owner)) {
-      throw new PanalError('TOO_MANY_CALLS', `${busy} of your calls run already`, { retryAfter: 1 });
+      throw new PanalError('TOO_MANY_CALLS', `${busy} of your calls run already (FAAS_USER_CONCURRENCY)`, {
+        retryAfter: 1,
+      });
     }
     count(owner, 1);
     try {
@@ -176,7 +178,8 @@ function activator(services: Services): Activate {
 
 /** @throws PanalError that says how the call failed: with its logs, where there are any. */
 function resultOf(call: CallRecord | undefined): string {
-  if (call === undefined) throw new PanalError('TIMEOUT', 'the function gave no answer in time');
+  if (call === undefined)
+    throw new PanalError('TIMEOUT', 'the function gave no answer in time (FAAS_ACTIVATE_TIMEOUT_MS)');
   if (call.status === 'DONE') return Buffer.from(call.result ?? []).toString();
   const reason = call.error?.message ?? 'the call failed';
   if (call.status === 'TIMEOUT') throw new PanalError('TIMEOUT', reason);

@@ -84,7 +84,7 @@ function refusal(error: unknown, maxBundle: number): unknown {
 }
 
 const tooLarge = (limit: number): PanalError =>
-  new PanalError('BUNDLE_TOO_LARGE', `the bundle is larger than ${limit} bytes`);
+  new PanalError('BUNDLE_TOO_LARGE', `the bundle is larger than ${limit} bytes (FAAS_MAX_BUNDLE)`);
 
 const aborted = (cause: unknown): PanalError =>
   new PanalError('REQUEST_ABORTED', 'the client went away before its upload was whole', { cause });

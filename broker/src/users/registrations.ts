@@ -24,7 +24,7 @@ export class Registrations {
       const retryAfter = Math.ceil(waitMs / 1000);
       throw new PanalError(
         'TOO_MANY_ATTEMPTS',
-        `too many registrations from your address; try again in ${retryAfter} s`,
+        `too many registrations from your address (FAAS_REGISTRATIONS); try again in ${retryAfter} s`,
         { retryAfter },
       );
     }

@@ -1,5 +1,5 @@
-import { createReadStream, createWriteStream } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { createReadStream, createWriteStream, Stats } from 'node:fs';
+import { rename, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { Failure, messageOf } from '../failure.js';
@@ -82,6 +82,15 @@ function explained(error: unknown): unknown {
   return new Failure(error.message, { code: error.code, hint, cause: error });
 }
 
+async function checkFile(file: string): Promise<void> {
+  const found = await stat(file).catch((error: unknown) => error);
+  if (found instanceof Stats && !found.isDirectory()) return;
+  const isMissing = found instanceof Error && 'code' in found && found.code === 'ENOENT';
+  const why = found instanceof Stats ? 'it is a folder' : messageOf(found);
+  const message = isMissing ? `there is no file ${file}` : `${file} is no backup: ${why}`;
+  throw new Failure(message, { hint: 'panal backup FILE makes one' });
+}
+
 async function restoreFrom(
   { output, shell }: Session,
   file: string,
@@ -91,6 +100,7 @@ async function restoreFrom(
   const { restore, RestoreFailure } = await import('@panal/broker/restore');
   const given = shell.env.FAAS_DATA_DIR ?? '';
   const dir = folder ?? join(resolve(given === '' ? '.panal' : given), 'broker');
+  if (file !== '-') await checkFile(file);
   const backup: AsyncIterable<Buffer> = file === '-' ? shell.stdin : createReadStream(file);
   try {
     const restored = await restore(backup, dir);

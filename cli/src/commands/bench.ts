@@ -3,6 +3,7 @@ import { EXIT_FAILED, EXIT_INTERRUPTED, misuse } from '../failure.js';
 import { onInterrupt } from '../interrupt.js';
 import { runLoad, type LoadResult } from '../load.js';
 import { duration } from '../output.js';
+import { Ticker } from '../progress.js';
 import type { AddVerbs } from '../program.js';
 import type { Session } from '../session.js';
 
@@ -52,13 +53,21 @@ async function bench(
     () => end.abort(),
     number === undefined ? 1000 * (options.duration ?? DEFAULT_SECONDS) : 2 ** 31 - 1,
   );
+  let count = 0;
+  const wanted = number === undefined ? `${options.duration ?? DEFAULT_SECONDS} s` : `${number} calls`;
+  const ticker = output.live
+    ? new Ticker(shell.stderr, (ms) => `${count} calls in ${duration(ms)}, until ${wanted}`)
+    : undefined;
   try {
     const target = { url: client.url, path, headers: client.headers, body };
-    const result = await runLoad(target, { connections, calls: number ?? Infinity, signal: end.signal });
+    const calls = number ?? Infinity;
+    const result = await runLoad(target, { connections, calls, signal: end.signal, onCall: () => count++ });
+    ticker?.end();
     output.show(result, () => report(result, output.fields.bind(output)));
     if (end.signal.reason === INTERRUPTED) return EXIT_INTERRUPTED;
     return result.errors === 0 ? 0 : EXIT_FAILED;
   } finally {
+    ticker?.end();
     clearTimeout(timer);
     release();
   }

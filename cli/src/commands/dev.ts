@@ -69,7 +69,9 @@ async function round(
     signal.throwIfAborted();
     const call = await callAndWait(session, functionName, params, signal);
     showCall(call, output);
-    if (!output.json && call.result !== undefined && !call.result.endsWith('\n'))
+    const { result } = call;
+    // Results of several rounds follow each other, also where no terminal shows them.
+    if (!output.json && !output.isTerminal && result !== undefined && !result.endsWith('\n'))
       output.bytes(Buffer.from('\n'));
     if (call.timings !== undefined) output.note(`panal: took ${duration(call.timings.total)}`);
   } catch (error) {

@@ -115,7 +115,7 @@ export function showCall(call: Call, output: Output): number {
       () => call.json,
       () => '',
     );
-  else output.bytes(resultOf(call));
+  else output.result(resultOf(call));
   if (!done && !output.json) output.note(`panal: ${failureText(call)}`);
   return done ? 0 : EXIT_FAILED;
 }

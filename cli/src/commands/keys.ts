@@ -13,9 +13,11 @@ export const addKeysVerb: AddVerbs = (program, act) => {
 
 async function keys({ output }: Session, dir: string): Promise<undefined> {
   // Loads ZeroMQ, which no other verb needs.
-  const { makeKeys } = await import('@panal/broker/keys');
+  const { KeysInUse, makeKeys } = await import('@panal/broker/keys');
   const files = await makeKeys(dir).catch((error: unknown) => {
-    throw new Failure(messageOf(error), { cause: error });
+    const hint =
+      error instanceof KeysInUse ? 'give another folder, or move these keys away first' : undefined;
+    throw new Failure(messageOf(error), { hint, cause: error });
   });
   output.show({ dir, files }, () => `${dir}: ${files.join(', ')}`);
 }

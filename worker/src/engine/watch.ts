@@ -142,7 +142,10 @@ export class Followed {
       });
     }
     if (!this.#outOfMemory) return undefined;
-    return { code: 'OUT_OF_MEMORY', message: `took more than ${memoryMb} MiB of memory` };
+    return {
+      code: 'OUT_OF_MEMORY',
+      message: `took more than ${memoryMb} MiB of memory (memoryMb of the function)`,
+    };
   }
 }
 

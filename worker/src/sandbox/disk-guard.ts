@@ -81,7 +81,10 @@ export class DiskGuard {
 }
 
 function outOfDisk(limitMb: number): CallError {
-  return { code: 'OUT_OF_DISK', message: `kept more than ${limitMb} MiB on disk` };
+  return {
+    code: 'OUT_OF_DISK',
+    message: `kept more than ${limitMb} MiB on disk (FAAS_DISK_MB of the worker)`,
+  };
 }
 
 /** Bytes of disk that each folder takes, by its path; without those that are gone. */

@@ -1,5 +1,6 @@
 import { engineFailure, faultIn, messageOf, statusOf } from '../../engine/errors.js';
 import { Tail } from '../../images/tail.js';
+import { lastWords } from '../last-words.js';
 import { exited, startExitCode } from '../protocol/verdict.js';
 import { FunctionError } from '../sandbox.js';
 import { ChannelSandbox } from './channel-sandbox.js';
@@ -41,7 +42,8 @@ export class HandlerSandbox extends ChannelSandbox {
     const known = exitCode === SIGKILLED ? await this.followed.explain(this.prepared.memoryMb) : undefined;
     const how =
       exitCode === undefined ? messageOf(cause) : (exited(exitCode).error?.message ?? 'exited with code 0');
-    const error = known ?? { code: 'START_FAILED' as const, message: `the handler did not start: ${how}` };
+    const message = `the handler did not start: ${how}${exitCode === undefined ? '' : lastWords(written.bytes)}`;
+    const error = known ?? { code: 'START_FAILED' as const, message };
     return new FunctionError(error.code, error.message, written.bytes, exitCode);
   }
 

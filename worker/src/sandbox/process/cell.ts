@@ -138,7 +138,10 @@ export class Cell {
     if (this.#killedFor !== undefined) return this.#killedFor;
     if (!(await this.cgroup?.outOfMemory())) return undefined;
     const { memoryMb } = this.function.spec.settings;
-    return { code: 'OUT_OF_MEMORY', message: `took more than ${memoryMb} MiB of memory` };
+    return {
+      code: 'OUT_OF_MEMORY',
+      message: `took more than ${memoryMb} MiB of memory (memoryMb of the function)`,
+    };
   }
 
   /** Kills what is left in it, and removes it. */

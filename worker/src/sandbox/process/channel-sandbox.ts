@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { CallError, Lifecycle } from '@panal/protocol';
 import { Channel } from '../protocol/channel.js';
 import { listenIn, MAX_SOCKET_PATH, type Listener } from '../protocol/listener.js';
+import { lastWords } from '../last-words.js';
 import { Output } from '../protocol/output.js';
 import { exited } from '../protocol/verdict.js';
 import { runCommand } from '../run-command.js';
@@ -159,6 +160,7 @@ function startError(
     return new PlatformError('SANDBOX_FAILED', `the agent did not start: ${why} ${said}`.trim(), { cause });
   }
   if (oom !== undefined) return new FunctionError(oom.code, oom.message, logs, exit?.code);
-  const how = exit === undefined ? why : (exited(exit.code).error?.message ?? 'exited with code 0');
+  const how =
+    exit === undefined ? why : (exited(exit.code).error?.message ?? 'exited with code 0') + lastWords(logs);
   return new FunctionError('START_FAILED', `the handler did not start: ${how}`, logs, exit?.code);
 }

@@ -84,11 +84,14 @@ export const startExitCode = (reason: string): number => (/not found|no such fil
 export function stopped(stop: Stop, request: RunRequest): Verdict {
   switch (stop) {
     case 'timeout':
-      return { status: 'TIMEOUT', error: { code: 'TIMEOUT', message: `ran past ${request.timeoutMs} ms` } };
+      return {
+        status: 'TIMEOUT',
+        error: { code: 'TIMEOUT', message: `ran past ${request.timeoutMs} ms (timeoutMs of the function)` },
+      };
     case 'cancel':
       return { status: 'CANCELLED', error: { code: 'CANCELLED', message: 'cancelled' } };
     case 'overflow': {
-      const message = `wrote more than ${request.maxOutput} bytes`;
+      const message = `wrote more than ${request.maxOutput} bytes (FAAS_MAX_OUTPUT of the worker)`;
       return { status: 'FAILED', error: { code: 'OUTPUT_TOO_LARGE', message } };
     }
   }
