@@ -61,6 +61,13 @@ export const sandboxSettingsSchema = z.object({
 });
 export type SandboxSettings = z.infer<typeof sandboxSettingsSchema>;
 
+const SYSTEM_FOLDERS = ['/proc', '/sys', '/dev', '/run', '/var/run'];
+
+/** Whether `path`, absolute and normalised, is or lies in a folder through which a sandbox meets its kernel and Panal. */
+export function isSystemFolder(path: string): boolean {
+  return path === '/' || SYSTEM_FOLDERS.some((folder) => path === folder || path.startsWith(`${folder}/`));
+}
+
 /** A runtime: an image, and what is done in it with a bundle. */
 export const runtimeSpecSchema = z.object({
   name: z.string(),

@@ -62,6 +62,15 @@ function isolation(agent: () => string | undefined): void {
     expect(existsSync('/panal-escape')).to.equal(false);
   });
 
+  for (const path of ['/proc/self/cwd', '/sys', '/dev/shm', '/run/panal/home/x', '/ws/../run', '/']) {
+    it(`does not put the code of a runtime at ${path}`, async () => {
+      const error: unknown = await rig()
+        .prepare({ runtime: { path } })
+        .catch((reason: unknown) => reason);
+      expect(error).to.have.nested.property('error.code', 'START_FAILED');
+    });
+  }
+
   it('shares the home that dependencies filled, read-only', async () => {
     const runtime = {
       dependencies:

@@ -1,4 +1,4 @@
-import { BadImageReference, NAME_PATTERN, parseImageReference } from '@panal/protocol';
+import { BadImageReference, isSystemFolder, NAME_PATTERN, parseImageReference } from '@panal/protocol';
 import { z } from 'zod';
 
 /** A function's or runtime's name. A name that is not of this form is refused with `INVALID_NAME`. */
@@ -17,11 +17,12 @@ export const imageSchema = z
     }
   });
 
-/** A folder in a sandbox: absolute, normalised, not the root. */
+/** A folder in a sandbox: absolute, normalised, not the root, and none of the system's own. */
 export const pathSchema = z
   .string()
   .max(4096)
-  .regex(/^(?:\/(?!\.{1,2}(?:\/|$))[^/\0]+)+$/, 'must be an absolute path without . or .., other than /');
+  .regex(/^(?:\/(?!\.{1,2}(?:\/|$))[^/\0]+)+$/, 'must be an absolute path without . or .., other than /')
+  .refine((path) => !isSystemFolder(path), 'must not lie in /proc, /sys, /dev or /run');
 
 /** A shell command. Linux takes no argument over 128 KiB; half of it is more than anyone writes. */
 export const commandSchema = z

@@ -19,6 +19,7 @@ import { within } from '../../waiting.js';
 import type { DiskGuard } from '../disk-guard.js';
 import { startExitCode } from '../protocol/verdict.js';
 import type { Installation } from '../installation.js';
+import { checkRuntimePath } from '../runtime-path.js';
 import {
   FunctionError,
   PlatformError,
@@ -171,6 +172,7 @@ export class DockerDriver implements SandboxDriver {
   }
 
   async prepare(spec: FunctionSpec, signal: AbortSignal): Promise<DockerPrepared> {
+    checkRuntimePath(spec);
     const { images } = this.#require();
     const either = AbortSignal.any([signal, this.#closing.signal]);
     try {

@@ -16,6 +16,7 @@ import {
 } from '../sandbox.js';
 import { DiskGuard, type Kept } from '../disk-guard.js';
 import type { Installation } from '../installation.js';
+import { checkRuntimePath } from '../runtime-path.js';
 import { ISOLATION, NEEDED } from './bubblewrap.js';
 import { Cell, keptByCells } from './cell.js';
 import { Cgroups } from './cgroups.js';
@@ -131,6 +132,7 @@ export class ProcessDriver implements SandboxDriver {
         'this worker has no container engine for image functions',
       );
     }
+    checkRuntimePath(spec);
     try {
       return await this.#open.folders.prepare(spec, signal);
     } catch (error) {

@@ -64,8 +64,8 @@ function commandOf(machine: Machine, what: Launch): Command {
   const argv = [...entering(what.cgroup), ...limiting(machine, what)];
   if (!machine.bubblewrap) return command([...argv, ...what.argv], env, what.folders.code);
   const options = bubblewrapOptions({
-    binds: [...machine.programs.prefixes.map((prefix) => ({ from: prefix, to: prefix })), ...what.binds],
-    links: what.links ?? [],
+    binds: [...machine.programs.places.map((place) => ({ from: place, to: place })), ...what.binds],
+    links: [...machine.programs.links, ...(what.links ?? [])],
     code: { from: what.folders.code, to: places.code, writable: true },
     tmpfs: ['/tmp', HOME],
     tmpfsBytes: what.settings.memoryMb * MiB,
