@@ -47,7 +47,7 @@ export async function fullStoreFigures(
 }
 
 async function fill(location: string, size: { functions: number; calls: number }): Promise<void> {
-  const store = new LevelStore(location, { sync: false });
+  const store = new LevelStore(location, { durability: 'os' });
   await store.open();
   await inBatches(size.functions, async (n) => {
     const spec = runtimeSpec(`function-${n}`);

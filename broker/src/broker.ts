@@ -103,7 +103,7 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
     log,
   });
   await calls.recover();
-  closers.add(async () => calls.stop());
+  closers.add(() => calls.stop());
   const unwatch = metrics.watch({ calls, dispatcher });
   closers.add(async () => unwatch());
   const runtimes = new Runtimes({

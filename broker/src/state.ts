@@ -27,7 +27,7 @@ interface Parts {
 export async function openState(config: Config, { closers, observer, holder, log }: Parts): Promise<State> {
   await openDataDir(config.FAAS_DATA_DIR);
   const folder = join(config.FAAS_DATA_DIR, 'store');
-  const store = new LevelStore(folder, { sync: config.FAAS_DURABILITY === 'fsync', observer });
+  const store = new LevelStore(folder, { durability: config.FAAS_DURABILITY, observer });
   await store.open().catch(async (error: unknown) => {
     throw startFailure(await holder.explain(error));
   });

@@ -44,7 +44,7 @@ export async function expireKeys(medium: Medium, time: number): Promise<void> {
         [entry, undefined],
         [Buffer.from(at).toString(), undefined],
       ]),
-      'os',
+      'later',
     );
   }
 }

@@ -165,7 +165,7 @@ class CallRemoval {
   }
 
   async #put(tally: Tally, writes: Write[] = []): Promise<void> {
-    await this.#medium.commit([...writes, [tallyKey(this.#owner), encodeJson(tally)]], 'os');
+    await this.#medium.commit([...writes, [tallyKey(this.#owner), encodeJson(tally)]], 'later');
   }
 }
 

@@ -6,5 +6,7 @@ export { INLINE_BYTES, LIST_BYTES } from './call-codec.js';
 export { summaryOf } from './function-index.js';
 export type { CallRetention } from './call-retention.js';
 export { damageIn } from './damage.js';
+export { syncFolder } from './durable-files.js';
+export type { Durability } from './medium.js';
 export type { CommitObserver } from './commit-observer.js';
 export type { Copyable, Page, StoreCopy } from './store-copy.js';

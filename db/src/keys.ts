@@ -16,7 +16,7 @@ import { PanalError } from '@panal/protocol';
  * | `uses-runtime` owner, runtime's owner, runtime, function, version | |
  * | `uses-bundle` sha256, owner, function, version | |
  * | `uses-bundle` sha256, no owner, id of a kept version | |
- * | `last-call` | the highest call number, JSON |
+ * | `last-call` | the highest call number that was reserved, or stored, JSON |
  * | `call` owner | how many calls the owner has, JSON (`call-retention.ts`) |
  * | `call` owner, number | the call (`call-codec.ts`) |
  * | `call-part` owner, number, part | params, result or logs of a call that are too long for its record |

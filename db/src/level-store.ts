@@ -22,11 +22,11 @@ import {
   writesOfRuntimeRemoval,
   writesOfVersionRemoval,
 } from './function-index.js';
-import type { Write, Urgency } from './group-commit.js';
+import type { Write } from './group-commit.js';
 import { KeyedLock } from './keyed-lock.js';
 import { keyOf, nameOf, numberOf, under } from './keys.js';
 import { addMissingIndexes } from './late-index.js';
-import { Medium } from './medium.js';
+import { Medium, type Durability, type WriteKind } from './medium.js';
 import { decodeValue, encodeJson, jsonDecoder } from './record-codec.js';
 import {
   CALL_PARTS,
@@ -53,8 +53,7 @@ import { copyOf, writesOfPage, type Copyable, type Page, type StoreCopy } from '
 import { LEAVING_USERS, noteOfLeaving, rangesOfOwner, writesOfLeaving } from './user-index.js';
 
 export interface LevelStoreOptions {
-  /** Whether a write is on disk (fsync) when its promise resolves, or with the operating system. */
-  sync: boolean;
+  durability: Durability;
   /** Makes the database of a folder: LevelDB by default. */
   database?: (location: string) => Database;
   /** Is told of every commit. */
@@ -78,20 +77,22 @@ export class LevelStore implements Store, Copyable {
   readonly #medium: Medium;
   readonly #lock = new KeyedLock();
   readonly #deferred = new DeferredCalls((calls) =>
-    this.#commitCalls(calls, calls.flatMap(writesOfUnsettled), 'os'),
+    this.#commitCalls(calls, calls.flatMap(writesOfUnsettled), 'later'),
   );
   #hasUsers = false;
-  /** Highest call number that came by, written with every call. */
+  /** Highest call number that came by. */
   #lastCallNum = 0;
+  /** Numbers up to this one are reserved, on disk. A call with a higher one writes it along. */
+  #reserved = 0;
 
   /** @param location is made where it is missing, with the folders above it. */
-  constructor(location: string, { sync, database = levelDatabase, observer }: LevelStoreOptions) {
-    this.#medium = new Medium({ makeDatabase: () => database(location), sync, observer });
+  constructor(location: string, { durability, database = levelDatabase, observer }: LevelStoreOptions) {
+    this.#medium = new Medium({ makeDatabase: () => database(location), durability, observer });
   }
 
   async open(): Promise<void> {
     await this.#medium.open(async () => {
-      this.#lastCallNum = await this.lastCallNum();
+      this.#lastCallNum = this.#reserved = await this.lastCallNum();
       await addMissingIndexes(this.#medium);
       this.#hasUsers = await this.#medium.hasAny(under(keyOf('user')));
       for (const key of await this.#medium.keys(LEAVING_USERS)) await this.#removeOwned(nameOf(key));
@@ -276,6 +277,11 @@ export class LevelStore implements Store, Copyable {
     return (await this.#medium.getJson(LAST_CALL, callNumberSchema)) ?? 0;
   }
 
+  async reserveCallNums(through: number): Promise<void> {
+    await this.#medium.commit([[LAST_CALL, encodeJson(through)]], 'always');
+    this.#reserved = through;
+  }
+
   async acceptCall(
     call: CallRecord,
     { lazy = false, key }: { lazy?: boolean; key?: CallKey } = {},
@@ -286,16 +292,16 @@ export class LevelStore implements Store, Copyable {
     }
     const writes = writesOfUnsettled(call);
     if (key !== undefined) writes.push(...writesOfKey(call, key));
-    await this.#commitCalls([call], writes, 'sync');
+    await this.#commitCalls([call], writes, 'accepted');
   }
 
   async updateCall(call: CallRecord): Promise<void> {
-    await this.#commitCalls([call], writesOfUnsettled(call), 'sync');
+    await this.#commitCalls([call], writesOfUnsettled(call), 'accepted');
   }
 
-  async settleCall(call: CallRecord, { sync = true }: { sync?: boolean } = {}): Promise<void> {
+  async settleCall(call: CallRecord): Promise<void> {
     const writes = writesOfSettled(call, { unwritten: this.#deferred.has(call.callNum) });
-    await this.#commitCalls([call], writes, sync ? 'sync' : 'os');
+    await this.#commitCalls([call], writes, 'ended');
   }
 
   async putBackCall(call: CallRecord): Promise<boolean> {
@@ -303,7 +309,7 @@ export class LevelStore implements Store, Copyable {
     return await this.#lock.run(keyOf('user', call.owner), async () => {
       const stored = await this.getCall(call.owner, call.callNum);
       if (stored?.status !== 'DEAD') return false;
-      await this.#commitCalls([call], writesOfPutBack(call), 'sync');
+      await this.#commitCalls([call], writesOfPutBack(call), 'accepted');
       return true;
     });
   }
@@ -312,7 +318,7 @@ export class LevelStore implements Store, Copyable {
     this.#deferred.flush();
     const through = this.#lastCallNum;
     // Commits are made in turn: after this one every call up to `through` is stored, or never will be.
-    await this.#medium.commit([], 'os');
+    await this.#medium.commit([], 'later');
     // Under the lock, so that nothing of it is written for a user who is being deleted.
     yield* removeCalls(this.#medium, { through, retention }, (owner, step) =>
       this.#lock.run(keyOf('user', owner), step),
@@ -328,19 +334,10 @@ export class LevelStore implements Store, Copyable {
   }
 
   async getCall(owner: string, callNum: number): Promise<CallRecord | undefined> {
-    const key = keyOf('call', owner, callNum);
-    const short = await this.#medium.get(key, decodeCall);
-    if (short?.apart === undefined) return short;
-    return await this.#medium.read(async (database) => {
-      // Again, of one moment, so that the parts are those of the record.
-      const snapshot = database.snapshot();
-      try {
-        const [call] = await readCalls(database, [key], snapshot);
-        return call && (await withParts(database, call, Infinity, snapshot));
-      } finally {
-        await snapshot.close();
-      }
-    });
+    const call = await this.#readCall(keyOf('call', owner, callNum));
+    // What somebody sees of its end survives a power cut.
+    await this.#medium.ended([callNum]);
+    return call;
   }
 
   async getCallPart(owner: string, callNum: number, part: CallPart): Promise<Uint8Array | undefined> {
@@ -363,6 +360,7 @@ export class LevelStore implements Store, Copyable {
           .slice(0, query.limit);
         const keys = newest.map((callNum) => keyOf('call', query.owner, callNum));
         const calls = await readCalls(database, keys, snapshot);
+        await this.#medium.ended(newest);
         return await Promise.all(calls.map((call) => withParts(database, call, LIST_BYTES, snapshot)));
       } finally {
         await snapshot.close();
@@ -402,11 +400,26 @@ export class LevelStore implements Store, Copyable {
     await this.#medium.commit(writesOfLeaving(owner, { gone: true }));
   }
 
-  async #commitCalls(calls: readonly CallRecord[], writes: Write[], urgency: Urgency): Promise<void> {
+  async #readCall(key: string): Promise<CallRecord | undefined> {
+    const short = await this.#medium.get(key, decodeCall);
+    if (short?.apart === undefined) return short;
+    return await this.#medium.read(async (database) => {
+      // Again, of one moment, so that the parts are those of the record.
+      const snapshot = database.snapshot();
+      try {
+        const [call] = await readCalls(database, [key], snapshot);
+        return call && (await withParts(database, call, Infinity, snapshot));
+      } finally {
+        await snapshot.close();
+      }
+    });
+  }
+
+  async #commitCalls(calls: readonly CallRecord[], writes: Write[], kind: WriteKind): Promise<void> {
     for (const { callNum } of calls) this.#lastCallNum = Math.max(this.#lastCallNum, callNum);
     // Each time, also when it is not new: the commit that should have written it may have failed.
-    writes.push([LAST_CALL, encodeJson(this.#lastCallNum)]);
-    const written = this.#medium.commit(writes, urgency);
+    if (this.#lastCallNum > this.#reserved) writes.push([LAST_CALL, encodeJson(this.#lastCallNum)]);
+    const written = this.#medium.commit(writes, kind, kind === 'ended' ? calls[0]?.callNum : undefined);
     for (const { callNum } of calls) this.#deferred.supersede(callNum, written);
     await written;
   }

@@ -2,21 +2,42 @@ import { PanalError } from '@panal/protocol';
 import type { z } from 'zod';
 import { observed, type CommitObserver } from './commit-observer.js';
 import { batchWriter, openDatabase, readFailure, type Database } from './database.js';
-import { GroupCommit, type Urgency, type Write } from './group-commit.js';
+import { GroupCommit, type Write } from './group-commit.js';
 import { KeyedLock } from './keyed-lock.js';
+import { LogSync } from './log-sync.js';
 import type { Range } from './keys.js';
 import { decodeValue, jsonDecoder } from './record-codec.js';
+
+/**
+ * What survives a power cut. `fsync`: what was accepted, before its client hears of it, and how a call ended within
+ * 100 ms. `strict`: that before anybody hears of it, too. `os`: what the operating system has written by then. In each
+ * of them all survives the death of the process.
+ */
+export type Durability = 'fsync' | 'strict' | 'os';
+
+/**
+ * Where a write has to be when its promise resolves. `accepted`: on disk, but with `os`. `ended`: on disk with `strict`.
+ * `later`: with the operating system. `always`: on disk, whatever the durability.
+ */
+export type WriteKind = 'accepted' | 'ended' | 'later' | 'always';
+
+const SYNCED: Readonly<Record<Durability, readonly WriteKind[]>> = {
+  fsync: ['accepted', 'always'],
+  strict: ['accepted', 'ended', 'always'],
+  os: ['always'],
+};
 
 interface Connection {
   database: Database;
   commits: GroupCommit;
+  /** What sees to the writes that are not synced at once; not with `os`. */
+  sync: LogSync | undefined;
 }
 
 export interface MediumOptions {
   /** Makes the database. It is opened in the turn in which it is made. */
   makeDatabase: () => Database;
-  /** Whether a write is on disk (fsync) when its promise resolves, or with the operating system. */
-  sync: boolean;
+  durability: Durability;
   observer?: CommitObserver | undefined;
 }
 
@@ -39,10 +60,10 @@ export class Medium {
       if (this.#connection !== undefined) return;
       const database = this.#options.makeDatabase();
       await openDatabase(database);
-      this.#connection = {
-        database,
-        commits: new GroupCommit(observed(batchWriter(database), this.#options.observer)),
-      };
+      const { observer, durability } = this.#options;
+      const commits = new GroupCommit(observed(batchWriter(database), observer));
+      const sync = durability === 'os' ? undefined : new LogSync(database.location, () => observer?.failed());
+      this.#connection = { database, commits, sync };
       try {
         await prepare();
       } catch (error) {
@@ -57,9 +78,18 @@ export class Medium {
     await this.#lock.run('connection', () => this.#disconnect());
   }
 
-  async commit(writes: Iterable<Write>, urgency: Urgency = 'sync'): Promise<void> {
-    const { commits } = this.#connected();
-    await commits.commit(writes, urgency === 'sync' && !this.#options.sync ? 'os' : urgency);
+  /** @param ended the call whose end is written */
+  async commit(writes: Iterable<Write>, kind: WriteKind = 'accepted', ended?: number): Promise<void> {
+    const { commits, sync } = this.#connected();
+    const synced = SYNCED[this.#options.durability].includes(kind);
+    await commits.commit(writes, synced ? 'sync' : 'os');
+    if (!synced) sync?.wrote(ended === undefined ? [] : [ended]);
+  }
+
+  /** Resolves once it is on disk how these calls ended, with a durability that puts it there. */
+  async ended(callNums: readonly number[]): Promise<void> {
+    const { sync } = this.#connected();
+    if (sync !== undefined && callNums.some((callNum) => sync.has(callNum))) await sync.flush();
   }
 
   async read<T>(task: (database: Database) => Promise<T>): Promise<T> {
@@ -93,10 +123,14 @@ export class Medium {
 
   async #disconnect(): Promise<void> {
     if (this.#connection === undefined) return;
-    const { database, commits } = this.#connection;
+    const { database, commits, sync } = this.#connection;
     this.#connection = undefined;
     await commits.idle();
-    await database.close();
+    try {
+      await sync?.close();
+    } finally {
+      await database.close();
+    }
   }
 
   #connected(): Connection {

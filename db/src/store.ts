@@ -52,8 +52,9 @@ export interface Usage {
 }
 
 /**
- * What Panal keeps. Every write is atomic, and durable when its promise resolves: on disk with `fsync` durability,
- * with the operating system otherwise. Writes that arrive together share one commit. A read costs what it returns,
+ * What Panal keeps. Every write is atomic, and durable when its promise resolves: on disk with the durabilities `fsync`
+ * and `strict`, with the operating system with `os`. How a call ended is on disk then with `strict`, and within 100 ms
+ * with `fsync`; a read of that call waits for it. Writes that arrive together share one commit. A read costs what it returns,
  * not what is stored. `open` and `close` may be called twice.
  *
  * Every method throws `PanalError` `STORE_UNAVAILABLE` when the medium fails; a failed write left nothing behind. A
@@ -110,8 +111,13 @@ export interface Store {
   listKeptVersions(): Promise<string[]>;
   forgetKeptVersion(id: string): Promise<void>;
 
-  /** The highest call number ever stored, 0 for none. */
+  /** The highest call number that is stored, or reserved; 0 for none. */
   lastCallNum(): Promise<number>;
+  /**
+   * Reserves the call numbers up to `through`, on disk whatever the durability. With a smaller number than before it
+   * gives back what nobody has taken.
+   */
+  reserveCallNums(through: number): Promise<void>;
   /**
    * Stores a new call, `PENDING`. A `lazy` one is not synced, and is written a moment later (100 ms), unless it
    * has ended by then: for a call whose client hears of it no earlier than of its outcome. A `key` is stored with the
@@ -124,7 +130,7 @@ export interface Store {
    */
   updateCall(call: CallRecord): Promise<void>;
   /** Stores a settled call. It never changes again, but that one that is `DEAD` may be put back. */
-  settleCall(call: CallRecord, options?: { sync?: boolean }): Promise<void>;
+  settleCall(call: CallRecord): Promise<void>;
   /** Stores a call that was `DEAD` and is not settled any more; resolves with `false` where none that is `DEAD` is kept. */
   putBackCall(call: CallRecord): Promise<boolean>;
   /**

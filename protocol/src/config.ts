@@ -102,9 +102,9 @@ export const SETTINGS = {
   FAAS_DURABILITY: oneOf(
     [
       'broker',
-      '`fsync`: an accepted call is on disk before the client hears of it; `os`: written, not synced',
+      'what is on disk when: `fsync`, `strict` or `os`; [guarantees](docs/guarantees.md#power-loss)',
     ],
-    ['fsync', 'os'],
+    ['fsync', 'strict', 'os'],
     'fsync',
   ),
   FAAS_MAX_BODY: integer(['broker', 'largest request body, in bytes'], MiB, 1024, 256 * MiB),

@@ -61,7 +61,7 @@ describe('Calls', () => {
   }
 
   beforeEach(async () => {
-    store = new LevelStore(join(folder(), 'store'), { sync: false });
+    store = new LevelStore(join(folder(), 'store'), { durability: 'os' });
     await store.open();
     const record = {
       owner: 'public',
@@ -77,7 +77,7 @@ describe('Calls', () => {
   });
 
   afterEach(async () => {
-    calls.stop();
+    await calls.stop();
     await store.close();
   });
 
@@ -238,11 +238,11 @@ describe('Calls', () => {
   });
 
   it('refuses calls past the queue bound, and image functions where no worker has an engine', async () => {
-    calls.stop();
+    await calls.stop();
     calls = open(undefined, 1);
     await calls.accept(dice, input, { awaited: false });
     expect(await refusal(calls.accept(dice, input, { awaited: false }))).to.equal('QUEUE_FULL');
-    calls.stop();
+    await calls.stop();
     calls = open();
     dispatch.engine = false;
     const image = versionOf(imageSpec('reverse'));
@@ -255,7 +255,7 @@ describe('Calls', () => {
     const settled = await nextJob();
     calls.attempts.started(settled, 'w1');
     await calls.attempts.ended(settled, outcomeOf(settled));
-    calls.stop();
+    await calls.stop();
     await store.close();
     await store.open();
     calls = open();

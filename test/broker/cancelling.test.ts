@@ -14,7 +14,7 @@ describe('A call whose owner was told that it is being stopped', () => {
   let broker: LiveBroker;
 
   beforeEach(async () => {
-    const store = new LevelStore(join(folder(), 'store'), { sync: false });
+    const store = new LevelStore(join(folder(), 'store'), { durability: 'os' });
     await store.open();
     const times = { createdAt: 1, updatedAt: 1 };
     await store.putFunction({ owner, name: 'dice', activeVersion: 1, latestVersion: 1, ...times }, dice);

@@ -38,7 +38,7 @@ describe('users side by side, over ZeroMQ', () => {
 
   beforeEach(async () => {
     const log = pino({ level: 'silent' });
-    store = new LevelStore(join(folder(), 'store'), { sync: false });
+    store = new LevelStore(join(folder(), 'store'), { durability: 'os' });
     await store.open();
     dispatcher = new Dispatcher({
       link: new ZmqLink({ address: 'tcp://127.0.0.1:0', curve: undefined, log }),
@@ -67,7 +67,7 @@ describe('users side by side, over ZeroMQ', () => {
   afterEach(async () => {
     worker.close();
     await dispatcher.stop();
-    calls.stop();
+    await calls.stop();
     await store.close();
   });
 

@@ -50,7 +50,7 @@ describe('A user who is deleted while a call settles', () => {
     jobs = [];
     counted = [];
     store = new LevelStore(join(folder(), 'store'), {
-      sync: false,
+      durability: 'os',
       database: (location) => guarded(location, () => before()),
     });
     await store.open();
@@ -81,7 +81,7 @@ describe('A user who is deleted while a call settles', () => {
   });
 
   afterEach(async () => {
-    calls.stop();
+    await calls.stop();
     await store.close();
   });
 

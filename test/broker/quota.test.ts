@@ -43,7 +43,7 @@ describe('Quota', () => {
   }
 
   beforeEach(async () => {
-    store = new LevelStore(join(folder(), 'store'), { sync: false });
+    store = new LevelStore(join(folder(), 'store'), { durability: 'os' });
     await store.open();
     open();
   });

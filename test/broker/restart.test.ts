@@ -22,7 +22,7 @@ describe('A broker that starts with 100,000 calls to take up', function () {
   const { id: functionId, owner } = dice.spec;
 
   beforeEach(async () => {
-    const store = new LevelStore(join(folder(), 'store'), { sync: false });
+    const store = new LevelStore(join(folder(), 'store'), { durability: 'os' });
     await store.open();
     const times = { createdAt: 1, updatedAt: 1 };
     await store.putFunction({ owner, name: 'dice', activeVersion: 1, latestVersion: 1, ...times }, dice);

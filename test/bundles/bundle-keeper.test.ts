@@ -22,7 +22,7 @@ describe('Bundles', () => {
 
   beforeEach(async () => {
     uploads = 0;
-    store = new LevelStore(join(folder(), 'store'), { sync: false });
+    store = new LevelStore(join(folder(), 'store'), { durability: 'os' });
     await store.open();
     bundles = new BundleStore(folder(), limits);
     await bundles.open();

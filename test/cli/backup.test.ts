@@ -23,7 +23,7 @@ describe('panal backup and panal restore', function () {
 
     const restored = await bench().output('restore', 'panal.tar', 'restored');
     expect(restored).to.match(/^restored as of \d{4}-.*Z: \d+ entries, 1 bundles\n$/);
-    const store = new LevelStore(at('restored/store'), { sync: false });
+    const store = new LevelStore(at('restored/store'), { durability: 'os' });
     await store.open();
     try {
       expect(await store.listFunctions({ owner: 'public', limit: 9 })).to.deep.equal(['kept']);

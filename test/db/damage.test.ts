@@ -11,7 +11,7 @@ const CALLS = 200;
 describe('A damaged store', () => {
   const folder = temporaryFolder();
   const openStore = async (): Promise<LevelStore> => {
-    const store = new LevelStore(folder(), { sync: false });
+    const store = new LevelStore(folder(), { durability: 'os' });
     await store.open();
     return store;
   };

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LevelStore, type CallQuery } from '@panal/db';
+import { LevelStore, type CallQuery, type Durability } from '@panal/db';
 import { PanalError } from '@panal/protocol';
 import { expect } from 'chai';
 import { levelDatabase, openDatabase, type Database } from '../../db/src/database.js';
@@ -14,35 +14,41 @@ describe('LevelStore', () => {
   const folder = temporaryFolder();
   const location = (): string => join(folder(), 'not there yet', 'store');
   const openStore = async (database?: (location: string) => Database): Promise<LevelStore> => {
-    const store = new LevelStore(location(), { sync: false, ...(database && { database }) });
+    const store = new LevelStore(location(), { durability: 'os', ...(database && { database }) });
     await store.open();
     return store;
   };
 
-  describeStore('with fsync', () => new LevelStore(location(), { sync: true }));
-  describeStore('without fsync', () => new LevelStore(location(), { sync: false }));
+  describeStore('with fsync', () => new LevelStore(location(), { durability: 'fsync' }));
+  describeStore('strict', () => new LevelStore(location(), { durability: 'strict' }));
+  describeStore('without fsync', () => new LevelStore(location(), { durability: 'os' }));
 
   it('syncs as its options and its callers say', async () => {
-    for (const sync of [true, false]) {
+    for (const [durability, expected] of Object.entries({
+      fsync: [true, false, false, false, true, true],
+      strict: [true, false, true, true, true, true],
+      os: [false, false, false, false, false, true],
+    }) as [Durability, boolean[]][]) {
       const synced: unknown[] = [];
-      const store = new LevelStore(join(folder(), `sync ${sync ? 1 : 0}`), {
-        sync,
+      const store = new LevelStore(join(folder(), durability), {
+        durability,
         database: (path) => watchSync(levelDatabase(path), (each) => synced.push(each)),
       });
       await store.open();
       await store.acceptCall(aCall(1));
       await store.acceptCall(aCall(2), { lazy: true });
       await store.settleCall(settled(aCall(2)));
-      await store.settleCall(settled(aCall(1)), { sync: false });
+      await store.settleCall(settled(aCall(1)));
       await store.putRuntime(aRuntime('python'));
+      await store.reserveCallNums(7);
       await store.close();
-      expect(synced).to.deep.equal([sync, false, sync, false, sync]);
+      expect(synced, durability).to.deep.equal(expected);
     }
   });
 
   it('says which folder another process has open', async () => {
     const store = await openStore();
-    const second = new LevelStore(location(), { sync: false });
+    const second = new LevelStore(location(), { durability: 'os' });
     const error: unknown = await second.open().catch((reason: unknown) => reason);
     expect(error).to.be.instanceOf(PanalError).with.property('code', 'STORE_UNAVAILABLE');
     expect(String(error)).to.include(location()).and.to.include('another process has it open');
@@ -54,7 +60,7 @@ describe('LevelStore', () => {
   it('says which folder is damaged', async () => {
     await mkdir(location(), { recursive: true });
     await writeFile(join(location(), 'CURRENT'), 'nonsense\n');
-    const store = new LevelStore(location(), { sync: false });
+    const store = new LevelStore(location(), { durability: 'os' });
     const error: unknown = await store.open().catch((reason: unknown) => reason);
     expect(error).to.be.instanceOf(PanalError).with.property('code', 'STORE_UNAVAILABLE');
     expect(String(error)).to.include(location());
@@ -150,7 +156,7 @@ describe('LevelStore', () => {
     await openDatabase(database);
     await database.put(keyOf('last-call'), Buffer.from('many'));
     await database.close();
-    const store = new LevelStore(location(), { sync: false });
+    const store = new LevelStore(location(), { durability: 'os' });
     expect(await codeOf(store.open())).to.equal('INTERNAL');
     await openDatabase(database);
     await database.close();

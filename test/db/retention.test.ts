@@ -19,7 +19,7 @@ describe('Calls of LevelDB that are not to be kept', () => {
     beforeWrite = () => undefined;
     read = 0;
     store = new LevelStore(join(folder(), 'store'), {
-      sync: false,
+      durability: 'os',
       database: (location) => {
         const database = levelDatabase(location);
         return watched(

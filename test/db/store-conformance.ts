@@ -155,7 +155,7 @@ function describeCalls(subject: Subject): void {
     const call = aCall(1);
     await Promise.all([
       subject.store.acceptCall(call, { lazy: true }),
-      subject.store.settleCall(settled(call), { sync: false }),
+      subject.store.settleCall(settled(call)),
     ]);
     await subject.reopen();
     expect(plain(await subject.store.getCall('ada', 1))).to.deep.equal(settled(call));
@@ -183,6 +183,16 @@ function describeCalls(subject: Subject): void {
     expect(await subject.store.lastCallNum()).to.equal(12);
     await subject.reopen();
     await subject.store.settleCall(settled(aCall(3)));
+    expect(await subject.store.lastCallNum()).to.equal(12);
+  });
+
+  it('keeps numbers reserved, and takes back what is given back', async () => {
+    await subject.store.reserveCallNums(1000);
+    await subject.store.acceptCall(aCall(12));
+    await subject.reopen();
+    expect(await subject.store.lastCallNum()).to.equal(1000);
+    await subject.store.reserveCallNums(12);
+    await subject.reopen();
     expect(await subject.store.lastCallNum()).to.equal(12);
   });
 

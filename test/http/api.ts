@@ -103,7 +103,7 @@ export class Api {
     this.folder = folder;
     const { metrics } = this;
     this.store = new LevelStore(join(folder, 'store'), {
-      sync: false,
+      durability: 'os',
       observer: metrics.store,
       ...(database && { database }),
     });
@@ -165,7 +165,7 @@ export class Api {
   async stop(): Promise<void> {
     await this.#listener?.close(0);
     this.#unwatch?.();
-    this.calls.stop();
+    await this.calls.stop();
     await this.store.close();
   }
 

@@ -1,7 +1,11 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { z } from 'zod';
+import { LevelStore } from '@panal/db';
+import { numbersToLeaveOut } from '../../broker/src/backup/number-jump.js';
 import { restore, RestoreFailure } from '../../broker/src/backup/restore.js';
+import { CallNumbers } from '../../broker/src/calls/call-numbers.js';
 import { tarGz } from '../support/archives.js';
 import { temporaryFolder } from '../support/folder.js';
 import { eventually } from '../support/wait.js';
@@ -23,6 +27,24 @@ async function failure(work: Promise<unknown>): Promise<string> {
   );
   if (!(error instanceof RestoreFailure)) throw new Error('expected a RestoreFailure', { cause: error });
   return error.message;
+}
+
+const invoke = async (client: Pick<Api, 'post'>, funcName: string): Promise<number> =>
+  z.object({ callNum: z.number() }).parse((await client.post('/invokeFunction', { funcName })).json).callNum;
+
+/** The number that the first call has after a backup was restored. */
+async function firstNumberAfterRestore(copied: Buffer, target: string): Promise<number> {
+  await restore(pieces(copied), target);
+  const store = new LevelStore(join(target, 'store'), { durability: 'os' });
+  await store.open();
+  try {
+    const numbers = new CallNumbers(store);
+    await numbers.open();
+    await numbers.fill();
+    return numbers.take();
+  } finally {
+    await store.close();
+  }
 }
 
 describe('A backup', function () {
@@ -69,8 +91,9 @@ describe('A backup', function () {
       expect((await again.get('/call/1')).json).to.deep.include({ result: 'done', params: { roll: 'ñ' } });
       expect(await second.storedBundles()).to.have.length(2);
       expect((await second.get('/functions')).json).to.deep.equal(['shared']);
-      await again.post('/invokeFunction', { funcName: 'dice' });
-      expect((await again.get('/call/2')).json).to.include({ status: 'PENDING' });
+      const next = await invoke(again, 'dice');
+      expect(next, 'no number that was given out since the backup').to.be.greaterThan(2);
+      expect((await again.get(`/call/${next}`)).json).to.include({ status: 'PENDING' });
     } finally {
       await second.stop();
     }
@@ -134,6 +157,28 @@ describe('A backup', function () {
     }
     await api().services.backups.open();
     expect(await readdir(api().folder)).to.have.members(['bundles', 'store', 'uploads']);
+  });
+
+  it('is restored with call numbers that nobody was given since it was made', async () => {
+    await api().upload('dice', module('print(1)'));
+    await invoke(api(), 'dice');
+    const copied = await backup();
+    const since = await invoke(api(), 'dice');
+    const first = await firstNumberAfterRestore(copied, join(folder(), 'first'));
+    expect(first).to.be.greaterThan(since);
+    const second = await firstNumberAfterRestore(copied, join(folder(), 'second'));
+    expect(second, 'a second restore of the same backup').to.be.at.least(first);
+  });
+
+  it('leaves out more numbers the longer ago it was made, and nothing of a clock that is wrong', () => {
+    const made = new Date('2026-01-01T00:00:00Z');
+    const after = (seconds: number): number =>
+      numbersToLeaveOut(made, new Date(made.getTime() + 1000 * seconds));
+    // Between two restores of one backup no broker gives out so many.
+    expect(after(86_400 + 60) - after(86_400)).to.equal(60 * 100_000);
+    expect(after(0)).to.equal(after(-60)).and.to.be.greaterThan(1_000_000);
+    expect(() => after(-7200)).to.throw('set the clock');
+    expect(Number.isSafeInteger(after(100 * 366 * 86_400))).to.equal(true);
   });
 
   it('is restored over nothing', async () => {

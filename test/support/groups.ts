@@ -120,6 +120,12 @@ export const withOwnMounts = group(
   'not run as root, or unshare is not installed',
 );
 
+/** Groups of tests that need disks in files. */
+export const withLoopDisks = group(
+  process.getuid?.() === 0 && commandWorks('mkfs.ext4', '-V') && commandWorks('losetup', '--find'),
+  'not run as root, or mkfs.ext4 or loop devices are missing',
+);
+
 /** Groups of tests whose processes have to give up the right to read and write everything. */
 export const withDroppedCapabilities = group(
   commandWorks('setpriv', '--bounding-set=-dac_override', 'true'),

@@ -48,7 +48,7 @@ describe('Users', () => {
     removed = [];
     gate = new Gate();
     gate.open();
-    store = new LevelStore(join(folder(), 'store'), { sync: false });
+    store = new LevelStore(join(folder(), 'store'), { durability: 'os' });
     await store.open();
     users = make();
   });

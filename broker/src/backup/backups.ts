@@ -36,6 +36,8 @@ const PIECE = 256 * 1024;
 
 /** What a backup is made of: the store of one moment, and links to the code that it names. */
 interface Frozen {
+  /** When it was as the backup has it, or a moment before. */
+  createdAt: Date;
   copy: StoreCopy;
   /** Where the links are. */
   folder: string;
@@ -75,13 +77,14 @@ export class Backups {
     const folder = join(this.#folder, uuid());
     await mkdir(folder, { recursive: true });
     for (let tries = TRIES; tries > 0; tries--) {
+      const createdAt = new Date();
       const copy = await this.#options.store.copy();
       try {
         const bundles = await copy.bundles();
         const linked = await Promise.all(bundles.map((sha256) => this.#options.bundles.link(sha256, folder)));
-        if (!linked.includes(false)) return { copy, folder, bundles };
+        if (!linked.includes(false)) return { createdAt, copy, folder, bundles };
       } catch (error) {
-        await this.#thaw({ copy, folder, bundles: [] });
+        await this.#thaw({ copy, folder });
         throw error;
       }
       // Between the copy and the links a function was deleted, and its code with it.
@@ -94,7 +97,7 @@ export class Backups {
     );
   }
 
-  async #thaw({ copy, folder }: Frozen): Promise<void> {
+  async #thaw({ copy, folder }: Pick<Frozen, 'copy' | 'folder'>): Promise<void> {
     try {
       await copy.close();
       await rm(folder, { recursive: true, force: true });
@@ -103,8 +106,8 @@ export class Backups {
     }
   }
 
-  async *#archive({ copy, folder, bundles }: Frozen): AsyncGenerator<Buffer, void, undefined> {
-    yield* json(MANIFEST, { format: FORMAT, createdAt: new Date().toISOString() });
+  async *#archive({ createdAt, copy, folder, bundles }: Frozen): AsyncGenerator<Buffer, void, undefined> {
+    yield* json(MANIFEST, { format: FORMAT, createdAt: createdAt.toISOString() });
     let pages = 0;
     let entries = 0;
     for await (const page of copy.pages()) {

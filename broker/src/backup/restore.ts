@@ -4,9 +4,11 @@ import { access, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import { LevelStore } from '@panal/db';
+import { LevelStore, syncFolder } from '@panal/db';
+import { openDataDir } from '@panal/protocol';
 import { z } from 'zod';
 import { BUNDLES, END, FORMAT, MANIFEST, membersOf, PAGES, SECRET, type Member } from './archive.js';
+import { numbersToLeaveOut } from './number-jump.js';
 import { decodePage } from './page-codec.js';
 
 const manifestSchema = z.object({ format: z.number(), createdAt: z.iso.datetime() });
@@ -34,7 +36,7 @@ export class RestoreFailure extends Error {
 /**
  * Makes the data folder of a broker from a backup: all of it, or nothing where this fails. No broker may run there.
  * @param dataDir must not have been a broker's yet; it is made where it is missing.
- * @throws RestoreFailure
+ * @throws RestoreFailure; StartRefusal if the folder cannot be written
  */
 export async function restore(backup: AsyncIterable<Buffer>, dataDir: string): Promise<Restored> {
   for (const name of ['store', 'bundles', SECRET]) {
@@ -44,14 +46,17 @@ export async function restore(backup: AsyncIterable<Buffer>, dataDir: string): P
       );
     }
   }
+  await openDataDir(dataDir);
   const draft = join(dataDir, DRAFT);
   await rm(draft, { recursive: true, force: true });
   await mkdir(join(draft, 'bundles'), { recursive: true });
   try {
     const restored = await readInto(draft, backup);
+    for (const name of ['bundles', 'store', '.']) await syncFolder(join(draft, name));
     // The store at last: a broker that finds one finds all of it, wherever this was cut short.
     for (const name of ['bundles', SECRET, 'store']) {
       if (await exists(join(draft, name))) await rename(join(draft, name), join(dataDir, name));
+      await syncFolder(dataDir);
     }
     return restored;
   } catch (error) {
@@ -64,10 +69,13 @@ export async function restore(backup: AsyncIterable<Buffer>, dataDir: string): P
 }
 
 async function readInto(draft: string, backup: AsyncIterable<Buffer>): Promise<Restored> {
-  const store = new LevelStore(join(draft, 'store'), { sync: true });
+  const store = new LevelStore(join(draft, 'store'), { durability: 'fsync' });
   await store.open();
   try {
-    return await readMembers(draft, store, backup);
+    const restored = await readMembers(draft, store, backup);
+    const leftOut = numbersToLeaveOut(new Date(restored.createdAt), new Date());
+    await store.reserveCallNums((await store.lastCallNum()) + leftOut);
+    return restored;
   } finally {
     await store.close();
   }

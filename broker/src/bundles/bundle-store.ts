@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { link, mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspect, type BundleLimits } from '@panal/bundle';
-import { KeyedLock } from '@panal/db';
+import { KeyedLock, syncFolder } from '@panal/db';
 import type { BundleRef } from '@panal/protocol';
 
 /** The name of a bundle's file: a SHA-256 in hex. */
@@ -54,7 +54,7 @@ export class BundleStore {
       return await this.#lock.run(sha256, async () => {
         // Over a file of the same bytes, where it is known already.
         await rename(upload, this.#path(sha256));
-        await sync(this.#folder);
+        await syncFolder(this.#folder);
         return await use({ sha256, size, format });
       });
     } finally {
@@ -138,15 +138,5 @@ async function digest(path: string): Promise<{ sha256: string; size: number }> {
     return { sha256: hash.digest('hex'), size };
   } finally {
     await file.close();
-  }
-}
-
-/** Puts the names in a folder on disk. */
-async function sync(folder: string): Promise<void> {
-  const handle = await open(folder);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }

@@ -221,7 +221,7 @@ export class Attempts implements AttemptEvents {
     settled.notBefore = settled.cancelling = undefined;
     await this.#stored(
       () => this.#isActive(call),
-      () => this.#options.store.settleCall(settled, { sync: false }),
+      () => this.#options.store.settleCall(settled),
     );
     // Its owner was deleted meanwhile: who waited for it knows.
     if (!this.#isActive(call)) return;

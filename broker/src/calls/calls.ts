@@ -15,6 +15,7 @@ import { ActiveCall } from './active-call.js';
 import { ActiveCalls } from './active-calls.js';
 import { admit, type QueueBounds } from './admission.js';
 import { Attempts, type Dispatch } from './attempts.js';
+import { CallNumbers } from './call-numbers.js';
 import { NOBODY_COUNTS, type CallObserver } from './call-observer.js';
 import { KeptVersions } from './kept-versions.js';
 import { LogFollowers, type LogFollower } from './log-followers.js';
@@ -55,7 +56,7 @@ export class Calls {
   readonly #followers: LogFollowers;
   readonly #observer: CallObserver;
   readonly #putBacks = new KeyedLock();
-  #lastCallNum = 0;
+  readonly #numbers: CallNumbers;
   #stopping = false;
 
   constructor(options: CallsOptions) {
@@ -63,6 +64,7 @@ export class Calls {
     this.#active = new ActiveCalls(options.memoryBytes);
     const { store, log, dispatch, observer = NOBODY_COUNTS, onVersionGone = () => undefined } = options;
     this.#observer = observer;
+    this.#numbers = new CallNumbers(store);
     this.#kept = new KeptVersions(store, log, (id) => this.#active.version(id) !== undefined, onVersionGone);
     this.#followers = new LogFollowers((job, on) => dispatch.follow(job, on));
     this.attempts = new Attempts({
@@ -77,7 +79,7 @@ export class Calls {
   /** Takes up the calls that an earlier run of the broker left. Call it before anything else. */
   async recover(): Promise<void> {
     const { store, recoveryMs, log } = this.#options;
-    this.#lastCallNum = await store.lastCallNum();
+    await this.#numbers.open();
     for await (const call of leftCalls(store, (record) => this.#versionOf(record))) {
       this.#active.add(call);
       this.attempts.submitIn(call, Math.max(recoveryMs, (call.record.notBefore ?? 0) - Date.now()));
@@ -96,9 +98,11 @@ export class Calls {
     this.#stopping = true;
   }
 
-  stop(): void {
+  /** Begins nothing more, and gives back the numbers that no call has. */
+  async stop(): Promise<void> {
     this.#stopping = true;
     this.attempts.stop();
+    await this.#numbers.close();
   }
 
   /** Calls that are not settled. */
@@ -134,12 +138,14 @@ export class Calls {
     input: { kind: InputKind; bytes: Uint8Array },
     options: { awaited: boolean; key?: CallKey },
   ): Promise<CallRecord> {
+    // Nothing may come between the bounds that let it in and its place among the others.
+    while (this.#numbers.empty) await this.#numbers.fill();
     if (this.attempts.stopped)
       throw new PanalError('SHUTTING_DOWN', 'the broker is stopping', { retryAfter: 1 });
     admit(version, input.bytes.byteLength, this.#active, this.#options, this.#options.dispatch);
     const { spec } = version;
     const accepted: CallRecord = {
-      callNum: ++this.#lastCallNum,
+      callNum: this.#numbers.take(),
       owner: spec.owner,
       funcName: spec.name,
       version: spec.version,

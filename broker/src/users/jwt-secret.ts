@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { syncFolder } from '@panal/db';
 import { ConfigError } from '@panal/protocol';
 
 const MIN_LENGTH = 32;
@@ -16,7 +17,7 @@ const MODE = 0o600;
 export async function jwtSecret(dataDir: string, given: string | undefined): Promise<string> {
   if (given !== undefined) return given;
   const path = join(dataDir, 'jwt-secret');
-  const secret = (await read(path)) ?? (await make(path));
+  const secret = (await read(path)) ?? (await make(dataDir, path));
   if (secret.length < MIN_LENGTH) {
     throw new ConfigError(`${path} holds no secret of ${MIN_LENGTH} characters; remove it to have one made`);
   }
@@ -35,7 +36,7 @@ async function read(path: string): Promise<string | undefined> {
 }
 
 /** Writes it beside, and moves it in place whole. */
-async function make(path: string): Promise<string> {
+async function make(dataDir: string, path: string): Promise<string> {
   const secret = randomBytes(SECRET_BYTES).toString('base64url');
   const draft = `${path}.new`;
   await rm(draft, { force: true });
@@ -47,5 +48,6 @@ async function make(path: string): Promise<string> {
     await file.close();
   }
   await rename(draft, path);
+  await syncFolder(dataDir);
   return secret;
 }

@@ -21,8 +21,8 @@ const NOTHING = new Uint8Array(0);
 class CountingStore extends LevelStore {
   settles = 0;
 
-  override async settleCall(call: CallRecord, options?: { sync?: boolean }): Promise<void> {
-    await super.settleCall(call, options);
+  override async settleCall(call: CallRecord): Promise<void> {
+    await super.settleCall(call);
     this.settles++;
   }
 }
@@ -82,7 +82,7 @@ export class RealWorld {
   #broker: BrokerParts | undefined;
 
   private constructor(folder: string, version: VersionRecord) {
-    this.#store = new CountingStore(folder, { sync: false });
+    this.#store = new CountingStore(folder, { durability: 'os' });
     this.#version = version;
     this.#workers = [0, 1].map(() => ({ generation: 0, joined: false, held: new Map() }));
   }
@@ -126,7 +126,7 @@ export class RealWorld {
     const broker = this.#broker;
     if (broker === undefined) return;
     this.#broker = undefined;
-    broker.calls.stop();
+    await broker.calls.stop();
     await broker.dispatcher.stop();
     for (const worker of this.#workers) if (worker !== null) worker.joined = false;
     await this.#store.close();
