@@ -18,6 +18,7 @@ const OUT = 0x12;
 
 const samples = [
   callFrames('{"roll":"4d6"}', { deadline: 9_999_999_999_999, attempt: 1 }),
+  callFrames('{"roll":"4d6"}', { call: '1.1' }),
   callFrames(''),
   callFrames(Buffer.from([0xff, 0xfe, 0])),
   callFrames('[1,2,NaN]'),

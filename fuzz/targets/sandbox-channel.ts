@@ -22,6 +22,7 @@ const hello = (kind: unknown, protocol: unknown = 1): Buffer =>
 const calls = [
   Buffer.concat([frame(OUT, 'a result'), frame(ERR, 'a log\n'), done(0)]),
   Buffer.concat([frame(ERR, 'Traceback'), done(1, 0, 'ValueError: no')]),
+  done(0, 0, '\0' + '1.1'),
   done(137, 1),
   done(137, 2),
   done(127, 3, 'not found'),

@@ -8,26 +8,25 @@ A small call costs one read and one write: its frames arrive together, and its r
 and the end of the call leave together. Needs Python 3.8 and nothing but its library.
 """
 
+import atexit
 import io
 import json
 import os
 import socket
-import struct
 import sys
 import threading
 
-CALL, INPUT, END_INPUT, CANCEL, SHUTDOWN = 0x01, 0x02, 0x03, 0x04, 0x05
-READY, OUT, ERR, DONE = 0x11, 0x12, 0x13, 0x14
+# multiprocessing imports this file once more in a process that it spawns, which finds no
+# other file of this folder, and must not serve calls.
+if __name__ == "__main__":
+    writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    from panal_channel import CALL, END_INPUT, INPUT, SHUTDOWN, Channel, Logs
 
-FRAME = struct.Struct(">IB")  # length of what follows the length, type
-LENGTH = struct.Struct(">I")
-OUTCOME = struct.Struct(">iB")  # exit code, reason
-RETURNED, RAISED, EXITED = 0, 1, 0
+    sys.dont_write_bytecode = writes_bytecode
 
-MAX_FRAME = 16 << 20
-MAX_PIECE = 1 << 20  # longer results and logs are split
+RETURNED, RAISED = 0, 1
 MAX_TEXT = 1000  # characters of the one-line message of an exception
-READ_SIZE = 64 << 10
+LOAD_PATIENCE = 10  # seconds after which a handler that still loads may be stuck
 
 
 class Context(dict):
@@ -40,118 +39,41 @@ class Context(dict):
             raise AttributeError(name) from None
 
 
-class Channel:
-    """Frames over two file descriptors, which may be one and the same.
-
-    Any thread of the handler may log; only the main one reads and ends calls.
-    """
-
-    def __init__(self, fd_in, fd_out):
-        self._in = fd_in
-        self._out = fd_out
-        self._buffer = bytearray()
-        self._at = 0
-        self._lock = threading.Lock()
-        self._in_call = False
-
-    def read(self):
-        """The next frame as (type, payload), or None where the peer has gone."""
-        while True:
-            missing = self._missing()
-            if missing <= 0:
-                start = self._at + FRAME.size
-                length, kind = FRAME.unpack_from(self._buffer, self._at)
-                self._at += LENGTH.size + length
-                return kind, self._buffer[start : self._at]
-            del self._buffer[: self._at]
-            self._at = 0
-            data = os.read(self._in, min(max(missing, READ_SIZE), MAX_PIECE))
-            if not data:
-                return None
-            self._buffer += data
-
-    def _missing(self):
-        """How many more bytes the next frame needs at least; 0 or less if it is whole."""
-        buffered = len(self._buffer) - self._at
-        if buffered < FRAME.size:
-            return FRAME.size - buffered
-        (length,) = LENGTH.unpack_from(self._buffer, self._at)
-        if not 1 <= length <= MAX_FRAME:
-            raise ValueError(f"a frame of {length} bytes is not of this protocol")
-        return LENGTH.size + length - buffered
-
-    def ready(self):
-        self._send(frames(READY, b'{"protocol":1,"kind":"handler"}'))
-
-    def begin(self):
-        self._in_call = True
-
-    def log(self, data):
-        """Sends logs of the call, or where none runs, writes them to the real stderr."""
-        with self._lock:
-            if self._in_call:
-                self._send(frames(ERR, data))
-            else:
-                os.write(2, data)
-
-    def done(self, result, code, text):
-        outcome = OUTCOME.pack(code, EXITED) + text.encode("utf-8", "replace")
-        with self._lock:
-            self._in_call = False
-            self._send(frames(OUT, result) + frames(DONE, outcome))
-
-    def _send(self, data):
-        sent = os.write(self._out, data)
-        while sent < len(data):
-            data = memoryview(data)[sent:]
-            sent = os.write(self._out, data)
-
-
-class Logs(io.RawIOBase):
-    """Stands in for stdout and stderr: what is written to it goes to the call's logs."""
-
-    def __init__(self, channel):
-        self._channel = channel
-
-    def writable(self):
-        return True
-
-    def fileno(self):
-        return 2  # for libraries that insist; only the real stderr has a descriptor
-
-    def write(self, data):
-        self._channel.log(bytes(data))
-        return len(data)
-
-
 class Caller:
     """Calls the handler and turns what it returns or raises into the end of a call."""
 
-    def __init__(self, handler, channel, logs):
+    def __init__(self, handler, channel):
         self._handler = handler
         self._channel = channel
-        self._logs = logs
         self._loop = None
         self._decode = json.JSONDecoder(parse_constant=refuse_constant).decode
         # Not a number is not JSON either: it fails the call, as any other such value does.
-        self._encode = json.JSONEncoder(
-            separators=(",", ":"), ensure_ascii=False, allow_nan=False
-        ).encode
+        form = {"separators": (",", ":"), "allow_nan": False}
+        self._encode = json.JSONEncoder(ensure_ascii=False, **form).encode
+        self._encode_escaped = json.JSONEncoder(**form).encode
 
     def call(self, header, body):
+        fields = fields_of(header)
         self._channel.begin()
         result, code, text = b"", RETURNED, ""
         try:
-            value = self._handler(self._params(body), context_of(header))
+            value = self._handler(self._params(body), context_of(fields))
             if hasattr(value, "__await__"):
                 value = self._wait(value)
             result = self._bytes(value)
         except (SystemExit, KeyboardInterrupt):
+            flush()
+            self._channel.log(b"")
             raise  # a handler that ends the process means to
         except BaseException as error:
             code, text = RAISED, self._report(error)
-        self._logs.flush()
-        self._channel.done(result, code, text)
+        flush()
+        if self._channel.forked:
+            os._exit(code)
+        outcome = text.encode("utf-8", "replace")
+        if "call" in fields:
+            outcome += b"\0" + fields["call"].encode()
+        self._channel.done(result, code, outcome)
 
     def _params(self, body):
         if not body:
@@ -170,7 +92,10 @@ class Caller:
             return value.encode("utf-8")
         if isinstance(value, (bytes, bytearray, memoryview)):
             return bytes(value)
-        return self._encode(value).encode("utf-8")
+        try:
+            return self._encode(value).encode("utf-8")
+        except UnicodeEncodeError:  # half of a surrogate pair, which JSON can say escaped
+            return self._encode_escaped(value).encode()
 
     def _wait(self, awaitable):
         # One event loop for all calls: making one takes longer than a small call, and
@@ -184,7 +109,8 @@ class Caller:
 
     def _report(self, error):
         """Logs the traceback and gives the message in one line."""
-        print_traceback(error)
+        flush()
+        self._channel.log(traceback_of(error))
         try:
             message = str(error).split("\n", 1)[0]
         except Exception:  # its own __str__ raises
@@ -196,17 +122,11 @@ def refuse_constant(name):
     raise ValueError(f"{name} is not JSON")
 
 
-def frames(kind, data):
-    """One frame, or as many as the data needs, or none for no data."""
-    if len(data) <= MAX_PIECE:
-        return FRAME.pack(len(data) + 1, kind) + data if data else b""
-    view = memoryview(data)
-    pieces = (view[at : at + MAX_PIECE] for at in range(0, len(data), MAX_PIECE))
-    return b"".join(part for piece in pieces for part in (FRAME.pack(len(piece) + 1, kind), piece))
+def fields_of(header):
+    return dict(field.split("=", 1) for field in header.decode("utf-8").split("\0") if "=" in field)
 
 
-def context_of(header):
-    fields = dict(field.split("=", 1) for field in header.decode("utf-8").split("\0") if "=" in field)
+def context_of(fields):
     return Context(
         callNum=int(fields.get("callNum", 0)),
         functionName=fields.get("functionName", ""),
@@ -216,12 +136,30 @@ def context_of(header):
     )
 
 
-def print_traceback(error):
+def traceback_of(error):
     import traceback  # only here: it takes longer to load than a call takes
 
     # The first frame is this file's own and says nothing to the handler's author.
     inner = error.__traceback__.tb_next if error.__traceback__ else None
-    traceback.print_exception(type(error), error, inner, file=sys.stderr)
+    lines = traceback.format_exception(type(error), error, inner)
+    return "".join(lines).encode("utf-8", "backslashreplace")
+
+
+def flush():
+    for stream in {sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__}:
+        try:
+            stream.flush()
+        except Exception:
+            pass  # detached, closed, or replaced by something else
+
+
+def stream_to(channel):
+    return io.TextIOWrapper(
+        io.BufferedWriter(Logs(channel)),
+        encoding="utf-8",
+        errors="backslashreplace",
+        line_buffering=True,
+    )
 
 
 def open_channel():
@@ -235,11 +173,10 @@ def open_channel():
     # Descriptors of their own: a stray print goes to stderr, and not among the frames.
     channel = Channel(os.dup(0), os.dup(1))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)
     return channel
 
 
-def load():
+def load(channel):
     """The bundle's handler; ends the process with 1 where it cannot be loaded."""
     # In place of this file's own folder, which is none of the handler's business.
     sys.path[0] = os.getcwd()
@@ -250,13 +187,13 @@ def load():
             raise TypeError("handler.py must define handler(params, context)")
         return handler.handler
     except BaseException as error:
-        print_traceback(error)
+        channel.log(traceback_of(error))
         sys.exit(1)
 
 
 def serve(channel, caller):
     header, pieces = b"", []
-    while True:
+    while not channel.forked:
         frame = channel.read()
         if frame is None:
             return
@@ -275,20 +212,31 @@ def serve(channel, caller):
 
 def main():
     channel = open_channel()
-    logs = io.TextIOWrapper(
-        io.BufferedWriter(Logs(channel)),
-        encoding="utf-8",
-        errors="backslashreplace",
-        line_buffering=True,
-    )
-    sys.stdout = sys.stderr = logs
-    handler = load()
-    logs.flush()  # the rest of an unfinished line belongs to no call
+    sys.stdout = sys.__stdout__ = stream_to(channel)
+    sys.stderr = sys.__stderr__ = stream_to(channel)
+    atexit.register(end, channel)
+    if hasattr(sys, "set_int_max_str_digits"):
+        sys.set_int_max_str_digits(0)  # JSON has integers of any length
+    stuck = threading.Timer(LOAD_PATIENCE, channel.show_outside)
+    stuck.daemon = True
+    stuck.start()
+    handler = load(channel)
+    stuck.cancel()
+    flush()  # the rest of an unfinished line belongs to no call
+    if channel.forked:
+        return
     channel.ready()
     try:
-        serve(channel, Caller(handler, channel, logs))
+        serve(channel, Caller(handler, channel))
     except (BrokenPipeError, ConnectionResetError):
         pass  # the worker has gone: nobody is left to tell
 
 
-main()
+def end(channel):
+    flush()
+    if not channel.forked:
+        channel.show_outside()
+
+
+if __name__ == "__main__":
+    main()

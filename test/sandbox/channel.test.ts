@@ -70,6 +70,14 @@ describe('a channel of the runtime protocol', () => {
     await ended;
   });
 
+  it('names the call to a handler, which may name it in its DONE', async () => {
+    const peer = await readyPeer('handler');
+    const { ended } = await called(peer, { callNum: 7, attempt: 2 });
+    expect(peer.received[0]?.payload.toString().split('\0')).to.include('call=7.2');
+    peer.send(done(1, 0, 'ValueError: \0no\x007.2'));
+    expect((await ended).error?.message).to.equal('ValueError: \0no');
+  });
+
   it('splits a large body, and puts split frames together', async () => {
     const peer = await readyPeer('agent');
     const body = Buffer.alloc(3_000_000, 'x');
@@ -179,6 +187,7 @@ describe('a channel of the runtime protocol', () => {
       ['is ready twice', frame(FRAME.READY, '{"protocol":1,"kind":"handler"}')],
       ['sends a DONE that is too short', frame(FRAME.DONE, 'x')],
       ['sends a DONE for no reason', done(0, 99)],
+      ['sends a DONE of another call', done(0, 0, '\x00999.1')],
     ];
     for (const [name, bytes] of broken) {
       it(name, async () => {

@@ -17,6 +17,7 @@ import { endedDuringCall, exited, failed, killed, neverRun, stopped, type Verdic
 const STOP_GRACE_MS = 500;
 const SIGKILLED = 128 + 9;
 const DONE_HEAD = 5;
+const NAME = /\0(\d+\.\d+)$/;
 
 /** What serves calls at the other end: a handler loop, or the agent that starts a process for each call. */
 export type PeerKind = 'handler' | 'agent';
@@ -128,7 +129,7 @@ export class Channel {
       `attempt=${request.attempt}`,
       `deadline=${Date.now() + request.timeoutMs}`,
     ];
-    if (this.#kind === 'handler') return fields;
+    if (this.#kind === 'handler') return [...fields, `call=${nameOf(request)}`];
     for (const argument of argv) fields.push(`arg=${argument}`);
     for (const [name, value] of Object.entries(request.env)) fields.push(`env=${name}=${value}`);
     if (cwd !== undefined) fields.push(`cwd=${cwd}`);
@@ -178,8 +179,12 @@ export class Channel {
 
   #onDone(call: ActiveCall, payload: Buffer): void {
     if (payload.length < DONE_HEAD) throw new ProtocolError('a DONE that is too short');
+    const { text, name } = namedText(payload.toString('utf8', DONE_HEAD));
+    if (name !== undefined && name !== nameOf(call.request)) {
+      throw new ProtocolError(`a DONE of call ${name} in call ${nameOf(call.request)}`);
+    }
     const code = payload.readInt32BE();
-    const verdict = verdictOf(call.request, code, payload.readUInt8(4), payload.toString('utf8', DONE_HEAD));
+    const verdict = verdictOf(call.request, code, payload.readUInt8(4), text);
     this.#call = undefined;
     if (code === SIGKILLED && this.#options.explain !== undefined) {
       void this.#explain().then((cause) => {
@@ -218,6 +223,15 @@ export class Channel {
   async #explain(): Promise<CallError | undefined> {
     return await this.#options.explain?.().catch(() => undefined);
   }
+}
+
+/** What a handler's DONE calls this call. */
+const nameOf = ({ callNum, attempt }: RunRequest): string => `${callNum}.${attempt}`;
+
+/** The text of a DONE, and the name of its call, if the process wrote one behind it. */
+function namedText(text: string): { text: string; name: string | undefined } {
+  const [named, name] = NAME.exec(text) ?? [];
+  return { text: named === undefined ? text : text.slice(0, -named.length), name };
 }
 
 function vanished(cause: Error): CallError {
