@@ -75,8 +75,10 @@ export const runtimeSpecSchema = z.object({
   image: z.string(),
   /** Absolute folder in the sandbox at which the bundle is unpacked. */
   path: z.string(),
-  /** Shell command, run at `path` once for each bundle. */
+  /** Shell command, run at `path` once for each bundle, or for each content of `dependencyFiles`. */
   dependencies: z.string().optional(),
+  /** All files of a bundle, at its root, that `dependencies` read; without it they may read any. */
+  dependencyFiles: z.array(z.string()).optional(),
   /** Shell command, run at `path` for each call. */
   run: z.string(),
   /** Shell command that keeps running and serves calls over the runtime protocol. */

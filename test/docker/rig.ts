@@ -167,9 +167,18 @@ export class Rig {
   async remove(): Promise<void> {
     for (const driver of this.#drivers) await driver.close();
     for (const server of this.#servers) server.close();
-    const made = await this.docker.listImages({ filters: { label: [`panal.owner=${this.owner}`] } });
-    for (const image of [...made.map(({ Id }) => Id), ...this.#images]) await this.#removeImage(image);
+    await this.removeImagesOf(this.owner);
+    for (const image of this.#images) await this.#removeImage(image);
     await rm(this.#dataDir, { recursive: true, force: true });
+  }
+
+  /** Removes the images that were made for an owner, each before that which it was made upon. */
+  async removeImagesOf(owner: string): Promise<void> {
+    const filters = { label: [`panal.owner=${owner}`] };
+    for (let images; (images = await this.docker.listImages({ filters })).length > 0;) {
+      const bases = new Set(images.map(({ ParentId }) => ParentId));
+      for (const { Id } of images) if (!bases.has(Id)) await this.#removeImage(Id);
+    }
   }
 
   async #removeImage(image: string): Promise<void> {

@@ -113,6 +113,25 @@ withRegistry('The registry of a cluster of two engines', function () {
     expect(new Set(calls.map(({ result }) => result))).to.have.property('size', 1);
   });
 
+  it('shares what dependencies made, for versions whose code alone differs', async () => {
+    const declared = {
+      name: 'declared',
+      image: `${registry.address}/team/shell:1`,
+      path: '/ws',
+      dependencies: DEPENDENCIES,
+      dependencyFiles: ['packages.txt'],
+      run: "sh -c 'cat made.txt'",
+    };
+    expect((await panal.post('/registerRuntime', declared)).status).to.equal(201);
+    await register('first', 'declared');
+    const { result } = await run('first');
+    expect(result).to.match(UUID);
+    await register('second', 'declared');
+    const calls = await Promise.all(Array.from({ length: 8 }, () => run('second')));
+    expect(new Set(calls.map(({ worker }) => worker))).to.have.property('size', 2);
+    expect(new Set(calls.map((call) => call.result))).to.deep.equal(new Set([result]));
+  });
+
   it('shares the images of bundled runtimes, so that one engine alone needs what they build upon', async () => {
     const [here, there] = [await Rig.make(), await Rig.make()];
     try {

@@ -13,6 +13,13 @@ const registration = z.strictObject({
   image: imageSchema,
   path: pathSchema.describe('Folder in the sandbox at which a bundle is unpacked.'),
   dependencies: commandSchema.optional().describe('Run at `path`, once for each bundle.'),
+  dependencyFiles: z
+    .array(nameSchema.or(z.literal('.npmrc')))
+    .max(32)
+    .optional()
+    .describe(
+      'All files at the root of a bundle that `dependencies` read: what was made of them is used again.',
+    ),
   run: commandSchema.describe('Run at `path` for each call.'),
   handler: commandSchema.optional().describe('Keeps running and serves calls: for lifecycle `hot`.'),
 });
@@ -76,11 +83,18 @@ export const runtimeRoutes = ({ runtimes }: Services): Route[] => [
   }),
 ];
 
-function toSpec({ name, dependencies, handler, ...required }: z.infer<typeof registration>): RuntimeSpec {
+function toSpec({
+  name,
+  dependencies,
+  dependencyFiles,
+  handler,
+  ...required
+}: z.infer<typeof registration>): RuntimeSpec {
   return {
     ...required,
     name: name ?? parse(nameSchema, lastPart(required.image)),
     ...(dependencies !== undefined && { dependencies }),
+    ...(dependencyFiles !== undefined && { dependencyFiles }),
     ...(handler !== undefined && { handler }),
   };
 }

@@ -51,25 +51,37 @@ export function functionImageTag(
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 
+/** What an image is made of. */
+export interface Making {
+  spec: RuntimeFunctionSpec;
+  /** Its runtime's image, of which it takes over the command. */
+  runtime: Image;
+  /** What it is made upon. */
+  base: Image;
+  /** The folder whose content goes to the runtime's path. */
+  code: string;
+  /** Whether `dependencies` run there. */
+  installs: boolean;
+}
+
 /**
- * Makes the image `name`: the runtime's, with the bundle at its path, after `dependencies` ran there.
+ * Makes the image `name`: its base, with code at the runtime's path, after `dependencies` ran there if they are to.
  * @throws FunctionError `DEPENDENCIES_FAILED`
  */
-export async function makeFunctionImage(
+export async function makeImage(
   tools: FunctionImageTools,
-  runtime: Image,
-  spec: RuntimeFunctionSpec,
+  making: Making,
   name: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const bundle = await tools.bundle(spec.bundle, signal);
+  const { spec, runtime, base, code, installs } = making;
   signal.throwIfAborted();
   // Not cut off by `signal`: a container whose name never came back could not be removed.
-  const container = await createBuildContainer(tools, runtime, spec);
+  const container = await createBuildContainer(tools, base, spec);
   try {
     signal.throwIfAborted();
-    await putCode(tools, container, bundle, spec);
-    if (spec.runtime.dependencies !== undefined) await install(tools, container, signal);
+    await container.putArchive(archive(code), { path: spec.runtime.path });
+    if (installs) await install(tools, container, signal);
     signal.throwIfAborted();
     await commit(container, { runtime, spec, name, bytes: await writtenIn(tools.docker, container) });
   } finally {
@@ -79,14 +91,14 @@ export async function makeFunctionImage(
 
 async function createBuildContainer(
   { docker, workerId, confines, installation }: FunctionImageTools,
-  runtime: Image,
+  base: Image,
   { id, name, owner, runtime: { path, dependencies } }: RuntimeFunctionSpec,
 ): Promise<Container> {
   const network = installation.network === 'none' ? 'none' : await networkMode(docker, 'bridge');
   const roomier = { ...confines, diskMb: installation.diskMb };
   return await docker.createContainer({
     name: `panal-build-${name}-${randomBytes(6).toString('hex')}`,
-    Image: runtime.id,
+    Image: base.id,
     Entrypoint: ['/bin/sh', '-c'],
     Cmd: [dependencies ?? ''],
     User: '0:0',
@@ -106,20 +118,23 @@ async function createBuildContainer(
   });
 }
 
-async function putCode(
-  { folder, unpack }: FunctionImageTools,
-  container: Container,
-  bundle: string,
-  { runtime: { path }, bundle: { format } }: RuntimeFunctionSpec,
-): Promise<void> {
+/** Unpacks the bundle of a function, for as long as `use` takes. `aside`: an empty folder beside it. */
+export async function withBundle<T>(
+  { folder, bundle, unpack }: FunctionImageTools,
+  spec: RuntimeFunctionSpec,
+  signal: AbortSignal,
+  use: (code: string, aside: string) => Promise<T>,
+): Promise<T> {
+  const packed = await bundle(spec.bundle, signal);
+  signal.throwIfAborted();
   await mkdir(folder, { recursive: true });
   const temporary = await mkdtemp(join(folder, 'unpack-'));
   try {
-    const code = join(temporary, 'code');
+    const [code, aside] = [join(temporary, 'code'), join(temporary, 'aside')];
     // The temporary folder is closed to others; that of the code takes its mode into the image.
-    await mkdir(code, { mode: 0o755 });
-    await unpack(bundle, format, code);
-    await container.putArchive(archive(code), { path });
+    for (const each of [code, aside]) await mkdir(each, { mode: 0o755 });
+    await unpack(packed, spec.bundle.format, code);
+    return await use(code, aside);
   } finally {
     await rm(temporary, { recursive: true, force: true });
   }

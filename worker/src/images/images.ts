@@ -1,10 +1,12 @@
-import { basename } from 'node:path';
+import { copyFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import {
   BadImageReference,
   parseImageReference,
   type FunctionSpec,
   type ImageReference,
 } from '@panal/protocol';
+import { dependencyFiles, type DependencyFiles } from '../dependency-files.js';
 import { Gate } from '../engine/gate.js';
 import { LABEL } from '../engine/labels.js';
 import type { Cache } from '../cache/cache-keeper.js';
@@ -13,7 +15,13 @@ import { FunctionError, PlatformError } from '../sandbox/sandbox.js';
 import { baseMissing, buildBundled, findBundled, type BundledRuntime } from './bundled.js';
 import type { Credentials } from './credentials.js';
 import { FunctionCode } from './function-code.js';
-import { functionImageTag, makeFunctionImage, type FunctionImageTools } from './function-image.js';
+import {
+  functionImageTag,
+  makeImage,
+  withBundle,
+  type FunctionImageTools,
+  type RuntimeFunctionSpec,
+} from './function-image.js';
 import { inspectImage, tagImage, type Image } from './image.js';
 import { KeptImages } from './kept-images.js';
 import { Places } from './places.js';
@@ -50,6 +58,7 @@ export class Images {
   readonly #code: FunctionCode | undefined;
   readonly #flights = new SingleFlight<Image>();
   readonly #functions = new SingleFlight<Origin>();
+  readonly #installations = new SingleFlight<Image>();
   readonly #gate = new Gate(AT_ONCE);
   readonly #kept: KeptImages;
 
@@ -73,7 +82,7 @@ export class Images {
       const code = await this.#code?.of(tag, runtime, spec, shared);
       if (code !== undefined) return { image: runtime, code };
       const image = await this.#options.shared.obtain('function', tag, shared, (name) =>
-        this.#gate.run(() => makeFunctionImage(this.#options, runtime, spec, name, shared)),
+        this.#make(runtime, spec, name, shared),
       );
       this.#kept.used(image);
       return { image, code: undefined };
@@ -94,6 +103,35 @@ export class Images {
   /** Resolves once nothing is under way that outlives what it was begun for. */
   async close(): Promise<void> {
     await this.#options.shared.pushed();
+  }
+
+  /** Makes a function's image: its code upon what its dependencies are, or beside them. */
+  async #make(runtime: Image, spec: RuntimeFunctionSpec, name: string, signal: AbortSignal): Promise<void> {
+    await withBundle(this.#options, spec, signal, async (code, aside) => {
+      const files = await dependencyFiles(code, spec, runtime.id);
+      const base = files && (await this.#dependencies(runtime, spec, { code, aside, files }, signal));
+      const installs = spec.runtime.dependencies !== undefined && base === undefined;
+      const making = { spec, runtime, base: base ?? runtime, code, installs };
+      await this.#gate.run(() => makeImage(this.#options, making, name, signal));
+    });
+  }
+
+  /** The image of what `dependencies` make of their own files, which every version with the same ones is made upon. */
+  async #dependencies(
+    runtime: Image,
+    spec: RuntimeFunctionSpec,
+    { code, aside, files }: { code: string; aside: string; files: DependencyFiles },
+    signal: AbortSignal,
+  ): Promise<Image> {
+    const image = await this.#installations.run(files.digest, signal, (shared) =>
+      this.#options.shared.obtain('function', files.digest, shared, async (name) => {
+        for (const each of files.names) await copyFile(join(code, each), join(aside, each));
+        const making = { spec, runtime, base: runtime, code: aside, installs: true };
+        await this.#gate.run(() => makeImage(this.#options, making, name, shared));
+      }),
+    );
+    this.#kept.used(image);
+    return image;
   }
 
   async #get(reference: string, signal: AbortSignal): Promise<Image> {

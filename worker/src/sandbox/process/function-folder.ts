@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, readFile, readlink, rename } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, readlink, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BundleFormat, BundleRef, FunctionSpec } from '@panal/protocol';
-import { removeUnfinished, touch } from '../../cache/folder-cache.js';
-import { isFolder, openTree, removeTree } from '../../trees.js';
+import { copyFrom, removeUnfinished, touch } from '../../cache/folder-cache.js';
+import { dependencyFiles, type DependencyFiles } from '../../dependency-files.js';
+import { SingleFlight } from '../../images/single-flight.js';
+import { copyTree, isFolder, openTree, removeTree } from '../../trees.js';
 import { FunctionError, type Prepared } from '../sandbox.js';
 import type { Installer } from './installer.js';
 
@@ -49,6 +51,7 @@ export class FunctionFolders {
   readonly #root: string;
   readonly #installer: Installer;
   readonly #bundles: BundleSource;
+  readonly #installations = new SingleFlight<void>();
 
   constructor(root: string, installer: Installer, bundles: BundleSource) {
     this.#root = root;
@@ -87,12 +90,67 @@ export class FunctionFolders {
     await this.#bundles.unpack(packed, bundle.format, join(folder, 'code'));
     signal.throwIfAborted();
     if (runtime.dependencies === undefined) return;
+    const files = await dependencyFiles(join(folder, 'code'), spec, runtime.image);
+    if (files !== undefined && (await this.#reuse(spec, files, folder, signal))) return;
+    await this.#installIn(folder, spec, runtime.dependencies, signal);
+  }
+
+  async #installIn(
+    folder: string,
+    spec: RuntimeFunction,
+    dependencies: string,
+    signal: AbortSignal,
+  ): Promise<void> {
     const tmp = join(folder, 'tmp');
     await mkdir(tmp);
     const folders = { root: folder, code: join(folder, 'code'), home: join(folder, 'home'), tmp };
-    await this.#installer.run(spec, runtime.dependencies, folders, signal);
+    await this.#installer.run(spec, dependencies, folders, signal);
     await removeTree(tmp, join(folder, 'egress'));
     await checkLeft(folder);
+  }
+
+  /**
+   * Copies what `dependencies` made of their own files beside the code in `folder`; `false` if they made something that
+   * the bundle has too, so that they have to run there.
+   */
+  async #reuse(
+    spec: RuntimeFunction,
+    files: DependencyFiles,
+    folder: string,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const made = join(this.#root, files.digest);
+    const code = join(folder, 'code');
+    await this.#installations.run(files.digest, signal, async (shared) => {
+      if (!(await touch(made))) await this.#keep(made, spec, { code, files }, shared);
+    });
+    return await copyFrom(made, async () => {
+      const beside = (await readdir(join(made, 'code'))).filter((name) => !files.names.includes(name));
+      const own = new Set(await readdir(code));
+      if (beside.some((name) => own.has(name))) return false;
+      for (const name of beside) await copyTree(join(made, 'code', name), join(code, name));
+      await removeTree(join(folder, 'home'));
+      await copyTree(join(made, 'home'), join(folder, 'home'));
+      return true;
+    });
+  }
+
+  /** Runs `dependencies` on copies of their own files, and keeps what is there then as `made`. */
+  async #keep(
+    made: string,
+    spec: RuntimeFunction,
+    { code, files }: { code: string; files: DependencyFiles },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const unfinished = await mkdtemp(join(this.#root, 'making-'));
+    try {
+      for (const name of ['code', 'home']) await mkdir(join(unfinished, name));
+      for (const name of files.names) await copyFile(join(code, name), join(unfinished, 'code', name));
+      await this.#installIn(unfinished, spec, spec.runtime.dependencies ?? '', signal);
+      await rename(unfinished, made);
+    } finally {
+      await removeTree(unfinished);
+    }
   }
 }
 

@@ -1,0 +1,66 @@
+import { expect } from 'chai';
+import type { RuntimeSpec } from '@panal/protocol';
+import type { DockerDriver } from '../../worker/src/sandbox/docker/driver.js';
+import { withEngine } from '../support/groups.js';
+import { Rig, runOnce, text } from './rig.js';
+
+withEngine('what dependencies made, between versions in containers', function () {
+  this.timeout(60_000);
+  let rig: Rig;
+  let driver: DockerDriver;
+  /** Every run of it leaves something else. */
+  const runtime: Partial<RuntimeSpec> = {
+    dependencies: 'cat packages.txt > made.txt; cat /proc/sys/kernel/random/uuid | tee /kept >> made.txt',
+    dependencyFiles: ['packages.txt'],
+  };
+
+  async function show(
+    files: Record<string, string>,
+    declared = runtime,
+    owner = rig.owner,
+  ): Promise<string[]> {
+    const entries = Object.entries(files).map(([name, content]) => ({ name, content }));
+    const spec = await rig.shell('cat made.txt /kept code.txt', { runtime: declared, files: entries });
+    return text((await runOnce(driver, { ...spec, owner })).result).split('\n');
+  }
+
+  before(async () => {
+    rig = await Rig.make();
+    ({ driver } = await rig.open('agent'));
+  });
+  after(async () => {
+    await rig.remove();
+  });
+
+  it('is used again by a version whose code alone has changed', async () => {
+    const first = await show({ 'packages.txt': 'six\n', 'code.txt': 'one' });
+    const second = await show({ 'packages.txt': 'six\n', 'code.txt': 'two', 'more.txt': '' });
+    expect(first[0]).to.equal('six');
+    expect(first[1])
+      .to.equal(first[2])
+      .and.match(/^[0-9a-f-]{36}$/);
+    expect(second.slice(0, 3)).to.deep.equal(first.slice(0, 3));
+    expect([first[3], second[3]]).to.deep.equal(['one', 'two']);
+  });
+
+  it('is made anew of other files, for another owner, and where nothing is declared', async () => {
+    const files = { 'packages.txt': 'six\n', 'code.txt': 'three' };
+    const { dependencies = '' } = runtime;
+    const other = `${rig.owner}-2`;
+    const all = [
+      await show(files),
+      await show({ ...files, 'packages.txt': 'seven\n' }),
+      await show(files, runtime, other),
+      await show({ ...files, 'code.txt': 'undeclared' }, { dependencies }),
+    ];
+    expect(new Set(all.map((each) => each[1])).size).to.equal(all.length);
+    await rig.removeImagesOf(other);
+  });
+
+  it('is made once, also where several versions ask at the same moment', async () => {
+    const shown = await Promise.all(
+      ['a', 'b', 'c', 'd'].map((code) => show({ 'packages.txt': 'at once\n', 'code.txt': code })),
+    );
+    expect(new Set(shown.map((each) => each[1])).size).to.equal(1);
+  });
+});
