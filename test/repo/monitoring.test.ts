@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { dump } from 'js-yaml';
+import { dump, load } from 'js-yaml';
 import { z } from 'zod';
 import { WorkerTally } from '../../broker/src/dispatch/census.js';
 import { BrokerMetrics } from '../../broker/src/metrics/broker-metrics.js';
@@ -14,7 +14,8 @@ import { FakeDriver } from '../support/fake-sandbox.js';
 import { temporaryFolder } from '../support/folder.js';
 import { withPromtool } from '../support/groups.js';
 
-const FOLDER = fileURLToPath(new URL('../../hub-deployment/monitoring/', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const FOLDER = join(ROOT, 'hub-deployment/monitoring/');
 const read = (file: string): string => readFileSync(FOLDER + file, 'utf8');
 
 const gridPos = z.object({ x: z.int(), y: z.int(), w: z.int().max(24), h: z.int() });
@@ -31,6 +32,34 @@ const dashboard = z.object({
     }),
   ),
 });
+const monitored = z.object({ profiles: z.array(z.string()), volumes: z.array(z.string()) });
+const composeSchema = z.object({
+  services: z.object({ prometheus: monitored.extend({ command: z.array(z.string()) }), grafana: monitored }),
+});
+const providers = z.strictObject({
+  apiVersion: z.literal(1),
+  providers: z.array(
+    z.strictObject({
+      name: z.string(),
+      type: z.literal('file'),
+      options: z.strictObject({ path: z.string() }),
+    }),
+  ),
+});
+const datasources = z.strictObject({
+  apiVersion: z.literal(1),
+  datasources: z.array(
+    z.strictObject({
+      name: z.string(),
+      uid: z.string(),
+      type: z.literal('prometheus'),
+      access: z.literal('proxy'),
+      url: z.url(),
+      isDefault: z.literal(true),
+    }),
+  ),
+});
+
 const { panels } = dashboard.parse(JSON.parse(read('grafana-dashboard.json')));
 const expressions = panels.flatMap(({ targets }) => targets?.map(({ expr }) => expr) ?? []);
 
@@ -68,6 +97,29 @@ describe('The files for monitoring', () => {
       .filter((name) => !/^panal_(attempt|broker_connected)/.test(name));
     expect(missing).to.deep.equal([]);
   });
+
+  for (const file of ['docker-compose.yml', 'hub-deployment/faas/docker-compose.yml']) {
+    it(`are what the profile of ${file} mounts, where Prometheus and Grafana look`, () => {
+      const { services } = composeSchema.parse(load(readFileSync(ROOT + file, 'utf8')));
+      const mounts = [services.prometheus, services.grafana].flatMap(({ profiles, volumes }) => {
+        expect(profiles).to.deep.equal(['monitoring']);
+        return volumes.map((volume) => volume.split(':'));
+      });
+      for (const [source = ''] of mounts) {
+        expect(existsSync(join(ROOT, dirname(file), source)), source).to.equal(true);
+      }
+      const targetOf = (name: string): string =>
+        mounts.find(([source]) => source?.endsWith(`/${name}`) === true)?.[1] ?? '';
+      expect(services.prometheus.command).to.include(`--config.file=${targetOf('prometheus.yml')}`);
+      expect(dirname(targetOf('panal.rules.yml'))).to.equal(dirname(targetOf('prometheus.yml')));
+      const [provider] = providers.parse(load(read('grafana-dashboards.yml'))).providers;
+      expect(provider?.options.path).to.equal(dirname(targetOf('grafana-dashboard.json')));
+      expect(targetOf('grafana-datasource.yml')).to.match(/^\/etc\/grafana\/provisioning\/datasources\//);
+      expect(targetOf('grafana-dashboards.yml')).to.match(/^\/etc\/grafana\/provisioning\/dashboards\//);
+      const [source] = datasources.parse(load(read('grafana-datasource.yml'))).datasources;
+      expect(source?.url).to.equal('http://prometheus:9090');
+    });
+  }
 
   it('place each panel of the dashboard where no other is', () => {
     expect(new Set(panels.map(({ id }) => id))).to.have.property('size', panels.length);

@@ -69,6 +69,11 @@ export const withCompose = containerGroup(
   engine && commandWorks('docker-compose', 'version'),
   'no container engine answers, or docker-compose is not installed',
 );
+/** Groups of tests that need docker-compose, an engine, and Prometheus. */
+export const withPrometheus = group(
+  engine && commandWorks('docker-compose', 'version') && commandWorks('prometheus', '--version'),
+  'no container engine answers, or docker-compose or prometheus is not installed',
+);
 /** Groups of tests that need docker-compose, and an engine that has an image already: none is pulled. */
 export const withImage = (image: string): ReturnType<typeof group> =>
   group(

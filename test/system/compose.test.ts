@@ -1,14 +1,59 @@
 import { execFileSync } from 'node:child_process';
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { fileURLToPath } from 'node:url';
 import { tarGz } from '../support/archives.js';
-import { withCompose, withRegistry } from '../support/groups.js';
+import { withCompose, withPrometheus, withRegistry } from '../support/groups.js';
 import { TestRegistry } from '../support/registry.js';
 import { eventually } from '../support/wait.js';
 import { ComposeProject } from './compose-project.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const HANDLER = 'def handler(params, context):\n    return {"sum": sum(params["numbers"])}\n';
+
+const KINDS = ['container', 'network', 'volume', 'image'] as const;
+
+/** What an engine has come to have since a moment. */
+class Leftovers {
+  readonly #panal: ComposeProject;
+  readonly #earlier: ReadonlyMap<string, ReadonlySet<string>>;
+
+  private constructor(panal: ComposeProject, earlier: ReadonlyMap<string, ReadonlySet<string>>) {
+    this.#panal = panal;
+    this.#earlier = earlier;
+  }
+
+  static async of(panal: ComposeProject): Promise<Leftovers> {
+    const earlier = await Promise.all(KINDS.map(async (kind) => [kind, await panal.all(kind)] as const));
+    return new Leftovers(panal, new Map(earlier));
+  }
+
+  async since(kind: (typeof KINDS)[number]): Promise<string[]> {
+    return [...(await this.#panal.all(kind))].filter((id) => this.#earlier.get(kind)?.has(id) !== true);
+  }
+}
+
+/** An image of the Prometheus of this machine, for the one that the compose file names is not to be had everywhere. */
+async function prometheusImage(): Promise<string> {
+  const image = 'panal-test-prometheus';
+  const context = await mkdtemp(join(tmpdir(), 'panal-prometheus-'));
+  try {
+    const program = execFileSync('sh', ['-c', 'command -v prometheus'], { encoding: 'utf8' }).trim();
+    await copyFile(program, join(context, 'prometheus'));
+    const dockerfile =
+      'FROM node:20-bookworm-slim\nCOPY prometheus /bin/prometheus\nENTRYPOINT ["/bin/prometheus"]\n';
+    await writeFile(join(context, 'Dockerfile'), dockerfile);
+    execFileSync('docker', ['build', '-q', '-t', image, context], {
+      env: { ...process.env, DOCKER_BUILDKIT: '0' },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    return image;
+  } finally {
+    await rm(context, { recursive: true });
+  }
+}
 
 /** Runs functions of both kinds on as many workers as the compose file is scaled to. */
 async function runsFunctions(panal: ComposeProject): Promise<void> {
@@ -57,10 +102,12 @@ withCompose('docker-compose.yml', function () {
   this.timeout(600_000);
   this.slow(60_000);
   let panal: ComposeProject;
+  let earlier: Leftovers;
 
   before(async () => {
     execFileSync(fileURLToPath(new URL('../images/build', import.meta.url)));
     panal = await ComposeProject.of('docker-compose.yml');
+    earlier = await Leftovers.of(panal);
   });
   after(() => panal.down());
 
@@ -99,6 +146,60 @@ withCompose('docker-compose.yml', function () {
     await panal.compose('up', '-d', '--force-recreate', '--scale', 'worker=1');
     await panal.workers(1);
     expect((await panal.request('POST', '/run/reverse', 'abc')).text).to.equal('cba\n');
+  });
+
+  it('leaves nothing without a label behind when it is taken down, and with -v its images alone', async () => {
+    const networked = { functionName: 'networked', image: 'example/reverse-string', network: 'bridge' };
+    expect((await panal.post('/registerFunction', networked)).status).to.equal(201);
+    expect((await panal.request('POST', '/run/networked', 'abc')).text).to.equal('cba\n');
+    await panal.compose('down', '--timeout', '20');
+    expect(await earlier.since('container')).to.deep.equal([]);
+    expect(await earlier.since('network')).to.deep.equal([]);
+    const volumes = await earlier.since('volume');
+    expect(volumes).to.have.length(3);
+    expect(await panal.labelled('volume')).to.have.members(volumes);
+    for (const image of await earlier.since('image')) {
+      const format = '{{json .RepoTags}} {{index .Config.Labels "panal.kind"}}';
+      const shown = await panal.docker('image', 'inspect', '-f', format, image);
+      // What compose built itself, and the layers in between, are not the worker's.
+      if (shown.includes(`"${panal.name}/`) || shown.startsWith('[]')) continue;
+      expect(shown).to.match(/ (function|runtime)$/);
+    }
+    await panal.compose('down', '--volumes');
+    expect(await earlier.since('volume')).to.deep.equal([]);
+  });
+});
+
+withPrometheus('docker-compose.yml, with its profile for monitoring', function () {
+  this.timeout(600_000);
+  this.slow(60_000);
+  let panal: ComposeProject;
+
+  before(async () => {
+    panal = await ComposeProject.of('docker-compose.yml', {
+      PANAL_PROMETHEUS_IMAGE: await prometheusImage(),
+    });
+  });
+  after(() => panal.down());
+
+  it('shows broker and workers in Prometheus, with the rules', async () => {
+    // Grafana has no program here that could stand in for its image.
+    const services = ['broker', 'worker', 'registry', 'prometheus'];
+    const profile = ['--profile', 'monitoring'];
+    await panal.compose(...profile, 'up', '-d', '--build', '--scale', 'worker=2', ...services);
+    await panal.workers(2);
+    const prometheus = `http://127.0.0.1:${panal.env.PANAL_PROMETHEUS_PORT ?? ''}`;
+    const ask = async (path: string): Promise<unknown> => await (await fetch(prometheus + path)).json();
+    await eventually(
+      'all are scraped',
+      async () => {
+        const query = '/api/v1/query?query=count(up{job=~"panal-.*"}==1)';
+        const answer = await ask(query).catch(() => undefined);
+        return JSON.stringify(answer).includes('"3"]');
+      },
+      120_000,
+    );
+    expect(JSON.stringify(await ask('/api/v1/rules'))).to.contain('PanalBrokerDown');
   });
 });
 
@@ -142,6 +243,6 @@ withRegistry('hub-deployment/faas/docker-compose.yml, with images that were push
     await panal.workers(4);
     expect(await servingWorkers(panal)).to.have.property('size', 4);
     expect(await panal.labelled('container', 'worker')).to.have.length(4);
-    expect(await panal.labelled('volume')).to.have.length(2);
+    expect(await panal.labelled('volume')).to.have.length(3);
   });
 });

@@ -29,6 +29,7 @@ export class EngineProject extends HttpClient {
       PANAL_PORT: String(port),
       PANAL_REGISTRY_PORT: String(port + 1),
       PANAL_REGISTRY: this.registry,
+      PANAL_PROMETHEUS_PORT: String(port + 2),
       PANAL_CLUSTER: this.name,
       PANAL_NAMESPACE: this.name,
       ...settings,
@@ -58,6 +59,13 @@ export class EngineProject extends HttpClient {
       },
       60_000,
     );
+  }
+
+  /** Ids of all that the engine has of one kind. */
+  async all(kind: 'container' | 'network' | 'volume' | 'image'): Promise<Set<string>> {
+    const args = kind === 'container' ? ['-a'] : [];
+    const trunc = kind === 'volume' ? [] : ['--no-trunc'];
+    return new Set(lines(await this.docker(kind, 'ls', '-q', ...trunc, ...args)));
   }
 
   /** Ids of what there is of one kind, found by the label of the cluster. */

@@ -1,8 +1,11 @@
-/** Labels on every container and image that Panal makes; by them a worker knows its own again. */
+/** Labels on every container, image and network that a worker makes; by them a worker knows its own again. */
 export const LABEL = {
   /** Id of the worker that made the container. */
   worker: 'panal.worker',
-  /** `sandbox`, or `build` for a container in which a function's image is made. */
+  /**
+   * Of containers `sandbox`, or `build` for one in which a function's image is made; of images `function` or `runtime`; of
+   * the functions' network `network`.
+   */
   kind: 'panal.kind',
   /** Id of the function version. */
   function: 'panal.function',

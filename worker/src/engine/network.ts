@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type Docker from 'dockerode';
+import { statusOf } from './errors.js';
 import { engineInfo } from './info.js';
+import { LABEL } from './labels.js';
 
 /** The network of functions that ask for one, on every engine. */
 const FUNCTION_NETWORK = 'panal-functions';
@@ -18,6 +20,18 @@ const LISTED_WITHIN_MS = 2000;
 export async function networkMode(docker: Docker, network: 'none' | 'bridge'): Promise<string> {
   if (network === 'none') return 'none';
   return (await find(docker)) ?? (await make(docker));
+}
+
+/** Removes the network of functions, unless a container is on it. Whoever needs it next makes it anew. */
+export async function removeIdleNetwork(docker: Docker): Promise<void> {
+  const id = await find(docker);
+  if (id === undefined) return;
+  try {
+    await docker.getNetwork(id).remove();
+  } catch (error) {
+    // 403: a container is on it. 404: another worker removed it.
+    if (![403, 404].includes(statusOf(error) ?? 0)) throw error;
+  }
 }
 
 async function find(docker: Docker): Promise<string | undefined> {
@@ -38,7 +52,12 @@ async function make(docker: Docker): Promise<string> {
     'com.docker.network.bridge.name': name,
   };
   try {
-    const made = await docker.createNetwork({ Name: FUNCTION_NETWORK, CheckDuplicate: true, Options });
+    const made = await docker.createNetwork({
+      Name: FUNCTION_NETWORK,
+      CheckDuplicate: true,
+      Options,
+      Labels: { [LABEL.kind]: 'network' },
+    });
     return made.id;
   } catch (error) {
     return await madeByAnother(docker, error);

@@ -74,7 +74,7 @@ export async function buildBundled(
   try {
     const progress = await docker.buildImage(archive(bundled.folder, entries), {
       t: bundled.image,
-      labels: { [LABEL.context]: bundled.context },
+      labels: { [LABEL.kind]: 'runtime', [LABEL.context]: bundled.context },
       rm: true,
       forcerm: true,
       abortSignal: signal,

@@ -8,6 +8,8 @@ import { removeUnfinished } from '../../cache/folder-cache.js';
 import { engineFailure, faultIn, messageOf, statusOf } from '../../engine/errors.js';
 import type { Confines } from '../../engine/hardening.js';
 import { hostPaths, type ToHost } from '../../engine/host-paths.js';
+import { removeLeftFolders } from '../../engine/left-folders.js';
+import { removeIdleNetwork } from '../../engine/network.js';
 import { checkRuntime, engineInfo, type EngineInfo } from '../../engine/info.js';
 import { Watch } from '../../engine/watch.js';
 import type { Claims } from '../../images/claim-client.js';
@@ -118,7 +120,7 @@ export class DockerDriver implements SandboxDriver {
 
   /** @throws ConfigError where the engine has no such runtime. */
   async open(): Promise<DriverInfo> {
-    const { docker, workerId, agent, log, runtime, diskMb, installation } = this.#options;
+    const { docker, dataDir, workerId, agent, log, runtime, diskMb, installation } = this.#options;
     const engine = await engineInfo(docker);
     const { cores, warnings, mapsUsers } = engine;
     checkRuntime(engine, runtime);
@@ -127,6 +129,7 @@ export class DockerDriver implements SandboxDriver {
     await watch.open();
     const containers = new Containers({ docker, workerId, watch, confines, log });
     await containers.reclaim({ all: true });
+    await removeLeftFolders(docker, dataDir);
     // What it could not remove while the engine was away, or what the engine ended when it came back.
     watch.onReturn = () => {
       containers
@@ -167,6 +170,7 @@ export class DockerDriver implements SandboxDriver {
     await containers.removeAll();
     await containers.reclaim({ all: true });
     await images.close();
+    await removeIdleNetwork(this.#options.docker);
     watch.close();
     await rm(this.#folder, { recursive: true, force: true });
   }
