@@ -13,6 +13,33 @@ withBubblewrap('isolation by bubblewrap', () => {
   withCompiler('with an agent', () => isolation(builtAgent));
 });
 
+/** Makes each system call, by its number on x86_64 or arm64, and says what came of it. */
+const SYSTEM_CALLS = `
+import ctypes, errno, platform
+libc = ctypes.CDLL(None, use_errno=True)
+column = 0 if platform.machine() == "x86_64" else 1
+calls = [
+    ("add_key", (248, 217), (0, 0, 0, 0, 0)),
+    ("bpf", (321, 280), (0, 0, 0)),
+    ("clone into a namespace", (56, 220), (0x10000000 | 17, 0, 0, 0, 0)),
+    ("clone3", (435, 435), (0, 0)),
+    ("io_uring_setup", (425, 425), (1, 0)),
+    ("keyctl", (250, 219), (0, -3, 1)),
+    ("mount", (165, 40), (0, 0, 0, 0, 0)),
+    ("personality", (135, 92), (0x0400000,)),
+    ("personality of Linux", (135, 92), (0xffffffff,)),
+    ("setns", (308, 268), (0, 0)),
+    ("socket of the hypervisor", (41, 198), (40, 1, 0)),
+    ("unknown", (900, 900), ()),
+    ("unshare", (272, 97), (0x10000000,)),
+    ("userfaultfd", (323, 282), (0,)),
+    ("x32", (0x40000000 + 39, 0x40000000 + 39), ()),
+]
+for name, numbers, args in calls:
+    result = libc.syscall(ctypes.c_long(numbers[column]), *[ctypes.c_long(arg) for arg in args])
+    print(name, "allowed" if result >= 0 else errno.errorcode[ctypes.get_errno()], flush=True)
+`;
+
 function isolation(agent: () => string | undefined): void {
   const rig = openRig(agent);
 
@@ -45,6 +72,32 @@ function isolation(agent: () => string | undefined): void {
   it('gives a call no capabilities and no new privileges', async () => {
     const { result } = await rig().once('grep -E "^(CapEff|NoNewPrivs)" /proc/self/status #');
     expect(text(result)).to.equal('CapEff:\t0000000000000000\nNoNewPrivs:\t1\n');
+  });
+
+  it('covers what tells of the machine in /proc', async () => {
+    const names = 'acpi asound interrupts kcore keys latency_stats sched_debug scsi timer_list timer_stats';
+    const look = `cd /proc; for f in ${names}; do [ -f $f ] && head -c 1 $f; [ -d $f ] && ls -A $f; done; true`;
+    expect(summary(await rig().once(look))).to.include({ status: 'DONE', result: '', logs: '' });
+    const write = `for f in ${names}; do [ -e $f ] && echo > /proc/$f && echo $f; done 2>/dev/null; true`;
+    expect(summary(await rig().once(write))).to.include({ status: 'DONE', result: '' });
+  });
+
+  it('filters system calls, as container engines do', async () => {
+    const made = { files: { 'calls.py': SYSTEM_CALLS }, settings: { memoryMb: 512 } };
+    const ended = await rig().once('python3 calls.py; grep ^Seccomp: /proc/self/status; true #', {}, made);
+    expect(text(ended.logs)).to.equal('');
+    expect(text(ended.result).trim().split('\n')).to.deep.equal([
+      ...[
+        'add_key EPERM',
+        'bpf EPERM',
+        'clone into a namespace EPERM',
+        'clone3 ENOSYS',
+        'io_uring_setup EPERM',
+      ],
+      ...['keyctl EPERM', 'mount EPERM', 'personality EPERM', 'personality of Linux allowed', 'setns EPERM'],
+      ...['socket of the hypervisor EPERM', 'unknown ENOSYS', 'unshare EPERM', 'userfaultfd EPERM'],
+      ...['x32 ENOSYS', 'Seccomp:\t2'],
+    ]);
   });
 
   it('keeps an environment of the function from taking effect outside', async () => {

@@ -1,3 +1,4 @@
+import { chmod, rm, stat, writeFile } from 'node:fs/promises';
 import { posix } from 'node:path';
 
 /** How a folder or file of the machine is seen inside. */
@@ -5,6 +6,13 @@ export interface Bind {
   from: string;
   to: string;
   writable?: boolean;
+}
+
+/** Files and folders of `/proc` that are covered, and an empty file to cover them with. */
+export interface Masks {
+  files: readonly string[];
+  folders: readonly string[];
+  empty: string;
 }
 
 /** A symbolic link that is made inside. Its target is text: nobody resolves it outside. */
@@ -18,6 +26,7 @@ export interface Link {
  * so no `from` may pass through what a function could write, and no `to` through what it left.
  */
 export interface Wrapping {
+  masks: Masks;
   binds: readonly Bind[];
   links: readonly Link[];
   /** The folder with the code; bound last, for its place is the runtime's choice. */
@@ -68,8 +77,28 @@ const ETC = [
  */
 const SWITCHES = ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'].map((name) => `/proc/${name}`);
 
+/** What container engines mask of `/proc`: it tells of the machine, or of others on it. No sandbox has a `/sys`. */
+const MASKED = [
+  ...['acpi', 'asound', 'interrupts', 'kcore', 'keys', 'latency_stats', 'sched_debug', 'scsi'],
+  ...['timer_list', 'timer_stats'],
+].map((name) => `/proc/${name}`);
+
+/** What of it there is on this machine. @param empty path of a file that is made */
+export async function findMasks(empty: string): Promise<Masks> {
+  await rm(empty, { force: true });
+  await writeFile(empty, '');
+  await chmod(empty, 0o444);
+  const files: string[] = [];
+  const folders: string[] = [];
+  for (const path of MASKED) {
+    const found = await stat(path).catch(() => undefined);
+    if (found !== undefined) (found.isDirectory() ? folders : files).push(path);
+  }
+  return { files, folders, empty };
+}
+
 /** Options that every sandbox starts with. */
-export const ISOLATION: readonly string[] = [
+const ISOLATION: readonly string[] = [
   ...['--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try', '--hostname', 'sandbox'],
   ...['--die-with-parent', '--new-session', '--cap-drop', 'ALL', '--clearenv'],
   ...SYSTEM.flatMap((path) => ['--ro-bind-try', path, path]),
@@ -78,15 +107,15 @@ export const ISOLATION: readonly string[] = [
   ...SWITCHES.flatMap((path) => ['--ro-bind-try', path, path]),
 ];
 
-/** What some sandboxes need besides: with `ISOLATION`, what is tried to see whether bubblewrap works here. */
-export const NEEDED: readonly string[] = ['--unshare-net', '--size', '4096', '--tmpfs', '/tmp', '--'];
-
 /**
  * The options of bubblewrap for `wrapping`, to be handed over with `--args`: an environment has no place on a command
  * line that others can read, nor in bubblewrap's own environment, where `LD_PRELOAD` would take effect outside.
  */
 export function bubblewrapOptions(wrapping: Wrapping): string[] {
   const options = [...ISOLATION];
+  const { files, folders, empty } = wrapping.masks;
+  for (const path of files) options.push('--ro-bind', empty, path);
+  for (const path of folders) options.push('--tmpfs', path, '--remount-ro', path);
   if (!wrapping.network) options.push('--unshare-net');
   if (wrapping.init) options.push('--as-pid-1');
   for (const folder of wrapping.tmpfs) {

@@ -17,15 +17,16 @@ import {
 import { DiskGuard, type Kept } from '../disk-guard.js';
 import type { Installation } from '../installation.js';
 import { checkRuntimePath } from '../runtime-path.js';
-import { ISOLATION, NEEDED } from './bubblewrap.js';
+import { findMasks } from './bubblewrap.js';
 import { Cell, keptByCells } from './cell.js';
 import { Cgroups } from './cgroups.js';
 import { ChannelSandbox } from './channel-sandbox.js';
 import { DirectSandbox } from './direct-sandbox.js';
 import { FunctionFolder, FunctionFolders, runtimeFolder, type BundleSource } from './function-folder.js';
 import { Installer } from './installer.js';
-import type { Machine } from './launcher.js';
+import { starts, type Machine } from './launcher.js';
 import { findPrograms, works } from './programs.js';
+import { seccompFilter } from './seccomp.js';
 import { makeSandboxFolder, removeLeftovers } from './sandbox-folder.js';
 
 export interface ProcessDriverOptions {
@@ -64,7 +65,8 @@ interface Opened {
  *   sandbox; time, output and disk limit, and an end to the process group of a call.
  * - With bubblewrap: no other file than the system's programs and libraries, the function's own, and the interpreters;
  *   no other process; no capability, no new privileges; no network under `none`. Whatever a call started ends with it.
- *   `bridge` shares the machine's network, its loopback with it. System calls are not filtered.
+ *   `bridge` shares the machine's network, its loopback with it. System calls are filtered, and parts of `/proc`
+ *   covered, as container engines do.
  * - With control groups (mostly: as root): memory, processes and processor share as set, over the whole sandbox.
  * - Without them, with `prlimit`: each process may fill its `memoryMb` and 64 MiB (`RLIMIT_DATA`); `pids` and `cpus`
  *   are not enforced, for the kernel counts processes by user, and not those of root.
@@ -98,13 +100,20 @@ export class ProcessDriver implements SandboxDriver {
   async open(): Promise<DriverInfo> {
     const { dataDir, agent, bundles, unpack, installation } = this.#options;
     await mkdir(this.#sandboxesDir, { recursive: true, mode: 0o700 });
-    const [programs, bubblewrap, prlimit, cgroups] = await Promise.all([
+    const [programs, masks, prlimit, cgroups] = await Promise.all([
       findPrograms(),
-      works('bwrap', ...ISOLATION, ...NEEDED, '/bin/sh', '-c', ':'),
+      findMasks(join(dataDir, 'empty')),
       works('prlimit', '--core=0', '--', 'true'),
       Cgroups.find(dataDir),
     ]);
-    const machine: Machine = { programs, bubblewrap, prlimit };
+    const most: Machine = {
+      programs,
+      masks,
+      prlimit,
+      bubblewrap: true,
+      seccomp: seccompFilter(process.arch),
+    };
+    const machine = await this.#usable(most);
     const source = { get: bundles.get.bind(bundles), unpack };
     const installer = new Installer(machine, cgroups, installation);
     const folders = new FunctionFolders(this.#functionsDir, installer, source);
@@ -177,6 +186,13 @@ export class ProcessDriver implements SandboxDriver {
     return kept.flat();
   }
 
+  /** What of `most` this machine can do. */
+  async #usable(most: Machine): Promise<Machine> {
+    const tried = [most, { ...most, seccomp: undefined }];
+    for (const machine of tried) if (await starts(machine, this.#sandboxesDir)) return machine;
+    return { ...most, bubblewrap: false };
+  }
+
   get #open(): Opened {
     if (this.#opened === undefined) throw new TypeError('the driver is not open');
     return this.#opened;
@@ -222,6 +238,11 @@ function warningsOf({ machine, cgroups }: Opened): string[] {
       'bubblewrap (bwrap) is not installed or does not work here: functions and their dependencies run as plain ' +
         'processes, can read and write what this worker can, and reach the network, whatever FAAS_DEPS_NETWORK says. ' +
         'Run only functions that you trust, or install bubblewrap.',
+    );
+  }
+  if (machine.bubblewrap && machine.seccomp === undefined) {
+    warnings.push(
+      'system calls cannot be filtered here: functions may make those that container engines refuse.',
     );
   }
   if (cgroups === undefined) {

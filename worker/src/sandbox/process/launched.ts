@@ -14,8 +14,8 @@ export interface Command {
   argv: readonly [string, ...string[]];
   env: Readonly<Record<string, string>>;
   cwd: string;
-  /** Written to descriptor 3, which the program reads and closes. */
-  options?: string;
+  /** Written to descriptors 3 and on, which the program reads and closes. */
+  inputs: readonly (string | Uint8Array)[];
   /** Whether the program is bubblewrap, with the sandbox's first process below it. */
   wrapped: boolean;
 }
@@ -45,12 +45,14 @@ export class Launched {
       cwd: command.cwd,
       env: { ...command.env },
       detached: true,
-      stdio: [stdin, 'pipe', 'pipe', ...(command.options === undefined ? [] : ['pipe' as const])],
+      stdio: [stdin, 'pipe', 'pipe', ...command.inputs.map(() => 'pipe' as const)],
     });
-    const options = child.stdio[3];
-    if (options !== null && options !== undefined && 'end' in options) {
-      options.on('error', () => undefined);
-      options.end(command.options);
+    for (const [index, input] of command.inputs.entries()) {
+      // The types end with the fifth descriptor.
+      const stream = [...child.stdio][3 + index];
+      if (stream === null || stream === undefined || !('end' in stream)) continue;
+      stream.on('error', () => undefined);
+      stream.end(input);
     }
     return new Launched(child, command.wrapped);
   }

@@ -1,5 +1,5 @@
 import type { SandboxSettings } from '@panal/protocol';
-import { bubblewrapOptions, type Bind, type Link } from './bubblewrap.js';
+import { bubblewrapOptions, type Bind, type Link, type Masks } from './bubblewrap.js';
 import type { Cgroup } from './cgroups.js';
 import { baseEnvironment, type Places } from './environment.js';
 import { Launched, type Command } from './launched.js';
@@ -8,14 +8,18 @@ import type { Programs } from './programs.js';
 const MiB = 1024 * 1024;
 /** What a process fills besides its heap: stacks of threads, mostly. */
 const DATA_OVERHEAD_MB = 64;
-/** Enters control groups, given up to `--`, then becomes the command after it. */
-const ENTER = 'while [ "$1" != -- ]; do echo 0 >"$1" || exit 125; shift; done; shift; exec "$@"';
+/** Sets what files are made with, enters control groups, given up to `--`, and becomes the command after it. */
+const ENTER = 'umask 022; while [ "$1" != -- ]; do echo 0 >"$1" || exit 125; shift; done; shift; exec "$@"';
 
 /** What this machine has to start sandboxes with. */
 export interface Machine {
   programs: Programs;
   /** Whether bubblewrap works here. */
   bubblewrap: boolean;
+  /** The filter of system calls; undefined where none can be set. */
+  seccomp: Uint8Array | undefined;
+  /** What of `/proc` is covered. */
+  masks: Masks;
   /** Whether `prlimit` (util-linux) is here. */
   prlimit: boolean;
 }
@@ -67,6 +71,7 @@ function commandOf(machine: Machine, what: Launch): Command {
     binds: [...machine.programs.places.map((place) => ({ from: place, to: place })), ...what.binds],
     links: [...machine.programs.links, ...(what.links ?? [])],
     code: { from: what.folders.code, to: places.code, writable: true },
+    masks: machine.masks,
     tmpfs: ['/tmp', HOME],
     tmpfsBytes: what.settings.memoryMb * MiB,
     network: what.network,
@@ -74,9 +79,12 @@ function commandOf(machine: Machine, what: Launch): Command {
     env,
     cwd: places.code,
   });
+  const { seccomp } = machine;
+  const filter = seccomp === undefined ? [] : ['--seccomp', '4'];
+  const wrapped = ['bwrap', '--args', '3', ...filter, '--', ...what.argv];
   return {
-    ...command([...argv, 'bwrap', '--args', '3', '--', ...what.argv], { PATH: machine.programs.path }, '/'),
-    options: options.map((option) => `${option}\0`).join(''),
+    ...command([...argv, ...wrapped], { PATH: machine.programs.path }, '/'),
+    inputs: [options.map((option) => `${option}\0`).join(''), ...(seccomp === undefined ? [] : [seccomp])],
     wrapped: true,
   };
 }
@@ -84,15 +92,36 @@ function commandOf(machine: Machine, what: Launch): Command {
 function command(argv: readonly string[], env: Readonly<Record<string, string>>, cwd: string): Command {
   const [program, ...args] = argv;
   if (program === undefined) throw new TypeError('a launch without a command');
-  return { argv: [program, ...args], env, cwd, wrapped: false };
+  return { argv: [program, ...args], env, cwd, inputs: [], wrapped: false };
 }
 
 function entering(cgroup: Cgroup | undefined): string[] {
-  return cgroup === undefined ? [] : ['/bin/sh', '-c', ENTER, 'sh', ...cgroup.entrances, '--'];
+  return ['/bin/sh', '-c', ENTER, 'sh', ...(cgroup?.entrances ?? []), '--'];
 }
 
 function limiting(machine: Machine, { settings, cgroup }: Launch): string[] {
   if (!machine.prlimit) return [];
   const data = (settings.memoryMb + DATA_OVERHEAD_MB) * MiB;
   return ['prlimit', '--core=0', ...(cgroup === undefined ? [`--data=${data}`] : []), '--'];
+}
+
+/** Whether a process starts and ends well with what `machine` has, in `folder`. */
+export async function starts(machine: Machine, folder: string): Promise<boolean> {
+  const launched = launch(machine, {
+    argv: ['/bin/sh', '-c', ':'],
+    env: {},
+    folders: { code: folder, home: folder, tmp: folder },
+    codePath: '/ws',
+    binds: [],
+    network: false,
+    init: false,
+    settings: { memoryMb: 64 },
+    cgroup: undefined,
+    stdin: 'ignore',
+  });
+  launched.onOutput(() => undefined);
+  return await launched.exit.then(
+    ({ code }) => code === 0,
+    () => false,
+  );
 }
