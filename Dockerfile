@@ -48,7 +48,8 @@ COPY bundle bundle
 COPY db db
 COPY broker broker
 COPY worker worker
-RUN npx tsc -b broker worker && rm -rf */src && find */dist -name '*.d.ts' -delete -o -name '*.map' -delete
+COPY runtimes/nodejs runtimes/nodejs
+RUN node runtimes/nodejs/build.mjs && npx tsc -b broker worker && rm -rf */src && find */dist -name '*.d.ts' -delete -o -name '*.map' -delete
 
 FROM ${BASE} AS broker
 ENV NODE_ENV=production PORT=3333 HOST=0.0.0.0 ZMQ_BIND_ADDRESS=tcp://*:2000 FAAS_DATA_DIR=/data
@@ -83,6 +84,8 @@ COPY --from=worker-modules /panal/package.json ./
 COPY --from=worker-modules /panal/node_modules node_modules
 COPY runtimes runtimes
 COPY --from=agent /agent/build runtimes/agent/build
+# Loads TypeScript in the Node.js runtime.
+COPY --from=built /panal/runtimes/nodejs/esbuild runtimes/nodejs/esbuild
 COPY --from=built /panal/protocol protocol
 COPY --from=built /panal/bundle bundle
 COPY --from=built /panal/worker worker

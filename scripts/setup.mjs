@@ -27,6 +27,7 @@ const OLDEST_NODE = [20, 19];
 const INSTALL_STAMP = join(ROOT, 'node_modules', '.panal-stamp');
 const BUILD_STAMP = join(ROOT, 'node_modules', '.panal-build-stamp');
 const AGENT = join(ROOT, 'runtimes', 'agent');
+const NODE_RUNTIME = join(ROOT, 'runtimes', 'nodejs');
 const LOCK_POLL_MS = 100;
 /** Between two pictures of the time that a step has taken, on a terminal. */
 const TICK_MS = 1000;
@@ -87,6 +88,7 @@ async function build() {
   const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
   await run('building', 'about half a minute', process.execPath, [tsc, '-b', ...force]);
   buildAgent();
+  spawnSync(process.execPath, [join(NODE_RUNTIME, 'build.mjs')], { cwd: ROOT, stdio: ['ignore', 2, 2] });
   writeFileSync(BUILD_STAMP, hash);
 }
 
@@ -118,6 +120,7 @@ function sourcesHash() {
     add(join(ROOT, name, 'tsconfig.json'));
     for (const path of filesBelow(join(ROOT, name, 'src'))) add(path);
   }
+  add(join(NODE_RUNTIME, 'build.mjs'));
   for (const path of filesBelow(AGENT)) if (!path.startsWith(join(AGENT, 'build/'))) add(path);
   return hash.digest('hex');
 }

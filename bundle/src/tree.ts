@@ -72,6 +72,13 @@ export class Tree {
     return found.size === 1 ? path : undefined;
   }
 
+  /** Names of the files and links at the root. */
+  rootFiles(): string[] {
+    return [...this.#kinds].flatMap(([path, kind]) =>
+      kind === 'directory' || path.includes('/') ? [] : [path],
+    );
+  }
+
   #folders(name: string, segments: readonly string[]): Step[] {
     const steps: Step[] = [];
     let path = '';

@@ -23,6 +23,7 @@ const READERS: Record<BundleFormat, (path: string, limits: BundleLimits) => Asyn
  * its content in pieces. Counted is what really comes out, whatever headers say, and a bomb is left as soon as it is
  * past a limit.
  * @param begins whether code begins in a file of this name, which then must not be in a folder
+ * @param onRoot is told in the end what is at the root and is not a folder
  * @throws PanalError `NOT_AN_ARCHIVE`, `UNSAFE_ARCHIVE`, `BUNDLE_TOO_LARGE`, `INVALID_REQUEST`
  */
 export async function* walk(
@@ -30,6 +31,7 @@ export async function* walk(
   format: BundleFormat,
   limits: BundleLimits,
   begins = nowhere,
+  onRoot: (files: readonly string[]) => void = () => undefined,
 ): AsyncGenerator<Step | Uint8Array, Totals, undefined> {
   const tree = new Tree();
   let entries = 0;
@@ -49,6 +51,7 @@ export async function* walk(
   if (tree.size === 0) throw damaged('The archive is empty');
   const below = tree.entryBelowRoot(begins);
   if (below !== undefined) throw packedWithFolder(below);
+  onRoot(tree.rootFiles());
   return { entries, unpackedSize };
 }
 

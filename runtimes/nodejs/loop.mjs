@@ -1,7 +1,7 @@
 /**
  * Keeps a Node.js handler loaded and serves calls to it, one at a time.
  *
- * Runs in the folder of a bundle that holds handler.mjs with a default export
+ * Runs in the folder of a bundle that holds handler.mjs (.js, .cjs, .ts) with a default export
  * `(params, context) => value`, plain or async. Speaks the runtime protocol, version 1
  * (docs/runtime-protocol.md), over the unix socket named by FAAS_SOCKET, or over stdin and
  * stdout where that is not set.
@@ -11,6 +11,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import fs from 'node:fs';
+import { register } from 'node:module';
 import net from 'node:net';
 import path from 'node:path';
 import { Writable } from 'node:stream';
@@ -201,13 +202,24 @@ function openStreams(onread) {
   return { input, output: new net.Socket({ fd: to, readable: false, writable: true }) };
 }
 
+/** Where a handler may be; the first of these files that is there counts. */
+const HANDLERS = ['handler.mjs', 'handler.js', 'handler.cjs', 'handler.ts'];
+
 /** The bundle's handler. If it cannot be loaded the process ends, and Node.js says why, with file and line. */
 async function load() {
-  const module = await import(pathToFileURL(path.resolve('handler.mjs')).href);
-  if (typeof module.default !== 'function') {
-    throw new TypeError('handler.mjs must export default (params, context) => value');
+  const file = HANDLERS.find((name) => fs.existsSync(name));
+  if (file === undefined)
+    throw new Error(`there is none of ${HANDLERS.join(', ')} at the root of the bundle`);
+  // Newer versions of Node.js take the types away themselves.
+  if (file.endsWith('.ts') && !process.features.typescript) register('./typescript.mjs', import.meta.url);
+  const module = await import(pathToFileURL(path.resolve(file)).href);
+  // CommonJS that was made of a module has its default export one level deeper.
+  const handler = module.default?.default ?? module.default;
+  if (typeof handler !== 'function') {
+    const form = file.endsWith('.cjs') ? 'set module.exports to' : 'export default';
+    throw new TypeError(`${file} must ${form} (params, context) => value`);
   }
-  return module.default;
+  return handler;
 }
 
 const calls = new Calls();

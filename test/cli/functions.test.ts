@@ -9,6 +9,28 @@ describe('panal, from a new function to its end', function () {
   this.slow(10_000);
   const bench = workbench({ FAAS_MAX_BUNDLE: '100000' });
 
+  for (const [file, code] of [
+    ['handler.py', 'def handler(params, context):\n    return "here"\n'],
+    ['handler.js', 'export default () => "here";\n'],
+  ] as const) {
+    it(`deploys a folder that has nothing but ${file}, under its own name`, async () => {
+      const name = file.replace('.', '-');
+      await bench().write({ [`${name}/${file}`]: code });
+      expect(await bench().output('deploy', name)).to.equal(`${name} version 1\n`);
+      expect(await bench().output('invoke', name)).to.equal('here');
+      expect(await bench().json('function', name)).to.include({ lifecycle: 'hot' });
+    });
+  }
+
+  it('asks which runtime is meant where the files fit two', async () => {
+    await bench().write({ 'both/handler.py': '', 'both/handler.mjs': '' });
+    const { code, stderr } = await bench().run('deploy', 'both');
+    expect(code).to.equal(2);
+    expect(stderr).to.match(
+      /^panal: the files fit pythonruntime and noderuntime — choose one in panal\.json, /,
+    );
+  });
+
   for (const language of ['python', 'nodejs']) {
     it(`makes, deploys and calls a function in ${language}`, async () => {
       const name = `hello-${language}`;

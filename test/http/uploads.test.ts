@@ -41,6 +41,26 @@ describe('uploaded functions', () => {
     expect(await api().uploads()).to.deep.equal([]);
   });
 
+  it('are hot if they have a handler and nothing to run, unless their owner says otherwise', async () => {
+    for (const [files, fields, lifecycle] of [
+      [['handler.py'], {}, 'hot'],
+      [['handler.py', 'test.py'], {}, 'warm'],
+      [['handler.py', 'tests/test.py', 'test_more.py'], {}, 'hot'],
+      [['test.py', 'lib/handler.py'], {}, 'warm'],
+      [['handler.py'], { lifecycle: 'warm' }, 'warm'],
+    ] as const) {
+      const entries = files.map((name) => ({ name, content: 'x = 1' }));
+      for (const bytes of [tarGz(entries), zip(entries)]) {
+        const reply = await api().upload('dice', bytes, fields);
+        expect(reply.status).to.equal(201);
+        expect(reply.json, files.join()).to.include({ lifecycle });
+      }
+    }
+    await api().upload('dice', tarGz([{ name: 'handler.py', content: '' }]));
+    const changed = await api().send('PUT', '/functions/dice', JSON.stringify({ memoryMb: 64 }));
+    expect(changed.json).to.include({ lifecycle: 'hot', memoryMb: 64 });
+  });
+
   it('take settings as further fields, whatever their order', async () => {
     const fields: [string, string][] = [
       ['lifecycle', 'hot'],

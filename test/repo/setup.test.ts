@@ -29,7 +29,7 @@ describe('The set-up that npm start and npm test do first', () => {
 
   beforeEach(async () => {
     await cp(SCRIPTS, at('scripts'), { recursive: true });
-    for (const folder of ['bin', 'room/src', 'runtimes/agent/build'])
+    for (const folder of ['bin', 'room/src', 'runtimes/agent/build', 'runtimes/nodejs'])
       await mkdir(at(folder), { recursive: true });
     await writeFile(at('bin/npm'), NPM);
     await chmod(at('bin/npm'), 0o755);
@@ -39,7 +39,7 @@ describe('The set-up that npm start and npm test do first', () => {
     for (const name of ['package-lock.json', 'tsconfig.json', 'tsconfig.base.json'])
       await writeFile(at(name), '{}');
     for (const name of ['package.json', 'tsconfig.json']) await writeFile(at('room', name), '{}');
-    await writeFile(at('runtimes/agent/build.mjs'), '');
+    for (const runtime of ['agent', 'nodejs']) await writeFile(at('runtimes', runtime, 'build.mjs'), '');
     await writeFile(at('runtimes/agent/build/agent'), '');
     await writeFile(
       at('run.mjs'),

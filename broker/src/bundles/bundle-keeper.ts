@@ -56,13 +56,13 @@ export class BundleKeeper {
    */
   async adopt<T>(
     file: string,
-    use: (bundle: BundleRef) => Promise<T>,
+    use: (bundle: BundleRef, rootFiles: readonly string[]) => Promise<T>,
     begins?: (name: string) => boolean,
   ): Promise<T> {
     let sha256: string | undefined;
-    const noted = async (bundle: BundleRef): Promise<T> => {
+    const noted = async (bundle: BundleRef, rootFiles: readonly string[]): Promise<T> => {
       sha256 = bundle.sha256;
-      return await use(bundle);
+      return await use(bundle, rootFiles);
     };
     try {
       return await this.#options.bundles.adopt(file, noted, begins);

@@ -45,17 +45,18 @@ export class BundleStore {
    */
   async adopt<T>(
     upload: string,
-    use: (bundle: BundleRef) => Promise<T>,
+    use: (bundle: BundleRef, rootFiles: readonly string[]) => Promise<T>,
     begins?: (name: string) => boolean,
   ): Promise<T> {
     try {
-      const { format } = await inspect(upload, this.#limits, begins);
+      let rootFiles: readonly string[] = [];
+      const { format } = await inspect(upload, this.#limits, begins, (files) => (rootFiles = files));
       const { sha256, size } = await digest(upload);
       return await this.#lock.run(sha256, async () => {
         // Over a file of the same bytes, where it is known already.
         await rename(upload, this.#path(sha256));
         await syncFolder(this.#folder);
-        return await use({ sha256, size, format });
+        return await use({ sha256, size, format }, rootFiles);
       });
     } finally {
       await rm(upload, { force: true });

@@ -10,7 +10,7 @@ import {
 import { PanalError, type FunctionSettings } from '@panal/protocol';
 import type { BundleKeeper } from '../bundles/bundle-keeper.js';
 import { cappedVersion } from './ceilings.js';
-import { entryPoints } from './entry-points.js';
+import { entryPoints, impliedSettings } from './entry-points.js';
 import { LruCache } from './lru-cache.js';
 import { Quota, type QuotaLimits, type Removed } from './quota.js';
 import type { Runtimes } from './runtimes.js';
@@ -142,10 +142,11 @@ export class Functions {
     completeSettings(settings, spec, defaults);
     return await bundles.adopt(
       file,
-      async (bundle) =>
+      async (bundle, rootFiles) =>
         await runtimes.hold(owner, runtimeName, async (runtime) => {
           const code = { runtime: runtime.spec, runtimeOwner: runtime.owner, bundle };
-          return await this.#exclusive(owner, name, () => this.#publish(owner, name, { code, settings }));
+          const source = { code, settings: { ...impliedSettings(runtime.spec, rootFiles), ...settings } };
+          return await this.#exclusive(owner, name, () => this.#publish(owner, name, source));
         }),
       entryPoints(spec),
     );

@@ -1,7 +1,10 @@
-import { resolve } from 'node:path';
+import { readdir } from 'node:fs/promises';
+import { basename, resolve } from 'node:path';
+import { NAME_PATTERN } from '@panal/protocol';
 import type { Command } from 'commander';
 import { functionSchema, type FunctionView } from '../api.js';
 import { misuse } from '../failure.js';
+import { runtimeFor } from '../language.js';
 import { changeSettings, checkName, readProject } from '../project.js';
 import type { AddVerbs } from '../program.js';
 import type { Session } from '../session.js';
@@ -16,8 +19,8 @@ export interface DeployOptions {
 /** Adds the options that say as what a folder is deployed. */
 export function addDeployOptions(command: Command): Command {
   return command
-    .option('--name <name>', 'name of the function; else as panal.json says')
-    .option('--runtime <runtime>', 'runtime of the function; else as panal.json says')
+    .option('--name <name>', 'name of the function; else as panal.json says, or of the folder')
+    .option('--runtime <runtime>', 'runtime of the function; else as panal.json says, or by its files')
     .option(
       '--set <key=value>',
       'a setting, such as timeoutMs=5000 or env.MODE=fast; may be given again',
@@ -54,10 +57,33 @@ async function deploy(
   session.output.show(view, () => `${view.functionName} version ${view.version}`);
 }
 
-/** What `panal.json` and the options say together. @throws Failure */
+interface Naming {
+  name?: string | undefined;
+  runtime?: string | undefined;
+}
+
+const isWhole = ({ name, runtime }: Naming): boolean => name !== undefined && runtime !== undefined;
+
+const defined = ({ name, runtime }: Naming): Naming => ({
+  ...(name !== undefined && { name }),
+  ...(runtime !== undefined && { runtime }),
+});
+
+/** What a folder with a handler, or with a program of a bundled runtime, says by its files and its own name. */
+async function impliedBy(folder: string): Promise<Naming> {
+  const files = await readdir(folder).catch(() => []);
+  const runtime = runtimeFor(files);
+  if (runtime === undefined) return {};
+  const name = basename(resolve(folder));
+  return { runtime, ...(NAME_PATTERN.test(name) && { name }) };
+}
+
+/** What `panal.json` and the options say together, and the files where they leave it open. @throws Failure */
 export async function deploymentOf(folder: string, options: DeployOptions): Promise<Deployment> {
   const project = await readProject(folder);
-  const { name = project.name, runtime = project.runtime, set = [] } = options;
+  const given = { name: options.name ?? project.name, runtime: options.runtime ?? project.runtime };
+  const { name, runtime } = isWhole(given) ? given : { ...(await impliedBy(folder)), ...defined(given) };
+  const { set = [] } = options;
   if (name === undefined) throw misuse('the function has no name', 'give it in panal.json, or with --name');
   if (runtime === undefined)
     throw misuse('the function has no runtime', 'give it in panal.json, or with --runtime');

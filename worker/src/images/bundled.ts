@@ -13,7 +13,7 @@ import { archive } from './archive.js';
 const BASE = /^ARG BASE=(\S+)/m;
 
 /** In the folder of a runtime, but not in its image. */
-const LEFT_OUT = new Set(['README.md', 'examples', 'runtime.json']);
+const LEFT_OUT = new Set(['README.md', 'build.mjs', 'examples', 'runtime.json']);
 
 /** A runtime that comes with Panal, as a folder from which its image is built. */
 export interface BundledRuntime {

@@ -66,6 +66,8 @@ export class ChannelSandbox implements Sandbox {
       for (const stream of [launched.child.stdout, launched.child.stderr]) stream?.off('data', onPiece);
       return new ChannelSandbox(cell, launched, channel, lifecycle);
     } catch (cause) {
+      // A handler that cannot be loaded closes its connection a moment before it ends, and ends by itself.
+      if (lifecycle === 'hot' && !signal.aborted) await exitWithin(launched, EXIT_MS);
       launched.kill();
       const exit = await launched.exit.catch(() => undefined);
       await launched.drained(EXIT_MS);
