@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { PanalError, readJson, type JsonDocument } from '@panal/protocol';
+import { HttpMethodEnum, koaBody } from 'koa-body';
 import type { Context } from './context.js';
 
 /**
@@ -38,10 +39,21 @@ export async function readBody(request: IncomingMessage, limit: number): Promise
 /** Reads a body as JSON in UTF-8, whatever its content type says (`curl -d` calls everything a form), but multipart. */
 export class JsonReader {
   readonly #limit: number;
+  readonly #parse: ReturnType<typeof koaBody>;
 
   /** @param limit of a body in bytes. */
   constructor(limit: number) {
     this.#limit = limit;
+    this.#parse = koaBody({
+      text: true,
+      textLimit: limit,
+      // One character for each byte: the bytes are needed as they came, to check and to pass on.
+      encoding: 'latin1',
+      json: false,
+      urlencoded: false,
+      parsedMethods: [HttpMethodEnum.POST, HttpMethodEnum.PUT],
+      patchNode: false,
+    });
   }
 
   /** @throws PanalError INVALID_REQUEST, UNSUPPORTED_MEDIA_TYPE, BODY_TOO_LARGE, REQUEST_ABORTED */
@@ -52,10 +64,24 @@ export class JsonReader {
     if (!['', 'identity'].includes(ctx.get('Content-Encoding').toLowerCase())) {
       throw new PanalError('UNSUPPORTED_MEDIA_TYPE', 'JSON is taken without a content encoding');
     }
-    const bytes = await readBody(ctx.req, this.#limit);
-    // Decoded all the same, other bytes would turn into U+FFFD without a word.
+    const bytes = await this.#bytes(ctx);
+    // Decoding other bytes would silently turn them into U+FFFD.
     if (!isUtf8(bytes)) throw new PanalError('INVALID_REQUEST', 'the body is not UTF-8');
     return readJson(bytes.toString());
+  }
+
+  async #bytes(ctx: Context): Promise<Buffer> {
+    // koa-body leaves a body unread if it has no type, or one that it does not know.
+    ctx.req.headers['content-type'] = 'text/plain';
+    try {
+      await this.#parse(ctx, () => Promise.resolve());
+    } catch (error) {
+      const type = error instanceof Error && 'type' in error ? error.type : undefined;
+      if (type === 'entity.too.large') throw tooLarge(this.#limit);
+      throw aborted(error);
+    }
+    const text: unknown = ctx.request.body;
+    return Buffer.from(typeof text === 'string' ? text : '', 'latin1');
   }
 }
 
