@@ -20,6 +20,7 @@ import { Calls } from './calls/calls.js';
 import { KeyedCalls } from './calls/keyed-calls.js';
 import { retention } from './calls/retention.js';
 import { Closers } from './closers.js';
+import { DiskRoom } from './disk-room.js';
 import { curveKeys, serverOptions } from './dispatch/curve.js';
 import { Dispatcher } from './dispatch/dispatcher.js';
 import { Scheduler } from './dispatch/scheduler.js';
@@ -81,7 +82,8 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
   const metrics = new BrokerMetrics();
   const holder = new Holder(config.FAAS_DATA_DIR);
   const { store, bundles } = await openState(config, { closers, observer: metrics.store, holder, log });
-  const dispatcher = makeDispatcher(config, store, log);
+  const room = await openRoom(config, store, log, closers);
+  const dispatcher = makeDispatcher(config, store, room, log);
   const limits = ownerLimits(config);
   const keeper = new BundleKeeper({ store, bundles, log });
   const calls = new Calls({
@@ -93,6 +95,7 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
     maxBytes: MiB * config.FAAS_QUEUE_MB,
     ownerBytes: MiB * config.FAAS_USER_QUEUE_MB,
     memoryBytes: MiB * config.FAAS_PARAMS_MEMORY_MB,
+    room,
     recoveryMs: RECOVERY_HEARTBEATS * config.FAAS_HEARTBEAT_MS,
     observer: metrics.calls,
     asRun: (version) => cappedVersion(version, config),
@@ -129,7 +132,8 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
     calls,
     keyedCalls: openKeyedCalls(store, calls, log, closers),
     cluster: dispatcher,
-    readiness: { problems: () => (dispatcher.hasEngine() === undefined ? ['no worker is connected'] : []) },
+    readiness: { problems: () => problemsOf({ store, room, dispatcher, calls }) },
+    room,
     metrics: metrics.set,
     errors: metrics.errors,
     registrations: new Registrations(config.FAAS_REGISTRATIONS),
@@ -209,7 +213,35 @@ async function openUsers(
   });
 }
 
-function makeDispatcher(config: Config, store: LevelStore, log: Logger): Dispatcher {
+/** Why calls cannot be served now. */
+function problemsOf(parts: {
+  store: LevelStore;
+  room: DiskRoom;
+  dispatcher: Dispatcher;
+  calls: Calls;
+}): string[] {
+  const { store, room, dispatcher, calls } = parts;
+  const { up, draining } = dispatcher.census();
+  const problems: (string | undefined)[] = [
+    store.failing ? 'the store cannot write' : undefined,
+    room.problem,
+    up > 0 ? undefined : draining > 0 ? 'every connected worker is about to stop' : 'no worker is connected',
+    calls.stopping ? 'the broker is stopping' : undefined,
+  ];
+  return problems.filter((problem) => problem !== undefined);
+}
+
+async function openRoom(config: Config, store: LevelStore, log: Logger, closers: Closers): Promise<DiskRoom> {
+  const { FAAS_DISK_FLOOR_MB: floorMb, FAAS_MAX_OUTPUT, FAAS_MAX_LOGS, FAAS_DATA_DIR: folder } = config;
+  const floor = floorMb === undefined ? undefined : MiB * floorMb;
+  const outcomeBytes = FAAS_MAX_OUTPUT + FAAS_MAX_LOGS;
+  const room = new DiskRoom({ folder, floor, outcomeBytes, heal: () => store.heal(), log });
+  await room.start();
+  closers.add(() => room.stop());
+  return room;
+}
+
+function makeDispatcher(config: Config, store: LevelStore, room: DiskRoom, log: Logger): Dispatcher {
   const spare = {
     slots: config.FAAS_SPARE_SLOTS,
     memoryMb: Math.min(config.FAAS_MEMORY_MB, config.FAAS_MAX_MEMORY_MB),
@@ -222,6 +254,7 @@ function makeDispatcher(config: Config, store: LevelStore, log: Logger): Dispatc
       spare: () => (spare.slots > 0 && store.hasUsers ? spare : undefined),
     }),
     brokerId: uuid(),
+    hasRoomFor: (calls) => room.hasRoomFor(calls),
     heartbeatMs: config.FAAS_HEARTBEAT_MS,
     leaseMs: config.FAAS_LEASE_MS,
     exposed: isExposed(config),

@@ -1,3 +1,5 @@
+import { readdir, stat, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
 import { PanalError } from '@panal/protocol';
 import { Level } from 'level';
 import type { WriteBatch } from './group-commit.js';
@@ -29,18 +31,39 @@ export async function openDatabase(database: Database): Promise<void> {
   }
 }
 
+const MiB = 1024 * 1024;
+
+/**
+ * Whether the database can be opened anew: that writes what its log has into a table, and begins another log. On a full
+ * disk it would fail, and leave it closed to readers too.
+ */
+async function canBeOpened({ location }: Database): Promise<boolean> {
+  const logs = (await readdir(location)).filter((name) => name.endsWith('.log'));
+  const sizes = await Promise.all(logs.map(async (name) => (await stat(join(location, name))).size));
+  const { bavail, bsize } = await statfs(location);
+  return bavail * bsize >= MiB + 2 * sizes.reduce((sum, size) => sum + size, 0);
+}
+
 /**
  * Writes to an open database. After a failure it opens the database anew before it writes again: LevelDB goes on
  * behind the torn record which a full disk leaves in its log, acknowledges what follows, and drops it all when it
- * next reads that log. While it is opened anew, and until that succeeds, reads fail too.
+ * next reads that log. It is not opened anew before its disk has room for that:
+ * until then writes fail, and reads go on.
+ * @param onTorn is told whether the database failed to write, and was not opened anew since.
  */
-export function batchWriter(database: Database): WriteBatch {
+export function batchWriter(
+  database: Database,
+  onTorn: (torn: boolean) => void = () => undefined,
+): WriteBatch {
   let torn = false;
   return async (writes, sync) => {
     if (torn) {
+      onTorn(true);
+      if (!(await canBeOpened(database))) throw new Error('the disk has no room to open the store anew');
       await database.close();
       await database.open();
     }
+    const wasTorn = torn;
     torn = true;
     // A chained batch: an array batch copies every operation, and keeps the event loop twice as long.
     const batch = database.batch();
@@ -48,8 +71,14 @@ export function batchWriter(database: Database): WriteBatch {
       if (value === undefined) batch.del(key);
       else batch.put(key, value);
     }
-    await batch.write({ sync });
+    try {
+      await batch.write({ sync });
+    } catch (error) {
+      onTorn(true);
+      throw error;
+    }
     torn = false;
+    if (wasTorn) onTorn(false);
   };
 }
 

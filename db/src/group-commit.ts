@@ -17,6 +17,9 @@ export type Urgency = 'sync' | 'os';
 const MAX_WRITES = 1024;
 const MAX_BYTES = 1024 * 1024;
 
+/** Seconds after which a refused client may try again. */
+const RETRY_AFTER = 5;
+
 /** Writes of one or more writers that share a commit. A later write of a key replaces an earlier one. */
 class Batch {
   readonly writes = new Map<string, Uint8Array | undefined>();
@@ -91,7 +94,8 @@ export class GroupCommit {
         await this.#write(batch.writes, batch.sync);
         batch.resolve();
       } catch (cause) {
-        batch.reject(new PanalError('STORE_UNAVAILABLE', 'the store cannot write', { cause }));
+        const options = { cause, retryAfter: RETRY_AFTER };
+        batch.reject(new PanalError('STORE_UNAVAILABLE', 'the store cannot write', options));
       }
     }
     this.#running = undefined;

@@ -104,6 +104,16 @@ export class LevelStore implements Store, Copyable {
     await this.#medium.close();
   }
 
+  /** Whether the last write failed, and none has succeeded since. */
+  get failing(): boolean {
+    return this.#medium.failing;
+  }
+
+  /** Gets a store going again that failed to write, if its disk allows for it. */
+  async heal(): Promise<void> {
+    if (this.failing) await this.#medium.commit([], 'later');
+  }
+
   async copy(): Promise<StoreCopy> {
     return await copyOf(this.#medium);
   }

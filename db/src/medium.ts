@@ -46,6 +46,7 @@ export class Medium {
   readonly #options: MediumOptions;
   readonly #lock = new KeyedLock();
   #connection: Connection | undefined;
+  #torn = false;
 
   constructor(options: MediumOptions) {
     this.#options = options;
@@ -61,7 +62,8 @@ export class Medium {
       const database = this.#options.makeDatabase();
       await openDatabase(database);
       const { observer, durability } = this.#options;
-      const commits = new GroupCommit(observed(batchWriter(database), observer));
+      const write = batchWriter(database, (torn) => (this.#torn = torn));
+      const commits = new GroupCommit(observed(write, observer));
       const sync = durability === 'os' ? undefined : new LogSync(database.location, () => observer?.failed());
       this.#connection = { database, commits, sync };
       try {
@@ -71,6 +73,11 @@ export class Medium {
         throw error;
       }
     });
+  }
+
+  /** Whether the last write failed. */
+  get failing(): boolean {
+    return this.#torn;
   }
 
   /** Waits for the writes under way. */

@@ -137,6 +137,12 @@ export const SETTINGS = {
     1,
     10_000_000,
   ),
+  FAAS_DISK_FLOOR_MB: setting<number | undefined>(
+    ['broker', 'MiB of disk below which nothing is accepted; the default is at most 256'],
+    'a tenth of the disk',
+    () => undefined,
+    (value) => integer(['broker', ''], 1, 0, 1_000_000_000).parse(value),
+  ),
   FAAS_QUEUE_MB: integer(
     ['broker', 'most MiB of parameters of calls that have not ended; past it 429'],
     4096,

@@ -143,6 +143,7 @@ export class Api {
       keyedCalls: new KeyedCalls({ store, getCall: (owner, callNum) => calls.get(owner, callNum), log }),
       cluster,
       readiness: { problems: () => this.problems },
+      room: { admit: () => undefined },
       metrics: metrics.set,
       errors: metrics.errors,
       registrations: new Registrations(registrations),

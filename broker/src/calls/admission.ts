@@ -12,6 +12,8 @@ export interface QueueBounds {
   /** Bytes of parameters in all, and of one owner; unlimited by default. */
   maxBytes?: number;
   ownerBytes?: number;
+  /** Refuses what there is no room for on the disk. */
+  room?: { admit: (bytes: number) => void };
   /** Bytes of memory for parameters of calls and for the versions that they use; unlimited by default. */
   memoryBytes?: number;
 }
@@ -27,13 +29,16 @@ export interface CallHosts {
 /** The part of the memory for versions that one owner's may take. */
 const OWNERS_SHARE = 1 / 4;
 
+/** About how many bytes a call takes on disk besides its parameter. */
+const RECORD_BYTES = 1024;
+
 /** Seconds after which a refused client may try again. */
 const RETRY_AFTER = 1;
 
 /**
  * Refuses a call that there is no room for, or that nothing could run.
  * @param size bytes of its parameter
- * @throws PanalError QUEUE_FULL, NO_CONTAINER_ENGINE, NO_WORKER_FITS
+ * @throws PanalError QUEUE_FULL, NO_CONTAINER_ENGINE, NO_WORKER_FITS, STORE_UNAVAILABLE
  */
 export function admit(
   version: VersionRecord,
@@ -51,6 +56,7 @@ export function admit(
       `no worker has a container engine to run image ${spec.image}`,
     );
   }
+  bounds.room?.admit(size + RECORD_BYTES);
   const { memoryMb } = spec.settings;
   const most = hosts.largestMb(spec.kind === 'image') ?? Infinity;
   if (memoryMb > most) {

@@ -31,6 +31,8 @@ export interface DispatcherOptions {
   leaseMs: number;
   /** Whether the broker listens beyond this machine. */
   exposed: boolean;
+  /** Whether the outcomes of so many calls at once can be stored; always by default. */
+  hasRoomFor?: (calls: number) => boolean;
   log: Logger;
 }
 
@@ -66,6 +68,7 @@ export class Dispatcher {
       roster: this.#roster,
       leases,
       link,
+      mayBegin: () => this.#options.hasRoomFor?.(leases.size + 1) ?? true,
       events,
       log: this.#options.log,
     });
@@ -297,6 +300,8 @@ export class Dispatcher {
       this.#lose(worker, `the worker was silent for ${leaseMs} ms`);
     }
     for (const { peer } of this.#roster.all()) link.send(peer, { type: 'heartbeat' });
+    // The disk may have room again.
+    this.#session?.placing.pump();
   }
 
   #lose(worker: ConnectedWorker, why: string): void {

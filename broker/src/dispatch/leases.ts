@@ -21,6 +21,11 @@ export class Leases {
     this.#options = options;
   }
 
+  /** How many there are, with those whose outcome is being stored. */
+  get size(): number {
+    return this.#attempts.size;
+  }
+
   /** The current attempt of a call. */
   of(callNum: number): Attempt | undefined {
     return this.#attempts.get(callNum);

@@ -13,6 +13,8 @@ export interface PlacingOptions {
   roster: Roster;
   leases: Leases;
   link: WorkerLink;
+  /** Whether the outcome of one more call can be stored. */
+  mayBegin: () => boolean;
   events: Pick<AttemptEvents, 'params' | 'lost'>;
   log: Logger;
 }
@@ -37,7 +39,11 @@ export class Placing {
   pump(): void {
     if (this.#stopped) return;
     const { scheduler } = this.#options;
-    for (let next = scheduler.next(); next !== undefined; next = scheduler.next()) this.#place(next);
+    while (this.#options.mayBegin()) {
+      const next = scheduler.next();
+      if (next === undefined) break;
+      this.#place(next);
+    }
     const wakeAt = scheduler.wakeAt();
     if (wakeAt === undefined || this.#wake !== undefined) return;
     this.#wake = setTimeout(

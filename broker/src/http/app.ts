@@ -63,12 +63,16 @@ export function createApp(services: Services): Koa<RequestState> {
   app.use(errorBoundary(services.log, services.errors));
   for (const routes of routeGroups(services)) {
     const router = new Router<RequestState>(EXACTLY);
-    for (const { method, path, access = 'owner', errorShape, serve } of routes) {
+    for (const { method, path, access = 'owner', errorShape, serve, onFullDisk } of routes) {
+      const brings = onFullDisk !== true && (method === 'POST' || method === 'PUT');
       router.register(path, [method], (ctx: Context) => {
         if (errorShape !== undefined) ctx.state.errorShape = errorShape;
         refuseAmbiguousTarget(ctx.req);
         refuseCrossSite(ctx.req);
-        return identify(ctx, access, () => serve(ctx, json));
+        return identify(ctx, access, () => {
+          if (brings) services.room.admit(0);
+          return serve(ctx, json);
+        });
       });
     }
     app.use(router.routes());

@@ -78,6 +78,7 @@ export const gatewayRoutes = (services: Services): Route[] => {
       method: 'POST',
       path: '/functions/deregister',
       summary: 'Delete a function',
+      onFullDisk: true,
       access: 'user',
       query: anyQuery,
       body: byName,

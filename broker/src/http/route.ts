@@ -32,6 +32,8 @@ export interface RouteDescription {
   headers?: Readonly<Record<string, string>>;
   /** Schema of the JSON body. */
   body?: z.ZodType;
+  /** Whether it is served also where the disk is full: it reads, or gives room back. */
+  onFullDisk?: boolean;
   /** A body that the route reads itself, by its media type. */
   rawBody?: { type: string; schema: z.ZodType };
   answers: Readonly<Record<number, Answer>>;

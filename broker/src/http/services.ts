@@ -69,6 +69,12 @@ export interface Cluster extends FunctionHosts {
   workers(owner: string): WorkerView[];
 }
 
+/** Whether there is room for what requests bring. */
+export interface Room {
+  /** @throws PanalError STORE_UNAVAILABLE if nothing of so many bytes can be stored now */
+  admit(bytes: number): void;
+}
+
 export interface Readiness {
   /** Why calls cannot be served now, a sentence each; empty when they can. */
   problems(): string[];
@@ -87,6 +93,7 @@ export interface Services {
   keyedCalls: KeyedCalls;
   cluster: Cluster;
   readiness: Readiness;
+  room: Room;
   metrics: Pick<MetricSet, 'text' | 'contentType'>;
   /** Counts the errors that requests were answered with. */
   errors: { answered(code: ErrorCode): void };

@@ -47,6 +47,7 @@ export const userRoutes = ({ users, clientAddress, registrations }: Services): R
   route({
     method: 'POST',
     path: '/users/token',
+    onFullDisk: true,
     summary: 'Get a token; the same one while it is valid',
     access: 'anyone',
     body: login,
