@@ -7,6 +7,7 @@ import { removeContainer } from '../../engine/container.js';
 import { isGone, messageOf } from '../../engine/errors.js';
 import { Gate } from '../../engine/gate.js';
 import { hardened, limiting, type Confines } from '../../engine/hardening.js';
+import type { Hosts } from '../../engine/hosts.js';
 import { LABEL, ofWorker } from '../../engine/labels.js';
 import { networkMode } from '../../engine/network.js';
 import type { Watch } from '../../engine/watch.js';
@@ -25,6 +26,7 @@ export interface ContainersOptions {
   workerId: string;
   watch: Watch;
   confines: Confines;
+  hosts: Hosts;
   log: Logger;
 }
 
@@ -94,6 +96,7 @@ export class Containers {
   ): Promise<T> {
     return await this.#starts.run(async () => {
       const container = await this.docker.createContainer(await this.#recipe(name, prepared, blueprint));
+      if (prepared.spec.settings.network === 'none') await this.#options.hosts.putInto(container);
       const attached = await attach(container);
       await container.start();
       return attached;
@@ -172,7 +175,8 @@ export class Containers {
   ): Promise<ContainerCreateOptions> {
     const { entrypoint, cwd, user, env = [], stdin = false, host = {} } = blueprint;
     const { memoryMb } = spec.settings;
-    const mounts = host.Mounts ?? [];
+    const hosts = spec.settings.network === 'none' ? this.#options.hosts.mounts : [];
+    const mounts = [...hosts, ...(host.Mounts ?? [])];
     const volumes = image.volumes.filter((path) => !mounts.some(({ Target }) => Target === path));
     const limits = { ...spec.settings, network: await networkMode(this.docker, spec.settings.network) };
     const own = Object.entries(spec.settings.env).map(([key, value]) => `${key}=${value}`);

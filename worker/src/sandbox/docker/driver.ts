@@ -7,6 +7,7 @@ import type { Cache } from '../../cache/cache-keeper.js';
 import { removeUnfinished } from '../../cache/folder-cache.js';
 import { engineFailure, faultIn, messageOf, statusOf } from '../../engine/errors.js';
 import type { Confines } from '../../engine/hardening.js';
+import { Hosts } from '../../engine/hosts.js';
 import { hostPaths, type ToHost } from '../../engine/host-paths.js';
 import { removeLeftFolders } from '../../engine/left-folders.js';
 import { removeIdleNetwork } from '../../engine/network.js';
@@ -127,7 +128,10 @@ export class DockerDriver implements SandboxDriver {
     const confines = { cores, runtime, diskMb };
     const watch = new Watch(docker, workerId);
     await watch.open();
-    const containers = new Containers({ docker, workerId, watch, confines, log });
+    // A runtime with a kernel of its own, as gVisor and Kata, leads no socket out of its sandbox.
+    const toHost = runtime === undefined ? await hostPaths(docker, this.#folder) : undefined;
+    const hosts = await Hosts.open(resolve(dataDir, 'hosts', workerId), toHost);
+    const containers = new Containers({ docker, workerId, watch, confines, hosts, log });
     await containers.reclaim({ all: true });
     await removeLeftFolders(docker, dataDir);
     // What it could not remove while the engine was away, or what the engine ended when it came back.
@@ -142,8 +146,6 @@ export class DockerDriver implements SandboxDriver {
     await mkdir(this.#folder, { recursive: true });
     // Functions may write to folders in it, as root even: nobody else on this machine should meet what they leave.
     await chmod(this.#folder, 0o700);
-    // A runtime with a kernel of its own, as gVisor and Kata, leads no socket out of its sandbox.
-    const toHost = runtime === undefined ? await hostPaths(docker, this.#folder) : undefined;
     const codeDir = toHost === undefined || mapsUsers ? undefined : this.#codeDir();
     const limits = { sandbox: diskMb, build: installation.diskMb };
     const guard = openDiskGuard(containers, this.#folder, limits, log);
