@@ -1,4 +1,4 @@
-import { chmod, lstat, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FunctionImageTools, RuntimeFunctionSpec } from './function-image.js';
 import { touch } from '../cache/folder-cache.js';
@@ -49,8 +49,6 @@ export class FunctionCode {
     const unfinished = await mkdtemp(join(this.#root, 'making-'));
     try {
       const unpacked = join(unfinished, 'code');
-      await mkdir(unpacked);
-      await chmod(unpacked, 0o755);
       await this.#tools.unpack(bundle, spec.bundle.format, unpacked);
       if (guard !== undefined && (await isThere(join(unpacked, guard)))) return undefined;
       if (!(await isSmall(unpacked))) return undefined;

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BundleRef, FunctionSpec } from '@panal/protocol';
 import type Docker from 'dockerode';
@@ -131,8 +131,9 @@ export async function withBundle<T>(
   const temporary = await mkdtemp(join(folder, 'unpack-'));
   try {
     const [code, aside] = [join(temporary, 'code'), join(temporary, 'aside')];
-    // The temporary folder is closed to others; that of the code takes its mode into the image.
-    for (const each of [code, aside]) await mkdir(each, { mode: 0o755 });
+    for (const each of [code, aside]) await mkdir(each);
+    // The temporary folder is closed to others; these take their modes into the image, whatever the umask.
+    for (const each of [code, aside]) await chmod(each, 0o755);
     await unpack(packed, spec.bundle.format, code);
     return await use(code, aside);
   } finally {

@@ -281,17 +281,17 @@ export class DockerDriver implements SandboxDriver {
 
   /** Sockets where the engine can mount our folders, else the streams of the containers. */
   async #transport(toHost: ToHost | undefined): Promise<Transport> {
-    const { agent } = this.#options;
-    if (toHost === undefined) return new StdioTransport(agent);
-    return new SocketTransport({ folder: this.#folder, toHost, agent: await this.#copyAgent() });
+    const copy = await this.#copyAgent();
+    if (toHost === undefined) return new StdioTransport(copy);
+    return new SocketTransport({ folder: this.#folder, toHost, agent: copy });
   }
 
-  /** Puts the agent where the engine can mount it from: our own folder, which may be a volume. */
+  /** Puts the agent where the engine can mount it from, our own folder, which may be a volume; for every user to execute. */
   async #copyAgent(): Promise<string | undefined> {
     const { agent, dataDir, workerId } = this.#options;
     if (agent === undefined) return undefined;
-    const folder = resolve(dataDir, 'agent');
-    const copy = join(folder, workerId);
+    const folder = resolve(dataDir, 'agents', workerId);
+    const copy = join(folder, 'agent');
     await mkdir(folder, { recursive: true });
     await copyFile(agent, `${copy}.new`);
     await chmod(`${copy}.new`, 0o755);
