@@ -40,6 +40,20 @@ for name, numbers, args in calls:
     print(name, "allowed" if result >= 0 else errno.errorcode[ctypes.get_errno()], flush=True)
 `;
 
+/** What names stand for, and whether the loopback interface serves. */
+const NAMES = `
+import socket
+for family in (socket.AF_INET, socket.AF_INET6):
+    print("localhost", socket.getaddrinfo("localhost", 80, family)[0][4][0])
+print(socket.gethostname(), socket.gethostbyname(socket.gethostname()))
+for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+    server = socket.socket(family)
+    server.bind((address, 0))
+    server.listen()
+    client = socket.create_connection(("localhost", server.getsockname()[1]))
+    print("reached", client.getpeername()[0])
+`;
+
 function isolation(agent: () => string | undefined): void {
   const rig = openRig(agent);
 
@@ -206,6 +220,25 @@ function isolation(agent: () => string | undefined): void {
       } finally {
         server.close();
       }
+    }
+
+    for (const network of ['none', 'bridge'] as const) {
+      it(`resolves localhost, and its own name, under \`${network}\``, async () => {
+        const made = { files: { 'names.py': NAMES }, settings: { network, memoryMb: 512 } };
+        const ended = await rig().once('python3 names.py #', {}, made);
+        expect(summary(ended)).to.include({ status: 'DONE', logs: '' });
+        expect(text(ended.result).trim().split('\n')).to.deep.equal([
+          ...[
+            'localhost 127.0.0.1',
+            'localhost ::1',
+            'sandbox 127.0.0.1',
+            'reached 127.0.0.1',
+            'reached ::1',
+          ],
+        ]);
+        const node = `node -p 'require("dns").promises.lookup("localhost").then((a) => console.log(a.address)), ""'`;
+        expect(text((await rig().once(`${node} #`, {}, made)).result)).to.match(/^\n(127\.0\.0\.1|::1)\n$/);
+      });
     }
 
     it('reaches nothing under `none`', async () => {

@@ -25,6 +25,7 @@ import { DirectSandbox } from './direct-sandbox.js';
 import { FunctionFolder, FunctionFolders, runtimeFolder, type BundleSource } from './function-folder.js';
 import { Installer } from './installer.js';
 import { starts, type Machine } from './launcher.js';
+import { makeNameFiles } from './names.js';
 import { findPrograms, works } from './programs.js';
 import { seccompFilter } from './seccomp.js';
 import { makeSandboxFolder, removeLeftovers } from './sandbox-folder.js';
@@ -100,17 +101,20 @@ export class ProcessDriver implements SandboxDriver {
   async open(): Promise<DriverInfo> {
     const { dataDir, agent, bundles, unpack, installation } = this.#options;
     await mkdir(this.#sandboxesDir, { recursive: true, mode: 0o700 });
-    const [programs, masks, prlimit, cgroups] = await Promise.all([
+    const [programs, masks, names, bubblewrap, prlimit, cgroups] = await Promise.all([
       findPrograms(),
       findMasks(join(dataDir, 'empty')),
+      makeNameFiles(join(dataDir, 'names')),
+      works('bwrap', '--version'),
       works('prlimit', '--core=0', '--', 'true'),
       Cgroups.find(dataDir),
     ]);
     const most: Machine = {
       programs,
       masks,
+      names,
       prlimit,
-      bubblewrap: true,
+      bubblewrap,
       seccomp: seccompFilter(process.arch),
     };
     const machine = await this.#usable(most);
@@ -188,7 +192,7 @@ export class ProcessDriver implements SandboxDriver {
 
   /** What of `most` this machine can do. */
   async #usable(most: Machine): Promise<Machine> {
-    const tried = [most, { ...most, seccomp: undefined }];
+    const tried = most.bubblewrap ? [most, { ...most, seccomp: undefined }] : [];
     for (const machine of tried) if (await starts(machine, this.#sandboxesDir)) return machine;
     return { ...most, bubblewrap: false };
   }

@@ -3,6 +3,7 @@ import { bubblewrapOptions, type Bind, type Link, type Masks } from './bubblewra
 import type { Cgroup } from './cgroups.js';
 import { baseEnvironment, type Places } from './environment.js';
 import { Launched, type Command } from './launched.js';
+import { nameBinds, type NameFiles } from './names.js';
 import type { Programs } from './programs.js';
 
 const MiB = 1024 * 1024;
@@ -20,6 +21,7 @@ export interface Machine {
   seccomp: Uint8Array | undefined;
   /** What of `/proc` is covered. */
   masks: Masks;
+  names: NameFiles;
   /** Whether `prlimit` (util-linux) is here. */
   prlimit: boolean;
 }
@@ -68,7 +70,11 @@ function commandOf(machine: Machine, what: Launch): Command {
   const argv = [...entering(what.cgroup), ...limiting(machine, what)];
   if (!machine.bubblewrap) return command([...argv, ...what.argv], env, what.folders.code);
   const options = bubblewrapOptions({
-    binds: [...machine.programs.places.map((place) => ({ from: place, to: place })), ...what.binds],
+    binds: [
+      ...machine.programs.places.map((place) => ({ from: place, to: place })),
+      ...nameBinds(machine.names, what.network),
+      ...what.binds,
+    ],
     links: [...machine.programs.links, ...(what.links ?? [])],
     code: { from: what.folders.code, to: places.code, writable: true },
     masks: machine.masks,
