@@ -116,6 +116,14 @@ const ATTACKS: Readonly<Record<string, Attack[]>> = {
       expect: ({ json: shown }) => expect(shown).to.include({ email: 'eve@example.org' }),
     },
   ],
+  'PUT /users/me/password': [
+    {
+      path: '/users/me/password',
+      body: json({ password: 'not her own', newPassword: 'x' }),
+      expect: 401,
+    },
+  ],
+  'DELETE /users/me/tokens': [{ path: '/users/me/tokens', expect: empty({ revoked: true }) }],
   'DELETE /users/me': [{ path: '/users/me', expect: empty({ deleted: true }) }],
   'GET /auth/verify': [{ path: '/auth/verify', expect: empty({ user: 'eve@example.org' }) }],
 };
