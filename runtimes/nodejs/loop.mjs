@@ -10,6 +10,7 @@
  * and the end of the call leave together. Needs Node.js 20 and nothing but its library.
  */
 import { isUtf8 } from 'node:buffer';
+import cluster from 'node:cluster';
 import fs from 'node:fs';
 import { register } from 'node:module';
 import net from 'node:net';
@@ -49,6 +50,19 @@ class Logs extends Writable {
   _write(chunk, _encoding, done) {
     this.#log(chunk);
     done();
+  }
+
+  /** As the real ones, it outlives whoever ends it: the next call prints as well. */
+  end(...args) {
+    const [chunk, encoding] = args;
+    if (chunk != null && typeof chunk !== 'function') this.write(chunk, encoding);
+    const done = args.find((each) => typeof each === 'function');
+    if (done !== undefined) process.nextTick(done);
+    return this;
+  }
+
+  destroy() {
+    return this;
   }
 }
 
@@ -95,13 +109,14 @@ class Calls {
 
   /** Never rejects: whatever the handler does ends in a DONE frame. */
   async #call(body) {
+    const fields = fieldsOf(this.#header);
     this.#inCall = true;
     let result = NOTHING;
     let code = RETURNED;
     let text = '';
     try {
       const handler = this.#handler; // called as a function, not as a method of this object
-      let value = handler(paramsOf(body), contextOf(this.#header));
+      let value = handler(paramsOf(body), contextOf(fields));
       if (typeof value?.then === 'function') value = await value;
       result = bytesOf(value);
     } catch (error) {
@@ -109,7 +124,9 @@ class Calls {
       text = this.#report(error);
     }
     this.#inCall = false;
-    this.#send(Buffer.concat([frames(OUT, result), doneFrame(code, text)]));
+    const name = fields.get('call');
+    const named = name === undefined ? text : `${text}\0${name}`;
+    this.#send(Buffer.concat([frames(OUT, result), doneFrame(code, named)]));
   }
 
   /** Logs the error with its stack and gives its message in one line. */
@@ -142,12 +159,16 @@ function paramsOf(body) {
   }
 }
 
-function contextOf(header) {
+function fieldsOf(header) {
   const fields = new Map();
   for (const field of header.split('\0')) {
     const equals = field.indexOf('=');
     if (equals > 0) fields.set(field.slice(0, equals), field.slice(equals + 1));
   }
+  return fields;
+}
+
+function contextOf(fields) {
   return {
     callNum: Number(fields.get('callNum') ?? 0),
     functionName: fields.get('functionName') ?? '',
@@ -222,28 +243,34 @@ async function load() {
   return handler;
 }
 
-const calls = new Calls();
-const logs = new Logs((data) => calls.log(data));
-for (const name of ['stdout', 'stderr']) {
-  Object.defineProperty(process, name, { value: logs, configurable: true, enumerable: true });
-}
-process.on('uncaughtExceptionMonitor', (error) => calls.logUncaught(error));
+async function serve() {
+  const calls = new Calls();
+  const logs = new Logs((data) => calls.log(data));
+  for (const name of ['stdout', 'stderr']) {
+    Object.defineProperty(process, name, { value: logs, configurable: true, enumerable: true });
+  }
+  process.on('uncaughtExceptionMonitor', (error) => calls.logUncaught(error));
 
-const reader = new FrameReader((type, payload) => calls.onFrame(type, payload));
-const { input, output } = openStreams({
-  buffer: Buffer.allocUnsafe(READ_SIZE),
-  callback: (size, buffer) => {
-    reader.push(buffer.subarray(0, size));
-    return true;
-  },
-});
-for (const stream of [input, output]) {
-  stream.on('close', () => process.exit(0));
-  stream.on('error', (error) => {
-    // The worker has gone: nobody is left to serve, or to tell.
-    if (error.code === 'EPIPE' || error.code === 'ECONNRESET') process.exit(0);
-    writeStderr(`${inspect(error)}\n`);
-    process.exit(1);
+  const reader = new FrameReader((type, payload) => calls.onFrame(type, payload));
+  const { input, output } = openStreams({
+    buffer: Buffer.allocUnsafe(READ_SIZE),
+    callback: (size, buffer) => {
+      reader.push(buffer.subarray(0, size));
+      return true;
+    },
   });
+  for (const stream of [input, output]) {
+    stream.on('close', () => process.exit(0));
+    stream.on('error', (error) => {
+      // The worker has gone: nobody is left to serve, or to tell.
+      if (error.code === 'EPIPE' || error.code === 'ECONNRESET') process.exit(0);
+      writeStderr(`${inspect(error)}\n`);
+      process.exit(1);
+    });
+  }
+  calls.ready(await load(), (data) => output.write(data));
 }
-calls.ready(await load(), (data) => output.write(data));
+
+// A process that the handler forks by node:cluster runs this file too: it is the handler's, and serves no calls.
+if (cluster.isWorker) await load();
+else await serve();
