@@ -15,10 +15,13 @@ export function levelDatabase(location: string): Database {
   return new Level<string, Uint8Array>(location, { keyEncoding: 'utf8', valueEncoding: 'view' });
 }
 
-/** @throws PanalError `STORE_UNAVAILABLE` that names the folder, and says why it cannot be opened. */
-export async function openDatabase(database: Database): Promise<void> {
+/**
+ * @param options.createIfMissing whether LevelDB may make its files
+ * @throws PanalError `STORE_UNAVAILABLE` that names the folder, and says why it cannot be opened.
+ */
+export async function openDatabase(database: Database, { createIfMissing = true } = {}): Promise<void> {
   try {
-    await database.open();
+    await database.open({ createIfMissing });
   } catch (cause) {
     const reason = explain(cause instanceof Error ? cause.cause : cause);
     throw new PanalError(
@@ -61,7 +64,7 @@ export function batchWriter(
       onTorn(true);
       if (!(await canBeOpened(database))) throw new Error('the disk has no room to open the store anew');
       await database.close();
-      await database.open();
+      await database.open({ createIfMissing: false });
     }
     const wasTorn = torn;
     torn = true;

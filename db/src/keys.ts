@@ -29,24 +29,26 @@ import { PanalError } from '@panal/protocol';
  * order is that of the digits. NUL within a part is escaped in a way that keeps the order too (NUL → U+0001 U+0001,
  * U+0001 → U+0001 U+0002), so no name can reach into another's keys.
  */
-export type Kind =
-  | 'user'
-  | 'leaving-user'
-  | 'runtime'
-  | 'runtime-image'
-  | 'function'
-  | 'version'
-  | 'version-summary'
-  | 'kept-version'
-  | 'uses-runtime'
-  | 'uses-bundle'
-  | 'last-call'
-  | 'call'
-  | 'call-part'
-  | 'call-by-status'
-  | 'call-by-function'
-  | 'call-key'
-  | 'call-key-by-time';
+export const KINDS = [
+  'user',
+  'leaving-user',
+  'runtime',
+  'runtime-image',
+  'function',
+  'version',
+  'version-summary',
+  'kept-version',
+  'uses-runtime',
+  'uses-bundle',
+  'last-call',
+  'call',
+  'call-part',
+  'call-by-status',
+  'call-by-function',
+  'call-key',
+  'call-key-by-time',
+] as const;
+export type Kind = (typeof KINDS)[number];
 
 const SEPARATOR = '\0';
 /** The least text that sorts after every key which goes on with a separator. */
@@ -89,6 +91,9 @@ export function secondOf(key: string): string {
 export function under(key: string): Range {
   return { gte: key + SEPARATOR, lt: key + AFTER_SEPARATOR };
 }
+
+/** All keys of a kind. */
+export const rangeOfKind = (kind: Kind): Range => ({ gte: kind, lt: kind + AFTER_SEPARATOR });
 
 /** As `under`, but only what comes before the number `end`, where one is given. */
 export function upTo(key: string, end: number | undefined): Range {

@@ -87,7 +87,7 @@ export class LevelStore implements Store, Copyable {
 
   /** @param location is made where it is missing, with the folders above it. */
   constructor(location: string, { durability, database = levelDatabase, observer }: LevelStoreOptions) {
-    this.#medium = new Medium({ makeDatabase: () => database(location), durability, observer });
+    this.#medium = new Medium({ location, makeDatabase: database, durability, observer });
   }
 
   async open(): Promise<void> {

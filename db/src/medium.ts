@@ -7,6 +7,7 @@ import { KeyedLock } from './keyed-lock.js';
 import { LogSync } from './log-sync.js';
 import type { Range } from './keys.js';
 import { decodeValue, jsonDecoder } from './record-codec.js';
+import { markStore, prepareStoreFolder } from './store-marker.js';
 
 /**
  * What survives a power cut. `fsync`: what was accepted, before its client hears of it, and how a call ended within
@@ -35,8 +36,10 @@ interface Connection {
 }
 
 export interface MediumOptions {
+  /** A folder, which is made if it is missing, with the folders above it. */
+  location: string;
   /** Makes the database. It is opened in the turn in which it is made. */
-  makeDatabase: () => Database;
+  makeDatabase: (location: string) => Database;
   durability: Durability;
   observer?: CommitObserver | undefined;
 }
@@ -59,8 +62,14 @@ export class Medium {
   async open(prepare: () => Promise<void>): Promise<void> {
     await this.#lock.run('connection', async () => {
       if (this.#connection !== undefined) return;
-      const database = this.#options.makeDatabase();
-      await openDatabase(database);
+      const { location } = this.#options;
+      const createIfMissing = await prepareStoreFolder(location);
+      const database = this.#options.makeDatabase(location);
+      await openDatabase(database, { createIfMissing });
+      await markStore(location).catch(async (error: unknown) => {
+        await database.close();
+        throw error;
+      });
       const { observer, durability } = this.#options;
       const write = batchWriter(database, (torn) => (this.#torn = torn));
       const commits = new GroupCommit(observed(write, observer));
