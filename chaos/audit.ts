@@ -34,6 +34,8 @@ export class Audit {
   putBack = 0;
   readonly killed = new Set<number>();
   calls = 0;
+  /** Calls that a power cut took, by token, each with how long before it the answer was given, in ms. */
+  readonly tookByPower = new Map<string, number>();
   readonly #url: string;
   readonly #ledger: Ledger;
   /** How each call ended, as it was seen first. */
@@ -72,9 +74,13 @@ export class Audit {
     const found = await this.#since(all ? 0 : this.#checkedCalls);
     for (const call of found.values()) this.#checkCall(call, mayFail);
     const entries = all ? this.#ledger.entries : this.#ledger.entries.slice(this.#checkedEntries);
-    for (const { token, callNum, result } of entries) {
+    for (const { token, callNum, result, unsafeMs } of entries) {
       if (callNum === undefined) continue;
       const call = found.get(callNum);
+      if (call === undefined && unsafeMs !== undefined) {
+        this.tookByPower.set(token, unsafeMs);
+        continue;
+      }
       if (call?.params.token !== token) this.findings.lost.push(`call ${callNum} of ${token}`);
       else if (result !== undefined && (call.status !== 'DONE' || call.result !== result)) {
         this.findings.other.push(

@@ -15,7 +15,7 @@ import { until } from './wait.js';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const WORKERS = 2;
 const SLOTS = 3;
-const STORE_MB = 512;
+const STORE_MB = 256;
 const WORKER_MB = 64;
 
 export const HEARTBEAT_MS = 200;
@@ -77,7 +77,7 @@ export class Cluster {
     await writeFile(join(folder, 'bin', 'bwrap'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
     await this.clock.set(0);
     if (machine.mounts) {
-      this.storeDisk = new SmallDisk(this.brokerData, STORE_MB);
+      this.storeDisk = new SmallDisk(this.brokerData, STORE_MB, { losesPower: machine.loops });
       await this.storeDisk.open();
     }
     if (machine.namespaces) this.#network = Network.open();

@@ -10,7 +10,17 @@ export interface Entry {
   callNum?: number;
   /** That its call was done, with this result. */
   result?: string;
+  /** When a client without a key was told how its call ended, by the monotonic clock, in ms. */
+  toldAt?: number;
+  /** How long before a power cut that was, in ms, if so little that the answer may be lost with it. */
+  unsafeMs?: number;
 }
+
+/**
+ * Answers of so many ms before a power cut may be lost: ten times what is promised, for a busy machine is late itself.
+ * The report says how old the oldest was.
+ */
+const UNSAFE_MS = 1000;
 
 /** All that clients were told, and when service was last seen. */
 export class Ledger {
@@ -37,6 +47,14 @@ export class Ledger {
 
   refused(why: string): void {
     this.refusals.set(why, (this.refusals.get(why) ?? 0) + 1);
+  }
+
+  /** The power was cut at this time: what was told just before may not be on disk. */
+  powerCut(at: number): void {
+    for (const entry of this.entries) {
+      if (entry.toldAt === undefined || entry.unsafeMs !== undefined) continue;
+      if (entry.toldAt > at - UNSAFE_MS) entry.unsafeMs = Math.max(0, at - entry.toldAt);
+    }
   }
 
   /** Begins to look for gaps in service. */

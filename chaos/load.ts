@@ -98,6 +98,7 @@ export class Load {
       else {
         const call = callSchema.parse(JSON.parse(text));
         entry.callNum = call.callNum;
+        entry.toldAt = performance.now();
         if (call.status === 'DONE') this.#served(entry, call.callNum, call.result ?? '');
       }
     } catch (error) {

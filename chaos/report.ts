@@ -21,7 +21,8 @@ export interface Figures {
 
 /** The figures as Markdown. */
 export function reportOf({ seed, driver, seconds, kinds, audit, ledger }: Figures): string {
-  const { findings, calls, putBack, killed } = audit;
+  const { findings, calls, putBack, killed, tookByPower } = audit;
+  const oldest = Math.round(Math.max(0, ...tookByPower.values()));
   const total = [...kinds.values()].reduce((sum, { made }) => sum + made, 0);
   const told = ledger.entries.filter(({ callNum }) => callNum !== undefined).length;
   const rows = [...kinds]
@@ -40,6 +41,7 @@ export function reportOf({ seed, driver, seconds, kinds, audit, ledger }: Figure
     `| calls that a client was told of | ${told} |`,
     `| faults | ${total} |`,
     `| calls lost | ${findings.lost.length} |`,
+    `| answers of the last moment before a power cut, taken by it | ${tookByPower.size}, the oldest ${oldest} ms old |`,
     `| calls settled twice | ${findings.settledTwice.length} |`,
     `| calls made twice of one key | ${findings.doubled.length} |`,
     `| contradictions of another kind | ${findings.other.length} |`,

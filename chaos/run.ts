@@ -100,7 +100,9 @@ class Run {
   async #make(fault: Fault): Promise<string> {
     await this.#witness.extraRuns();
     this.#ledger.watchGaps();
+    const at = performance.now();
     const what = await fault.make(this.#cluster, this.#random);
+    if (fault.losesPower === true) this.#ledger.powerCut(at);
     await this.#cluster.joined();
     await until('results come again', this.#serves(), 60_000);
     await pause(CALM_MS);

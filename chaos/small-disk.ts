@@ -1,5 +1,6 @@
 import { mkdir, open, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { LoopDisk } from '../test/support/loop-disk.js';
 import { run, works } from './shell.js';
 
 const MiB = 1024 * 1024;
@@ -9,14 +10,22 @@ const CRUMB = 4096;
 /** A folder on a file system of its own, small enough to be filled. */
 export class SmallDisk {
   readonly path: string;
+  /** Whether its power can be cut. */
+  readonly losesPower: boolean;
   readonly #sizeMb: number;
+  #loop: LoopDisk | undefined;
 
-  constructor(path: string, sizeMb: number) {
+  constructor(path: string, sizeMb: number, { losesPower = false } = {}) {
     this.path = path;
     this.#sizeMb = sizeMb;
+    this.losesPower = losesPower;
   }
 
   async open(): Promise<void> {
+    if (this.losesPower) {
+      this.#loop = await LoopDisk.open(this.path, this.#sizeMb);
+      return;
+    }
     await mkdir(this.path, { recursive: true });
     await run('mount', '-t', 'tmpfs', '-o', `size=${this.#sizeMb}m,mode=0755`, 'chaos', this.path);
   }
@@ -42,7 +51,13 @@ export class SmallDisk {
     await rm(join(this.path, 'ballast'), { force: true });
   }
 
+  /** Takes from it what was not synced. Nobody may use it meanwhile. */
+  async cutPower(): Promise<void> {
+    await this.#loop?.cutPower();
+  }
+
   async close(): Promise<void> {
-    await works('umount', '--lazy', this.path);
+    if (this.#loop === undefined) await works('umount', '--lazy', this.path);
+    else await this.#loop.close();
   }
 }

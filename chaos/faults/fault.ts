@@ -6,6 +6,8 @@ export interface Fault {
   readonly kind: string;
   /** Whether it ends function bodies, whose calls then fail by right: whoever kills a process is not the platform. */
   readonly endsBodies?: boolean;
+  /** Whether answers of its last moment may be lost with it, to clients that waited for them. */
+  readonly losesPower?: boolean;
   /** Whether this cluster can have it. */
   possible(cluster: Cluster): boolean;
   /**

@@ -28,6 +28,19 @@ export const SURROUNDING_FAULTS: readonly Fault[] = [
     },
   },
   {
+    kind: 'power cut',
+    losesPower: true,
+    possible: ({ storeDisk }) => storeDisk?.losesPower === true,
+    async make({ broker, storeDisk }, random) {
+      await broker.kill();
+      await storeDisk?.cutPower();
+      const ms = random.int(0, 300);
+      await pause(ms);
+      broker.start();
+      return `of the broker, down for ${ms} ms more`;
+    },
+  },
+  {
     kind: "worker's disk full",
     possible: ({ workers }) => workers.some(({ disk }) => disk !== undefined),
     async make({ workers }, random) {
