@@ -7,6 +7,7 @@ import { writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { acceptFigures } from './figures/accept.js';
 import { containerFigures } from './figures/containers.js';
+import { durabilityFigures } from './figures/durability.js';
 import { fullStoreFigures } from './figures/full-store.js';
 import { hotFigures } from './figures/hot.js';
 import { warmFigures } from './figures/warm.js';
@@ -28,6 +29,7 @@ const QUICK: Extent = { rounds: 2, roundMs: 500, store: { functions: 1000, calls
 const GROUPS: Record<string, (extent: Extent) => Promise<Figure[]>> = {
   hot: ({ rounds, roundMs }) => hotFigures(rounds, roundMs),
   accept: ({ rounds, roundMs }) => acceptFigures(rounds, roundMs),
+  durability: ({ rounds, roundMs }) => durabilityFigures(rounds, roundMs),
   warm: ({ rounds, roundMs }) => warmFigures(rounds, roundMs),
   containers: ({ rounds, roundMs }) => containerFigures(2 * rounds, roundMs),
   scheduler: () =>
