@@ -143,6 +143,20 @@ withEngine('the installation of dependencies', () => {
   });
   after(() => rig.remove());
 
+  it("gets the function's environment and the operator's proxy, of which its image keeps nothing", async () => {
+    const proxy = 'http://proxy.invalid:3128';
+    const driver = rig.driver('agent', rig.docker, { installation: { proxy } });
+    await driver.open();
+    const spec = await rig.shell('cat made.txt; env', {
+      runtime: { dependencies: 'echo "$PIP_INDEX_URL $https_proxy" > made.txt' },
+      settings: { env: { PIP_INDEX_URL: 'http://index.invalid/', https_proxy: 'http://own.invalid' } },
+    });
+    const shown = text((await runOnce(driver, spec)).result);
+    expect(shown).to.contain(`http://index.invalid/ ${proxy}\n`);
+    const { image } = await driver.prepare(spec, new AbortController().signal);
+    expect(image.env.join()).not.to.match(/invalid/);
+  });
+
   it('is stopped when it fills the disk', async () => {
     const driver = rig.driver('agent', rig.docker, { installation: { diskMb: 10 } });
     await driver.open();

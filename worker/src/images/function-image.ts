@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { BundleRef, FunctionSpec } from '@panal/protocol';
 import type Docker from 'dockerode';
 import type { Container, ContainerInfo } from 'dockerode';
+import { withoutProxy, withProxy } from '../egress/environment.js';
 import { attach, exitCodeOf, removeContainer } from '../engine/container.js';
 import { demultiplex } from '../engine/demux.js';
 import { hardened, type Confines } from '../engine/hardening.js';
@@ -36,6 +37,8 @@ type Sized = ContainerInfo & { SizeRw?: number };
 
 /** What package managers need to install as root: to own files and to drop to another user. */
 const INSTALLATION_CAPABILITIES = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'SETUID', 'SETGID'];
+/** Takes assignments up to `--`, and runs the command after it. An image takes over the environment of its container. */
+const IN_ENVIRONMENT = 'while [ "$1" != -- ]; do export "$1"; shift; done; exec /bin/sh -c "$2"';
 /** Bytes kept of the end of the installation's output. */
 const OUTPUT_KEPT = 64 * 1024;
 
@@ -92,15 +95,18 @@ export async function makeImage(
 async function createBuildContainer(
   { docker, workerId, confines, installation }: FunctionImageTools,
   base: Image,
-  { id, name, owner, runtime: { path, dependencies } }: RuntimeFunctionSpec,
+  spec: RuntimeFunctionSpec,
 ): Promise<Container> {
+  const { id, name, owner, runtime } = spec;
+  const { path, dependencies } = runtime;
+  const assignments = Object.entries(environmentOf(spec, installation)).map((each) => each.join('='));
   const network = installation.network === 'none' ? 'none' : await networkMode(docker, 'bridge');
   const roomier = { ...confines, diskMb: installation.diskMb };
   return await docker.createContainer({
     name: `panal-build-${name}-${randomBytes(6).toString('hex')}`,
     Image: base.id,
-    Entrypoint: ['/bin/sh', '-c'],
-    Cmd: [dependencies ?? ''],
+    Entrypoint: ['/bin/sh', '-c', IN_ENVIRONMENT, 'sh'],
+    Cmd: [...assignments, '--', dependencies ?? ''],
     User: '0:0',
     WorkingDir: path,
     Healthcheck: { Test: ['NONE'] },
@@ -116,6 +122,15 @@ async function createBuildContainer(
       Init: true,
     },
   });
+}
+
+/** The function's own environment, with the proxy that the operator names, or with none if there is no network. */
+function environmentOf(
+  { settings: { env } }: RuntimeFunctionSpec,
+  { network, proxy }: Installation,
+): Record<string, string> {
+  if (network === 'none') return withoutProxy(env);
+  return proxy === undefined ? env : withProxy(env, proxy);
 }
 
 /** Unpacks the bundle of a function, for as long as `use` takes. `aside`: an empty folder beside it. */
