@@ -16,6 +16,7 @@ import { BundleKeeper } from './bundles/bundle-keeper.js';
 import { BundleServer } from './bundles/bundle-server.js';
 import type { BundleStore } from './bundles/bundle-store.js';
 import { readBundledRuntimes, RUNTIMES_DIR } from './bundled-runtimes.js';
+import { callLog } from './calls/call-log.js';
 import { Calls } from './calls/calls.js';
 import { KeyedCalls } from './calls/keyed-calls.js';
 import { retention } from './calls/retention.js';
@@ -97,7 +98,7 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
     memoryBytes: MiB * config.FAAS_PARAMS_MEMORY_MB,
     room,
     recoveryMs: RECOVERY_HEARTBEATS * config.FAAS_HEARTBEAT_MS,
-    observer: metrics.calls,
+    observer: callLog(log, metrics.calls),
     asRun: (version) => cappedVersion(version, config),
     onVersionGone(version) {
       dispatcher.retire([version.spec.id]);

@@ -29,8 +29,16 @@ describe('The report of npm test', () => {
       '--reporter-option',
       `file=${file}`,
     ];
-    const { status } = spawnSync(process.execPath, [...process.execArgv, ...mocha, ...reporter, tests]);
+    const { status, stdout } = spawnSync(process.execPath, [
+      ...process.execArgv,
+      ...mocha,
+      ...reporter,
+      tests,
+    ]);
     expect(status).to.equal(1);
+    expect(String(stdout))
+      .to.match(/\[4 of 5 tests, 1 failed\]/)
+      .and.to.match(/\[5 of 5 tests, 1 failed\]/);
     expect(JSON.parse(readFileSync(file, 'utf8'))).to.deep.equal({
       passed: 1,
       failed: 1,

@@ -10,6 +10,16 @@ export default class Reporter extends Mocha.reporters.Spec {
   constructor(runner, options) {
     super(runner, options);
     this.#file = options.reporterOptions?.file;
+    runner.on(Mocha.Runner.constants.EVENT_SUITE_END, (suite) => {
+      // A group of a file: often enough to see that it goes on, and not a line for each test.
+      if (suite.parent?.root === true) this.#showProgress();
+    });
+  }
+
+  #showProgress() {
+    const { passes, failures, pending } = this.stats;
+    const failed = failures === 0 ? '' : `, ${failures} failed`;
+    console.log(`  [${passes + failures + pending} of ${this.runner.total} tests${failed}]`);
   }
 
   epilogue() {

@@ -18,7 +18,7 @@ export interface SandboxPoolOptions {
   /** As many sandboxes of a function stand idle (`key` is its id), or blanks of a runtime (`runtime:IMAGE`). */
   onHolds: (key: string, idle: number) => void;
   /** What goes wrong in the background. */
-  onError: (error: unknown, doing: string) => void;
+  onError: (error: unknown, doing: string, spec?: FunctionSpec) => void;
   /** Monotonic ms. */
   now?: () => number;
 }
@@ -243,7 +243,7 @@ export class SandboxPool {
     } catch (error) {
       shelf.starting--;
       if (!shelf.startFailed(error) && !this.#closing.signal.aborted) {
-        this.#options.onError(error, 'starting a sandbox ahead of calls');
+        this.#options.onError(error, 'starting a sandbox ahead of calls', shelf.spec);
       }
     } finally {
       this.#starting--;

@@ -19,7 +19,7 @@ import { CANCELLED, notRun, RETURNED, type Attempt } from './not-run.js';
 import { Outbox } from './outbox.js';
 import { Preparation } from './preparation.js';
 import type { PreloadPolicy } from './preload.js';
-import type { DriverInfo, SandboxDriver } from './sandbox/sandbox.js';
+import { FunctionError, PlatformError, type DriverInfo, type SandboxDriver } from './sandbox/sandbox.js';
 import { SandboxPool } from './sandbox-pool.js';
 import { within } from './waiting.js';
 
@@ -97,7 +97,7 @@ export class Worker {
     this.#pool = new SandboxPool({
       ...options,
       onHolds: (key, idle) => this.#link.say({ type: 'holds', key, idle }),
-      onError: (error, doing) => log.warn({ err: error }, `${doing} failed`),
+      onError: (error, doing, spec) => log.warn(faultOf(error, spec), `${doing} failed`),
     });
     const context = {
       workerId: id,
@@ -311,6 +311,13 @@ export class Worker {
   #offer(slot: number): void {
     if (this.#state === 'serving') this.#link.say({ type: 'ready', slot });
   }
+}
+
+/** What the log says of a fault: whose code it is, if it is code's, in one line without a stack of the worker's own. */
+function faultOf(error: unknown, spec: FunctionSpec | undefined): object {
+  const whose = spec && { function: spec.name, version: spec.version, owner: spec.owner };
+  if (!(error instanceof FunctionError || error instanceof PlatformError)) return { ...whose, err: error };
+  return { ...whose, code: error.error.code, error: error.error.message };
 }
 
 /** The mini-worker that an outcome offered may be busy by now, or is to have nothing more. */
