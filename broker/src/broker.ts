@@ -141,7 +141,7 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
     backups: await openBackups(config, { store, bundles, log }),
     operatorToken: config.FAAS_OPERATOR_TOKEN,
     uploadFolder: bundles.uploadFolder,
-    limits: { body: config.FAAS_MAX_BODY, bundle: config.FAAS_MAX_BUNDLE },
+    limits: { body: config.FAAS_MAX_BODY, bundle: config.FAAS_MAX_BUNDLE, uploads: config.FAAS_UPLOADS },
     gateway: { waitMs: config.FAAS_ACTIVATE_TIMEOUT_MS, concurrency: limits.running },
     log,
   });

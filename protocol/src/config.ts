@@ -143,6 +143,12 @@ export const SETTINGS = {
     () => undefined,
     (value) => integer(['broker', ''], 1, 0, 1_000_000_000).parse(value),
   ),
+  FAAS_UPLOADS: integer(
+    ['broker', 'most uploads at once, one owner half of them; past it 429'],
+    32,
+    1,
+    10_000,
+  ),
   FAAS_QUEUE_MB: integer(
     ['broker', 'most MiB of parameters of calls that have not ended; past it 429'],
     4096,

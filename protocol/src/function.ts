@@ -20,6 +20,11 @@ export const lifecycleSchema = z.enum(LIFECYCLES);
 
 const envName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 // NUL ends a string for the kernel, so it cannot stand in an environment.
+/** Most bytes of an environment, names and values together. */
+export const MAX_ENV_BYTES = 64 * 1024;
+const hasRoom = (env: Readonly<Record<string, string>>): boolean =>
+  Object.entries(env).reduce((sum, [name, value]) => sum + name.length + Buffer.byteLength(value), 0) <=
+  MAX_ENV_BYTES;
 const noNul = (value: string): boolean => !value.includes('\0');
 
 /** What an owner may set for a function; each has a default in the broker's settings. */
@@ -36,6 +41,7 @@ export const functionSettingsSchema = z.strictObject({
   network: z.enum(['none', 'bridge']).optional(),
   env: z
     .record(z.string().regex(envName), z.string().max(32_768).refine(noNul, 'must not contain NUL'))
+    .refine(hasRoom, `must have at most ${MAX_ENV_BYTES} bytes in all`)
     .optional(),
   /** Most calls of this function that run at once, in the whole cluster. */
   maxConcurrency: z.int().min(1).max(1_000_000).optional(),

@@ -150,7 +150,7 @@ export class Api {
       backups: new Backups({ store, bundles, dataDir: folder, log }),
       operatorToken,
       uploadFolder: bundles.uploadFolder,
-      limits: { body: 64 * 1024, bundle: 128 * 1024 },
+      limits: { body: 64 * 1024, bundle: 128 * 1024, uploads: 16 },
       log,
     };
   }

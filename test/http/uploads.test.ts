@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { connect } from 'node:net';
 import { rm } from 'node:fs/promises';
 import { expect } from 'chai';
-import { PanalError } from '@panal/protocol';
+import { functionSettingsSchema, PanalError } from '@panal/protocol';
 import { tarGz, zip } from '../support/archives.js';
 import { eventually } from '../support/wait.js';
 import { errorCode, startedApi, type Reply } from './api.js';
@@ -25,6 +25,26 @@ describe('uploaded functions', () => {
     for (const [name, value] of fields) form.append(name, value);
     return form;
   }
+
+  it('are refused past so many at once of an owner, and taken when others have ended', async () => {
+    const head = `POST ${PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n`;
+    const part = '--b\r\nContent-Disposition: form-data; name="module"; filename="a"\r\n\r\nx';
+    const slow = Array.from({ length: 8 }, () => connect(api().port, '127.0.0.1'));
+    for (const socket of slow) socket.write(`${head}Content-Length: 1000\r\n\r\n${part}`);
+    await eventually('all are under way', async () => (await api().uploads()).length === 8);
+    const refused = await api().upload('dice', module);
+    expect([refused.status, errorCode(refused)]).to.deep.equal([429, 'QUEUE_FULL']);
+    expect(Number(refused.headers.get('retry-after'))).to.be.at.least(1);
+    for (const socket of slow) socket.destroy();
+    await eventually('all are gone', async () => (await api().uploads()).length === 0);
+    expect((await api().upload('dice', module)).status).to.equal(201);
+  });
+
+  it('have an environment of a bounded size', () => {
+    const env = { A: 'x'.repeat(30_000), B: 'x'.repeat(30_000), C: 'x'.repeat(6000) };
+    expect(functionSettingsSchema.safeParse({ env }).error?.message).to.include('65536 bytes');
+    expect(functionSettingsSchema.safeParse({ env: { ...env, C: '' } }).success).to.equal(true);
+  });
 
   it('are registered from .tar.gz and .zip', async () => {
     for (const [format, bytes] of [

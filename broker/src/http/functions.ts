@@ -71,6 +71,7 @@ export const functionRoutes = ({ functions, uploadFolder, limits }: Services): R
         'NOT_AN_ARCHIVE',
         'UNSAFE_ARCHIVE',
         'QUOTA_EXCEEDED',
+        'QUEUE_FULL',
         'STORE_UNAVAILABLE',
       ],
       async handle(ctx, { params: { runtime, funcName } }) {

@@ -103,8 +103,8 @@ export interface Services {
   operatorToken: string | undefined;
   /** Where uploads are written while they come in; they are moved or removed before the request ends. */
   uploadFolder: string;
-  /** Largest request body, and largest packed bundle, in bytes. */
-  limits: { body: number; bundle: number };
+  /** Largest request body, and largest packed bundle, in bytes; most uploads at once, unlimited by default. */
+  limits: { body: number; bundle: number; uploads?: number };
   /** How long `/functions/activate` waits, in ms, and how many calls of a user's it lets run at once. */
   gateway: { waitMs: number; concurrency: (owner: string) => number };
   log: Logger;

@@ -3,6 +3,7 @@ import koaMulter from '@koa/multer';
 import { PanalError } from '@panal/protocol';
 import { MulterError } from 'multer';
 import type { Context } from './context.js';
+import { Uploads } from './uploads.js';
 
 /** An uploaded module. */
 export interface Upload {
@@ -21,19 +22,32 @@ const MAX_FIELDS = 32;
 /** What the form's decoder puts in place of bytes that are not UTF-8. */
 const REPLACEMENT = '\ufffd';
 
+/** Longest field, in bytes: the largest environment as JSON, and more. */
+const MAX_FIELD = 128 * 1024;
+
 /**
  * Takes multipart uploads of one file, in the field `module`, and writes it to `folder` as it comes in.
  * Both limits in bytes. A `Receiver` throws PanalError UNSUPPORTED_MEDIA_TYPE, INVALID_REQUEST, BUNDLE_TOO_LARGE,
- * BODY_TOO_LARGE, REQUEST_ABORTED, STORE_UNAVAILABLE; no file is left then.
+ * BODY_TOO_LARGE, REQUEST_ABORTED, QUEUE_FULL, STORE_UNAVAILABLE; no file is left then.
  */
-export function uploadReceiver(folder: string, limits: { body: number; bundle: number }): Receiver {
+export function uploadReceiver(
+  folder: string,
+  limits: { body: number; bundle: number; uploads?: number },
+): Receiver {
+  const uploads = new Uploads(limits.uploads ?? Infinity);
   const storage = koaMulter.diskStorage({ destination: (_request, _file, choose) => choose(null, folder) });
   const form = koaMulter({
     storage,
-    limits: { files: 1, fileSize: limits.bundle, fields: MAX_FIELDS, fieldSize: limits.body },
+    limits: {
+      files: 1,
+      fileSize: limits.bundle,
+      fields: MAX_FIELDS,
+      fieldSize: Math.min(limits.body, MAX_FIELD),
+      headerPairs: MAX_FIELDS,
+    },
   }).array('module', 1);
 
-  return async (ctx, use) => {
+  const receive: Receiver = async (ctx, use) => {
     if (ctx.is('multipart/form-data') !== 'multipart/form-data') {
       throw new PanalError('UNSUPPORTED_MEDIA_TYPE', 'a module is uploaded as multipart/form-data');
     }
@@ -51,6 +65,7 @@ export function uploadReceiver(folder: string, limits: { body: number; bundle: n
       await rm(file.path, { force: true });
     }
   };
+  return (ctx, use) => uploads.run(ctx.state.owner, () => receive(ctx, use));
 }
 
 function fieldsOf(request: object): [string, unknown][] {
