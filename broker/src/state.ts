@@ -1,3 +1,4 @@
+import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { damageIn, LevelStore, type CommitObserver } from '@panal/db';
@@ -32,6 +33,8 @@ export async function openState(config: Config, { closers, observer, holder, log
     throw startFailure(await holder.explain(error));
   });
   closers.add(() => store.close());
+  // Also one that an earlier version made, or a umask.
+  await chmod(folder, 0o700);
   await holder.note();
   closers.add(() => holder.forget());
   for (const what of await damageIn(folder)) {
