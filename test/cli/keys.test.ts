@@ -1,10 +1,12 @@
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { compare } from 'bcryptjs';
 import { expect } from 'chai';
 import { ConfigError, readConfig } from '@panal/protocol';
 import { curveKeys as workerKeys } from '../../worker/src/curve.js';
 import { curveKeys as brokerKeys } from '../../broker/src/dispatch/curve.js';
-import { makeKeys } from '../../broker/src/keys.js';
+import { makeKeys, makeRegistryLogin } from '../../broker/src/keys.js';
+import { Credentials } from '../../worker/src/images/credentials.js';
 import { temporaryFolder } from '../support/folder.js';
 
 describe("a cluster's keys", () => {
@@ -70,5 +72,23 @@ describe("a cluster's keys", () => {
         expect(() => workerKeys(config), name).to.throw(ConfigError, 'must be set together');
       }
     }
+  });
+
+  it('come with a login for the registry, which the registry takes and the workers know', async () => {
+    const registries = ['127.0.0.1:5000', 'registry.example.org:5000/team'];
+    const names = await makeRegistryLogin(join(folder(), 'keys'), registries);
+    for (const name of names) expect((await stat(at(name))).mode & 0o777).to.equal(0o600);
+    const [user = '', hash = ''] = (await readFile(at('registry_htpasswd'), 'utf8')).trim().split(':');
+    const credentials = new Credentials(at('registry_auth'));
+    for (const image of ['127.0.0.1:5000/panal-function', 'registry.example.org:5000/team/panal-function']) {
+      const { username, password = '' } = await credentials.for(image);
+      expect(username).to.equal(user);
+      expect(await compare(password, hash)).to.equal(true);
+      expect(hash).not.to.contain(password);
+    }
+    const again = await makeRegistryLogin(join(folder(), 'keys'), registries).catch(
+      (error: unknown) => error,
+    );
+    expect(again).to.include({ code: 'EEXIST' });
   });
 });

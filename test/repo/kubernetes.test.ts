@@ -102,6 +102,10 @@ describe('The manifests for Kubernetes', function () {
       const secret = volumes.find((volume) => volume.secret !== undefined)?.secret?.secretName;
       const keys = kustomization.secretGenerator.find(({ name }) => name === secret)?.files ?? [];
       for (const { name, value } of containers.flatMap(({ env = [] }) => env)) {
+        const file = /^\/run\/keys\/(.*)$/.exec(value)?.[1];
+        if (file !== undefined) expect(keys).to.include(`secrets/${file}`);
+        // Of the registry's own.
+        if (name.startsWith('REGISTRY_')) continue;
         const setting = name.replace(/_FILE$/, '');
         expect(SETTINGS).to.have.property(setting);
         if (name === setting) continue;

@@ -38,7 +38,13 @@ describe('The files for deployment', () => {
   });
 
   it('ask for credentials where ports cannot be kept to one machine', () => {
-    const { broker } = servicesIn('hub-deployment/swarm/docker-stack.yml');
+    const { broker, registry, worker } = servicesIn('hub-deployment/swarm/docker-stack.yml');
+    const login = { auth: '/run/secrets/registry_auth', users: '/run/secrets/registry_htpasswd' };
+    expect(registry?.environment).to.include({
+      REGISTRY_AUTH: 'htpasswd',
+      REGISTRY_AUTH_HTPASSWD_PATH: login.users,
+    });
+    expect(worker?.environment).to.include({ FAAS_REGISTRY_AUTH: login.auth });
     expect(broker?.environment?.FAAS_AUTH).to.equal('${PANAL_AUTH:-required}');
     const manifests = loadAll(read('hub-deployment/kubernetes/broker.yaml')) as {
       kind: string;

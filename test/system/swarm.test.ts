@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { makeKeys } from '../../broker/src/keys.js';
+import { makeKeys, makeRegistryLogin } from '../../broker/src/keys.js';
 import { basic } from '../http/person.js';
 import { tarGz } from '../support/archives.js';
 import { withEngine } from '../support/groups.js';
@@ -67,8 +67,9 @@ withEngine('hub-deployment/swarm/docker-stack.yml', function () {
   before(async () => {
     execFileSync(fileURLToPath(new URL('../images/build', import.meta.url)));
     secrets = await mkdtemp(join(tmpdir(), 'panal-test-'));
-    await makeKeys(secrets);
     panal = await SwarmStack.of(secrets);
+    await makeKeys(secrets);
+    await makeRegistryLogin(secrets, [panal.registry]);
     await panal.prepare();
   });
   after(async () => {
@@ -90,6 +91,28 @@ withEngine('hub-deployment/swarm/docker-stack.yml', function () {
     const upload = '/registerFunction/pythonruntime/add';
     expect((await panal.upload(upload, code, 'add.tar.gz', { lifecycle: 'hot' })).status).to.equal(201);
     expect((await panal.request('POST', '/run/add', '{"numbers":[1,2,3]}')).text).to.equal('{"sum":6}');
+  });
+
+  it('shares images through a registry that lets in nobody but the workers', async () => {
+    const list = `http://${panal.registry}/v2/panal-function/tags/list`;
+    expect((await fetch(list)).status).to.equal(401);
+    const runtime = { name: 'shell', image: 'busybox', path: '/ws', run: "sh -c 'cat made.txt'" };
+    const registered = await panal.post('/registerRuntime', {
+      ...runtime,
+      dependencies: 'echo made > made.txt',
+    });
+    expect(registered.status).to.equal(201);
+    const code = tarGz([{ name: 'hello.txt', content: panal.name }]);
+    expect((await panal.upload('/registerFunction/shell/made', code, 'made.tar.gz')).status).to.equal(201);
+    expect((await panal.request('POST', '/run/made', 'x')).text).to.equal('made\n');
+    const { auths } = JSON.parse(await readFile(join(secrets, 'registry_auth'), 'utf8')) as {
+      auths: Record<string, { auth: string }>;
+    };
+    const headers = { Authorization: `Basic ${auths[panal.registry]?.auth}` };
+    await eventually('its image is pushed', async () => {
+      const { tags } = (await (await fetch(list, { headers })).json()) as { tags?: string[] };
+      return tags?.length === 1;
+    });
   });
 
   it('brings its workers to other images, and no client notices', async () => {

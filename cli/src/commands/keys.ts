@@ -2,19 +2,31 @@ import { Failure, messageOf } from '../failure.js';
 import type { AddVerbs } from '../program.js';
 import type { Session } from '../session.js';
 
+interface KeysOptions {
+  registry?: string[];
+}
+
 export const addKeysVerb: AddVerbs = (program, act) => {
   program
     .command('keys')
     .description("make a cluster's CURVE keys and token secret: a file each, for FAAS_…_FILE")
     .argument('<dir>', 'where none of them may be yet')
-    .addHelpText('after', '\nExample:\n  $ panal keys secrets')
+    .option(
+      '--registry <address...>',
+      'make a login for the registry at this address too, as in FAAS_REGISTRY',
+    )
+    .addHelpText('after', '\nExample:\n  $ panal keys secrets --registry 127.0.0.1:5000')
     .action(act(keys));
 };
 
-async function keys({ output }: Session, dir: string): Promise<undefined> {
+async function keys({ output }: Session, dir: string, { registry = [] }: KeysOptions): Promise<undefined> {
   // Loads ZeroMQ, which no other verb needs.
-  const { KeysInUse, makeKeys } = await import('@panal/broker/keys');
-  const files = await makeKeys(dir).catch((error: unknown) => {
+  const { KeysInUse, makeKeys, makeRegistryLogin } = await import('@panal/broker/keys');
+  const make = async (): Promise<string[]> => {
+    const files = await makeKeys(dir);
+    return registry.length === 0 ? files : [...files, ...(await makeRegistryLogin(dir, registry))];
+  };
+  const files = await make().catch((error: unknown) => {
     const hint =
       error instanceof KeysInUse ? 'give another folder, or move these keys away first' : undefined;
     throw new Failure(messageOf(error), { hint, cause: error });
