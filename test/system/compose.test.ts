@@ -180,7 +180,10 @@ withPrometheus('docker-compose.yml, with its profile for monitoring', function (
       PANAL_PROMETHEUS_IMAGE: await prometheusImage(),
     });
   });
-  after(() => panal.down());
+  after(async () => {
+    await panal.down();
+    await panal.docker('rmi', '-f', panal.env.PANAL_PROMETHEUS_IMAGE ?? '');
+  });
 
   it('shows broker and workers in Prometheus, with the rules', async () => {
     // Grafana has no program here that could stand in for its image.
