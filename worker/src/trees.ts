@@ -44,5 +44,6 @@ export async function isFolder(path: string): Promise<boolean> {
  * changes meanwhile leads them elsewhere, and they keep no turn of our event loop.
  */
 async function walk(program: string, ...args: string[]): Promise<void> {
-  await run(program, args, { env: { PATH: process.env.PATH, LC_ALL: 'C' } });
+  const PATH = `${process.env.PATH ?? ''}:/usr/bin:/bin`;
+  await run(program, args, { env: { PATH, LC_ALL: 'C' } });
 }
