@@ -22,7 +22,8 @@ describe('a JSON document', () => {
   it('has the members that JSON.parse finds, each as it is written', () => {
     fc.assert(
       fc.property(jsonText, (text) => {
-        fc.pre(!Object.hasOwn(JSON.parse(text) as object, '__proto__'));
+        // Such a key is refused, wherever it is and however it is written.
+        fc.pre(!JSON.stringify(JSON.parse(text)).includes('"__proto__":'));
         const { value, members } = readJson(text);
         expect(
           Object.fromEntries([...members].map(([name, each]) => [name, JSON.parse(each) as unknown])),

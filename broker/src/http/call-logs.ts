@@ -65,6 +65,11 @@ function answerEvents(ctx: Context, events: EventStream): void {
   // Asks nginx, and those who do as it does, to pass on each event as it comes.
   ctx.set('X-Accel-Buffering', 'no');
   ctx.body = events;
+  const { socket } = ctx.req;
+  const probe = (): void => events.probe();
+  if (socket.readableEnded) probe();
+  else socket.once('end', probe);
+  events.once('close', () => socket.off('end', probe));
 }
 
 /** Tells of a call's logs as events. What is not UTF-8 in them shows as U+FFFD, as in the call itself. */

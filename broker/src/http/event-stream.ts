@@ -6,14 +6,17 @@ const MAX_WAITING = 1024 * 1024;
 /** Longest silence, in ms: proxies close connections that are silent for longer, often a minute. */
 const HEARTBEAT_MS = 15_000;
 
+/** The same once the client closed its sending side: if it is gone, the second write to it fails. */
+const PROBE_MS = 1000;
+
 /** A stream of server-sent events (HTML Living Standard, 9.2), as the body of an answer. */
 export class EventStream extends Readable {
-  readonly #heartbeat: NodeJS.Timeout;
+  #heartbeat: NodeJS.Timeout;
   #ended = false;
 
   constructor({ heartbeatMs = HEARTBEAT_MS } = {}) {
     super();
-    this.#heartbeat = setInterval(() => this.#write(':\n\n'), heartbeatMs);
+    this.#heartbeat = this.#beat(heartbeatMs);
     // So that the client has its headers, and knows that it is heard.
     this.push(':\n\n');
   }
@@ -21,6 +24,12 @@ export class EventStream extends Readable {
   /** Sends an event, with `data` as JSON. */
   send(event: string, data: unknown): void {
     this.#write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+  }
+
+  /** The client closed its sending side: it still listens, or is gone. Only writing to it tells which. */
+  probe(): void {
+    clearInterval(this.#heartbeat);
+    if (!this.destroyed && !this.#ended) this.#heartbeat = this.#beat(PROBE_MS);
   }
 
   /** Nothing comes after this. */
@@ -37,6 +46,10 @@ export class EventStream extends Readable {
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     clearInterval(this.#heartbeat);
     done(error);
+  }
+
+  #beat(ms: number): NodeJS.Timeout {
+    return setInterval(() => this.#write(':\n\n'), ms);
   }
 
   #write(text: string): void {
