@@ -6,8 +6,7 @@ import { temporaryFolder } from '../support/folder.js';
 import { Arena, rootDisk } from './arena.js';
 
 /** What the attacker would say, were it not contained: the same attacks, where nothing claims to isolate. */
-describe('The attacker, where nothing holds it', function () {
-  this.timeout(60_000);
+describe('The attacker, where nothing holds it', () => {
   const folder = temporaryFolder();
   let arena: Arena;
 

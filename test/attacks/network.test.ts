@@ -32,8 +32,7 @@ const FUNCTIONS = {
   listen: 'cat >/dev/null; while :; do nc -l -p 8080 -e true; done',
 };
 
-withHostAndFirewall('A function with a network', function () {
-  this.timeout(60_000);
+withHostAndFirewall('A function with a network', () => {
   let network: Network;
   let machine: Host;
   let cloud: Host;

@@ -7,8 +7,7 @@ import { EngineCluster } from '../system/engine-cluster.js';
 /** The usual one, by a name of an operator's choice, as gVisor or Kata would have one. */
 const RUNTIME = 'panal-test';
 
-withSecondEngine('An OCI runtime of the operator’s choice', function () {
-  this.timeout(90_000);
+withSecondEngine('An OCI runtime of the operator’s choice', () => {
   let engine: SecondEngine;
   let panal: EngineCluster;
   const worker = (settings: Record<string, string>) =>

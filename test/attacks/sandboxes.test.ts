@@ -52,8 +52,7 @@ function attacks(
   const nameOf = (attack: Attack, lifecycle: Lifecycle): string =>
     `${lifecycle}-${ATTACKS.indexOf(attack)}-${attack.attack}`;
 
-  before(async function () {
-    this.timeout(120_000);
+  before(async () => {
     arena = await Arena.open(settings);
     arena.watch();
     const gate = new Gate(AT_ONCE);
@@ -64,14 +63,12 @@ function attacks(
       courses.set(name, course);
     }
   });
-  after(async function () {
-    this.timeout(60_000);
+  after(async () => {
     await arena.close();
   });
 
   for (const { attack, lifecycle } of tried) {
-    it(`contains ${attack.title} (${lifecycle})`, async function () {
-      this.timeout(120_000);
+    it(`contains ${attack.title} (${lifecycle})`, async () => {
       const course = await courses.get(nameOf(attack, lifecycle));
       expect(ending(course?.call)).to.deep.include(
         lifecycle === 'hot' ? (attack.hot ?? attack.ends) : attack.ends,
@@ -109,8 +106,7 @@ function attacks(
   });
 
   if (driver === 'docker') {
-    it('leaves no container when it stops', async function () {
-      this.timeout(60_000);
+    it('leaves no container when it stops', async () => {
       await arena.panal.stop();
       const filters = { label: [`panal.worker=${arena.workerId}`] };
       expect(await new Docker().listContainers({ all: true, filters })).to.deep.equal([]);

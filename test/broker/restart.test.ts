@@ -15,8 +15,7 @@ const PAGE = 5000;
 /** How soon a broker must serve, in ms, whatever it has to take up. */
 const SOON_MS = 5000;
 
-describe('A broker that starts with 100,000 calls to take up', function () {
-  this.timeout(120_000);
+describe('A broker that starts with 100,000 calls to take up', () => {
   const folder = temporaryFolder();
   const dice = versionOf(runtimeSpec('dice'));
   const { id: functionId, owner } = dice.spec;

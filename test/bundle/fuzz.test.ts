@@ -32,8 +32,7 @@ const entry: fc.Arbitrary<ArchiveEntry> = fc.record({
   linkname: path,
 });
 
-describe('bundles made at random', function () {
-  this.timeout(60_000);
+describe('bundles made at random', () => {
   const folder = temporaryFolder();
 
   /** Whatever the bytes are: they are unpacked or refused, and nothing but the target is touched. */

@@ -7,7 +7,6 @@ import { workbench } from './workbench.js';
 const PASSWORD = 'a long enough password';
 
 describe('panal login', function () {
-  this.timeout(60_000);
   this.slow(10_000);
   const bench = workbench();
 

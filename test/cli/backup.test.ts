@@ -7,7 +7,6 @@ import { workbench } from './workbench.js';
 const TOKEN = 'the-operators-token-of-this-very-test';
 
 describe('panal backup and panal restore', function () {
-  this.timeout(60_000);
   this.slow(10_000);
   const bench = workbench({ FAAS_OPERATOR_TOKEN: TOKEN });
   const at = (...path: string[]): string => join(bench().folder, ...path);

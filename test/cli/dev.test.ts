@@ -2,7 +2,6 @@ import { expect } from 'chai';
 import { workbench } from './workbench.js';
 
 describe('panal dev', function () {
-  this.timeout(60_000);
   this.slow(10_000);
   const bench = workbench();
 

@@ -12,7 +12,6 @@ import { panal, type Ended } from './panal.js';
 const NOBODY = 'http://127.0.0.1:1';
 
 describe('panal says what is wrong and what to do', function () {
-  this.timeout(30_000);
   this.slow(5000);
   const folder = temporaryFolder();
 

@@ -5,7 +5,6 @@ import { expect } from 'chai';
 import { workbench } from './workbench.js';
 
 describe('panal, from a new function to its end', function () {
-  this.timeout(60_000);
   this.slow(10_000);
   const bench = workbench({ FAAS_MAX_BUNDLE: '100000' });
 

@@ -3,7 +3,6 @@ import { eventually } from '../support/wait.js';
 import { workbench } from './workbench.js';
 
 describe('panal invoke', function () {
-  this.timeout(60_000);
   this.slow(10_000);
   const bench = workbench();
 

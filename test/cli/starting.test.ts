@@ -11,7 +11,6 @@ import { freePorts } from '../support/ports.js';
 import { PanalRun } from './panal.js';
 
 describe('Starting a cluster with panal up', function () {
-  this.timeout(120_000);
   this.slow(10_000);
   const folder = temporaryFolder();
   const runs: PanalRun[] = [];

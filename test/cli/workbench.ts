@@ -73,13 +73,11 @@ export class Workbench {
 /** One workbench for all tests of the group it is called in. */
 export function workbench(settings: Record<string, string> = {}): () => Workbench {
   let bench: Workbench | undefined;
-  before(async function () {
-    this.timeout(60_000);
+  before(async () => {
     const folder = await mkdtemp(join(tmpdir(), 'panal-cli-'));
     bench = new Workbench(await SourceCluster.start(settings), folder);
   });
-  after(async function () {
-    this.timeout(60_000);
+  after(async () => {
     await bench?.cluster.stop();
     if (bench !== undefined) await rm(bench.folder, { recursive: true, force: true });
   });

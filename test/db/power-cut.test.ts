@@ -14,7 +14,6 @@ const OUTCOMES = 6000;
 const RESULT = Buffer.alloc(2000, 'x');
 
 withLoopDisks('A power cut', function () {
-  this.timeout(60_000);
   this.slow(10_000);
   let disks: LoopDisk[];
   let store: LevelStore;

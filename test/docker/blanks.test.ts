@@ -22,8 +22,7 @@ interface Served {
   result: RunResult;
 }
 
-withEngine('blank sandboxes of a runtime', function () {
-  this.timeout(60_000);
+withEngine('blank sandboxes of a runtime', () => {
   let rig: Rig;
   let driver: DockerDriver;
   let pool: SandboxPool;

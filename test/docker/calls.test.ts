@@ -9,14 +9,12 @@ for (const way of WAYS) {
     let rig: Rig;
     let driver: DockerDriver;
 
-    before(async function () {
-      this.timeout(120_000);
+    before(async () => {
       await buildExamples();
       rig = await Rig.make();
       ({ driver } = await rig.open(way));
     });
-    after(async function () {
-      this.timeout(60_000);
+    after(async () => {
       await rig.remove();
     });
 
@@ -58,8 +56,7 @@ for (const way of WAYS) {
       );
     });
 
-    it('gives the parameter to a simple command as its last argument, and to a script as $1', async function () {
-      this.timeout(120_000);
+    it('gives the parameter to a simple command as its last argument, and to a script as $1', async () => {
       const files = Object.entries(RUN_FILES).map(([name, content]) => ({ name, content }));
       const request = call('line of stdin\n', { argument: PARAMETER });
       // Every way is handed the same command: one of them is enough to go through the whole table.

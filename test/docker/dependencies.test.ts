@@ -4,8 +4,7 @@ import type { DockerDriver } from '../../worker/src/sandbox/docker/driver.js';
 import { withEngine } from '../support/groups.js';
 import { Rig, runOnce, text } from './rig.js';
 
-withEngine('what dependencies made, between versions in containers', function () {
-  this.timeout(60_000);
+withEngine('what dependencies made, between versions in containers', () => {
   let rig: Rig;
   let driver: DockerDriver;
   /** Every run of it leaves something else. */

@@ -21,8 +21,7 @@ const FAULTS: Readonly<Record<string, RegExp>> = {
 };
 
 for (const way of WAYS) {
-  withEngine(`the end of a call in a container, by the way "${way}"`, function () {
-    this.timeout(120_000);
+  withEngine(`the end of a call in a container, by the way "${way}"`, () => {
     let rig: Rig;
     let driver: DockerDriver;
 
@@ -84,8 +83,7 @@ for (const way of WAYS) {
   });
 }
 
-withEngine('the end of a hot handler in a container', function () {
-  this.timeout(60_000);
+withEngine('the end of a hot handler in a container', () => {
   let rig: Rig;
   let driver: DockerDriver;
 

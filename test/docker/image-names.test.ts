@@ -6,8 +6,7 @@ import { Rig, runOnce, text } from './rig.js';
 
 const { signal } = new AbortController();
 
-withEngine('the name of an image', function () {
-  this.timeout(60_000);
+withEngine('the name of an image', () => {
   let rig: Rig;
   let driver: DockerDriver;
 

@@ -29,8 +29,7 @@ withEngine('the image of a function', () => {
     rig = await Rig.make();
     ({ driver } = await rig.open('agent'));
   });
-  after(async function () {
-    this.timeout(60_000);
+  after(async () => {
     await rig.remove();
   });
 
@@ -187,8 +186,7 @@ withEngine('the image of a bundled runtime', () => {
     await bundle('README.md', 'about');
     await bundle('examples/test.sh', 'example');
   });
-  after(async function () {
-    this.timeout(60_000);
+  after(async () => {
     rig.discard(image);
     await rig.remove();
   });

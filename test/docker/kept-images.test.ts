@@ -18,8 +18,7 @@ withEngine('the images that Panal pulled', () => {
     rig = await Rig.make();
     kept = new KeptImages(rig.docker);
   });
-  after(async function () {
-    this.timeout(60_000);
+  after(async () => {
     await rig.remove();
   });
 

@@ -7,8 +7,7 @@ import { networkMode, removeIdleNetwork } from '../../worker/src/engine/network.
 import { temporaryFolder } from '../support/folder.js';
 import { withEngine } from '../support/groups.js';
 
-withEngine('What a worker leaves on its engine', function () {
-  this.timeout(60_000);
+withEngine('What a worker leaves on its engine', () => {
   const docker = new Docker();
   const folder = temporaryFolder();
   const made: Docker.Container[] = [];

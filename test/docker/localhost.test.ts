@@ -6,8 +6,7 @@ import { call, Rig, runOnce, text, WAYS } from './rig.js';
 const SHOWN = 'cat /etc/hosts';
 
 for (const way of WAYS) {
-  withEngine(`localhost in a container, by the way "${way}"`, function () {
-    this.timeout(60_000);
+  withEngine(`localhost in a container, by the way "${way}"`, () => {
     let rig: Rig;
     let driver: DockerDriver;
     before(async () => {
@@ -40,8 +39,7 @@ for (const way of WAYS) {
   });
 }
 
-withEngine('localhost in a container of Python', function () {
-  this.timeout(120_000);
+withEngine('localhost in a container of Python', () => {
   let rig: Rig;
   before(async () => {
     rig = await Rig.make();

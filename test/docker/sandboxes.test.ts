@@ -59,16 +59,14 @@ for (const way of ['agent', 'remote'] as const) {
       let driver: DockerDriver;
       let runtime: RuntimeSpec;
 
-      before(async function () {
-        this.timeout(120_000);
+      before(async () => {
         rig = await Rig.make();
         ({ driver } = await rig.open(way));
         runtime = await bundled(language);
         const { signal } = new AbortController();
         await driver.prepare(await hot(), signal);
       });
-      after(async function () {
-        this.timeout(60_000);
+      after(async () => {
         await rig.remove();
       });
 
@@ -145,8 +143,7 @@ withEngine('the containers of a worker', () => {
   beforeEach(async () => {
     rig = await Rig.make();
   });
-  afterEach(async function () {
-    this.timeout(60_000);
+  afterEach(async () => {
     await rig.remove();
   });
 

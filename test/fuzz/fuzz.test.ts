@@ -15,7 +15,6 @@ const INPUTS = 3000;
 const total = TARGETS.reduce((sum, { weight }) => sum + weight, 0);
 
 describe('Whoever takes input from outside', function () {
-  this.timeout(90_000);
   this.slow(20_000);
   let folder: string;
   let recording: () => Promise<Recording>;

@@ -16,8 +16,7 @@ const owner = PUBLIC_OWNER;
 /** What a request may read besides a few times what it returns: an index block or two, and records it looks at. */
 const FEW_BYTES = 256 * 1024;
 
-describe('What a request costs', function () {
-  this.timeout(120_000);
+describe('What a request costs', () => {
   const reads = { bytes: 0 };
   const api = startedApi({ database: countedDatabase(reads) });
 

@@ -68,7 +68,6 @@ function against(manifests: readonly Manifest[]): string[] {
 }
 
 describe('The manifests for Kubernetes', function () {
-  this.timeout(60_000);
   this.slow(20_000);
   const kustomization = read('kustomization.yaml')[0] as Kustomization;
   const manifests = kustomization.resources.flatMap((file) => read(file)) as Manifest[];

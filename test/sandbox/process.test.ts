@@ -34,8 +34,7 @@ function behaviour(agent: () => string | undefined, isolation: Isolation): void 
     expect(text(result)).to.equal('{"a":"b c"}');
   });
 
-  it('gives the parameter to a simple command as its last argument, and to a script as $1', async function () {
-    this.timeout(60_000);
+  it('gives the parameter to a simple command as its last argument, and to a script as $1', async () => {
     const options = { argument: PARAMETER, body: 'line of stdin\n' };
     for (const [run, prints] of Object.entries({ ...SIMPLE, ...SCRIPTS })) {
       const ended = await rig().once(run, options, { files: RUN_FILES });
@@ -43,8 +42,7 @@ function behaviour(agent: () => string | undefined, isolation: Isolation): void 
     }
   });
 
-  it('tells how it ended, by its exit code and its signal', async function () {
-    this.timeout(60_000);
+  it('tells how it ended, by its exit code and its signal', async () => {
     // Without an agent it is a shell that starts the program.
     const table = agent() === undefined ? ENDINGS : { ...ENDINGS, ...FOREIGN };
     for (const [run, { code, exitCode, message }] of Object.entries(table)) {

@@ -37,8 +37,7 @@ function itRunsFunctions(sandbox: 'docker' | 'process'): void {
     });
   });
 
-  after(async function () {
-    this.timeout(60_000);
+  after(async () => {
     await panal.interrupt();
     await rm(folder, { recursive: true, force: true });
   });
@@ -114,8 +113,7 @@ function itRunsFunctions(sandbox: 'docker' | 'process'): void {
     expect((await panal.post('/run/dice-python-zip', { roll: '?' })).status).to.equal(502);
   });
 
-  it('still answers every call when one of two workers is killed while they run', async function () {
-    this.timeout(120_000);
+  it('still answers every call when one of two workers is killed while they run', async () => {
     const code = 'import sys, time, json; n = json.load(sys.stdin)["n"]; time.sleep(0.3); print(n, end="")';
     await panal.upload(
       '/registerFunction/pythonruntime/slow',
@@ -144,8 +142,7 @@ function itRunsFunctions(sandbox: 'docker' | 'process'): void {
     });
   });
 
-  it('stops cleanly by one Ctrl-C, and has its calls when it is started again', async function () {
-    this.timeout(60_000);
+  it('stops cleanly by one Ctrl-C, and has its calls when it is started again', async () => {
     expect(await panal.interrupt()).to.equal(0);
     panal = await NpmStart.run(folder, { FAAS_SANDBOX: sandbox, FAAS_WORKERS: '1' });
     const { json } = await panal.request('GET', '/calls?limit=1000&funcName=slow');
@@ -163,15 +160,13 @@ withEngine('npm start with the docker sandbox', () => {
   let folder: string;
   let panal: NpmStart;
 
-  before(async function () {
-    this.timeout(120_000);
+  before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'panal-system-'));
     execFileSync(fileURLToPath(new URL('../images/build', import.meta.url)));
     panal = await NpmStart.run(folder, { FAAS_SANDBOX: 'auto' });
   });
 
-  after(async function () {
-    this.timeout(60_000);
+  after(async () => {
     await panal.interrupt();
     await rm(folder, { recursive: true, force: true });
   });
@@ -191,8 +186,7 @@ withEngine('npm start with the docker sandbox', () => {
     expect(call.json.error).to.include({ code: 'IMAGE_NOT_FOUND' });
   });
 
-  it('leaves no container behind when it is stopped', async function () {
-    this.timeout(60_000);
+  it('leaves no container behind when it is stopped', async () => {
     expect(containers(), 'some stand ready while it runs').to.not.equal('');
     await panal.interrupt();
     expect(containers()).to.equal('');

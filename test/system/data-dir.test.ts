@@ -30,7 +30,6 @@ const refusalOf = async (dataDir: string): Promise<StartRefusal> => {
 };
 
 describe('FAAS_DATA_DIR', function () {
-  this.timeout(60_000);
   this.slow(20_000);
   const folder = temporaryFolder();
   const at = (name: string): string => join(folder(), name);

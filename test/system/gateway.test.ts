@@ -106,7 +106,6 @@ class LocalGateway implements Gateway {
 }
 
 withNginx('The gateway of hub-deployment, with nginx', function () {
-  this.timeout(60_000);
   this.slow(5000);
   const folder = temporaryFolder();
   let gateway: LocalGateway;

@@ -13,8 +13,7 @@ import { eventually } from '../support/wait.js';
 const CLIENTS = fileURLToPath(new URL('../support/idle-clients.mjs', import.meta.url));
 const DESCRIPTORS = 16_384;
 
-withDescriptorLimit(DESCRIPTORS)('Idle connections', function () {
-  this.timeout(60_000);
+withDescriptorLimit(DESCRIPTORS)('Idle connections', () => {
   const folder = temporaryFolder();
   let site: Site | undefined;
   let clients: ChildProcess | undefined;

@@ -17,7 +17,6 @@ const FOREVER = 100_000;
 
 function itLeavesNothing(title: string, settings: Record<string, string>): void {
   describe(title, function () {
-    this.timeout(120_000);
     this.slow(30_000);
     /** In the environment of every process of a function. */
     const mark = randomUUID();

@@ -22,7 +22,6 @@ const BUNDLED = 'ARG BASE=busybox:latest\nFROM ${BASE}\nRUN cat /proc/sys/kernel
 const UUID = /^[0-9a-f-]{36}\n$/;
 
 withRegistry('The registry of a cluster of two engines', function () {
-  this.timeout(120_000);
   this.slow(20_000);
   const docker = new Docker();
   let registry: TestRegistry;

@@ -7,8 +7,7 @@ import { Site } from '../../chaos/site.js';
 import { eventually } from '../support/wait.js';
 
 describe('A rolling restart', () => {
-  it('of the broker and of each worker fails no call under load, and runs none twice', async function () {
-    this.timeout(120_000);
+  it('of the broker and of each worker fails no call under load, and runs none twice', async () => {
     const site = await Site.open({ driver: 'process', ownEngine: false });
     try {
       const { cluster, witness } = site;

@@ -39,7 +39,6 @@ const endsOf = (calls: readonly Call[]): unknown[] => [
 ];
 
 withHostsOfEngines('Several hosts with container engines', function () {
-  this.timeout(120_000);
   this.slow(20_000);
   let hosts: SeveralHosts;
   let registry: TestRegistry;
@@ -165,7 +164,6 @@ withHostsOfEngines('Several hosts with container engines', function () {
 });
 
 withHosts('Several hosts without container engines', function () {
-  this.timeout(60_000);
   this.slow(10_000);
   let hosts: SeveralHosts;
 

@@ -31,8 +31,7 @@ describe('a worker that several share', () => {
     return Object.keys((await answer.json()) as object).length;
   }
 
-  before(async function () {
-    this.timeout(60_000);
+  before(async () => {
     cluster = await SourceCluster.start({
       FAAS_SLOTS: '3',
       FAAS_WORKER_MEMORY_MB: '700',
@@ -40,8 +39,7 @@ describe('a worker that several share', () => {
     });
     for (const user of ['ada', 'eve']) expect((await send(user, '/register', '')).status).to.equal(200);
   });
-  after(async function () {
-    this.timeout(60_000);
+  after(async () => {
     await cluster.stop();
   });
 
@@ -53,8 +51,7 @@ describe('a worker that several share', () => {
     expect(error.message).to.contain('701').and.to.contain('700').and.to.contain('FAAS_WORKER_MEMORY_MB');
   });
 
-  it('has a mini-worker for the next user while one runs calls without end', async function () {
-    this.timeout(60_000);
+  it('has a mini-worker for the next user while one runs calls without end', async () => {
     await deploy('ada', 'endless', { memoryMb: '64', timeoutMs: '3600000' });
     await deploy('eve', 'quick', { memoryMb: '64' });
     for (let call = 0; call < 6; call++) expect((await accept('ada', 'endless')).status).to.equal(202);
@@ -66,8 +63,7 @@ describe('a worker that several share', () => {
     }
   });
 
-  it('runs as many calls at once as it has memory for, and smaller ones beside them', async function () {
-    this.timeout(60_000);
+  it('runs as many calls at once as it has memory for, and smaller ones beside them', async () => {
     // 128 of 700 MiB are taken.
     await deploy('eve', 'large', { memoryMb: '600', timeoutMs: '3600000' });
     expect((await accept('eve', 'large')).status).to.equal(202);

@@ -2,7 +2,6 @@ import { expect } from 'chai';
 import { soak } from '../../bench/soak/soak.js';
 
 describe('A cluster that is called for long', function () {
-  this.timeout(120_000);
   this.slow(60_000);
 
   // How memory fares takes longer to see: `npm run soak`.

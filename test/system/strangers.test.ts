@@ -25,8 +25,7 @@ const fetchChunk = { type: 'fetch', sha256: 'a'.repeat(64), offset: 0, length: 1
 const FLOOD_FRAMES = 400;
 const FLOOD_FRAME = Buffer.alloc(256 * 1024);
 
-describe('A broker with CURVE keys', function () {
-  this.timeout(60_000);
+describe('A broker with CURVE keys', () => {
   const folder = temporaryFolder();
   const [server, client, other] = [curveKeyPair(), curveKeyPair(), curveKeyPair()];
   const keysOf = (pair: typeof client): CurveClient => ({

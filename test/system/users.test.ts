@@ -49,7 +49,6 @@ class Person {
 }
 
 describe('Three users at once', function () {
-  this.timeout(120_000);
   this.slow(60_000);
   let folder: string;
   let cluster: NpmStart;
