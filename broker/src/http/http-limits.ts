@@ -20,7 +20,7 @@ export const HTTP_LIMITS: HttpLimits = {
   headersMs: 20_000,
   requestMs: 600_000,
   answerMs: 60_000,
-  halfClosedMs: 2000,
+  halfClosedMs: 5000,
   keepAliveMs: 65_000,
   checkMs: 10_000,
 };
