@@ -122,9 +122,10 @@ export type FunctionSpec = z.infer<typeof functionSpecSchema>;
 
 /**
  * What the parameter of a call is. `none`: it has none. `json`: JSON text (of `/invokeFunction`). `raw`: the bytes of
- * a request body as they came (of `/run`).
+ * a request body as they came (of `/run`). `prepare`: the call does not run the function. It ends once the function is
+ * prepared on a worker, and a sandbox of it has started.
  */
-export const INPUT_KINDS = ['none', 'json', 'raw'] as const;
+export const INPUT_KINDS = ['none', 'json', 'raw', 'prepare'] as const;
 export type InputKind = (typeof INPUT_KINDS)[number];
 
 /** `PENDING → RUNNING →` one of the settled ones; a retry goes back to `PENDING`. */

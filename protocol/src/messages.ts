@@ -25,6 +25,8 @@ const hello = z.object({
   sandbox: z.enum(['docker', 'process']),
   /** How calls reach their process: through the agent, the engine's API, or a plain child process. */
   path: z.enum(['agent', 'engine', 'direct']),
+  /** Whether it understands an input of the kind `prepare`: earlier ones drop such a message. */
+  prepares: z.boolean().optional(),
   /** Attempts this worker runs now, or holds an outcome of: the broker must not give them to another. */
   leases: z.array(z.string()),
 });

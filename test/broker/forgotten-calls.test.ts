@@ -68,6 +68,7 @@ describe('A user who is deleted while a call settles', () => {
         withdraw: (job) => jobs.includes(job) && jobs.splice(jobs.indexOf(job), 1).length > 0,
         cancel: () => undefined,
         follow: () => undefined,
+        canPrepare: () => true,
         hasEngine: () => true,
         largestMb: () => undefined,
       },

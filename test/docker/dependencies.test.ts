@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { RuntimeSpec } from '@panal/protocol';
 import type { DockerDriver } from '../../worker/src/sandbox/docker/driver.js';
+import { FunctionError } from '../../worker/src/sandbox/sandbox.js';
 import { withEngine } from '../support/groups.js';
 import { Rig, runOnce, text } from './rig.js';
 
@@ -54,6 +55,34 @@ withEngine('what dependencies made, between versions in containers', () => {
     ];
     expect(new Set(all.map((each) => each[1])).size).to.equal(all.length);
     await rig.removeImagesOf(other);
+  });
+
+  it('is told of while it is made, from the command on, and no more where it is used again', async () => {
+    const heard: string[] = [];
+    for (const code of ['told', 'told again']) {
+      const files = [
+        { name: 'packages.txt', content: 'told\n' },
+        { name: 'code.txt', content: code },
+      ];
+      const loud = { ...runtime, dependencies: `echo downloading; ${runtime.dependencies ?? ''}` };
+      const spec = await rig.shell('cat made.txt', { runtime: loud, files });
+      let output = '';
+      await driver.prepare(spec, new AbortController().signal, (piece) => (output += text(piece)));
+      heard.push(output);
+    }
+    expect(heard).to.deep.equal(['panal: installing dependencies\ndownloading\n', '']);
+  });
+
+  it('fails with what it put out, which is told before', async () => {
+    const spec = await rig.shell('true', { runtime: { dependencies: 'echo no such package >&2; exit 4' } });
+    let output = '';
+    const failure: unknown = await driver
+      .prepare(spec, new AbortController().signal, (piece) => (output += text(piece)))
+      .catch((error: unknown) => error);
+    expect(failure)
+      .to.be.instanceOf(FunctionError)
+      .and.to.have.nested.property('error.code', 'DEPENDENCIES_FAILED');
+    expect(output).to.contain('no such package\n');
   });
 
   it('is made once, also where several versions ask at the same moment', async () => {

@@ -79,6 +79,19 @@ describe('what the process driver prepares', () => {
     expect(await kept()).to.deep.equal(before);
   });
 
+  it('tells what `dependencies` put out while they run', async () => {
+    const cancel = new AbortController();
+    let heard = '';
+    const runtime = { dependencies: 'echo downloading; sleep 1000' };
+    const prepared = rig()
+      .prepare({ runtime }, cancel.signal, (piece) => (heard += Buffer.from(piece).toString()))
+      .catch(() => undefined);
+    await eventually('they say something', () => heard.includes('downloading'));
+    expect(heard).to.equal('panal: installing dependencies\ndownloading\n');
+    cancel.abort(new Error('heard enough'));
+    await prepared;
+  });
+
   it("gives `dependencies` nothing of the worker's environment but the way to registries", async () => {
     process.env.SECRET_OF_THE_WORKER = 'secret';
     process.env.PIP_INDEX_URL = 'https://registry.example/simple';

@@ -7,7 +7,7 @@ import { unpack } from '@panal/bundle';
 import type { Lifecycle, RuntimeSpec, SandboxSettings } from '@panal/protocol';
 import { pino } from 'pino';
 import type { Installation } from '../../worker/src/sandbox/installation.js';
-import type { DriverInfo, Prepared, RunResult, Sandbox } from '../../worker/src/sandbox/sandbox.js';
+import type { DriverInfo, OnOutput, Prepared, RunResult, Sandbox } from '../../worker/src/sandbox/sandbox.js';
 import { ProcessDriver } from '../../worker/src/sandbox/process/driver.js';
 import { tarGz, type ArchiveEntry } from '../support/archives.js';
 import { installation } from '../support/installation.js';
@@ -61,7 +61,7 @@ export class ProcessRig {
   }
 
   /** Makes what sandboxes of the function start from. */
-  async prepare(made: TestFunction, signal = never): Promise<Prepared> {
+  async prepare(made: TestFunction, signal = never, onOutput?: OnOutput): Promise<Prepared> {
     const { files = { 'code.txt': '' }, runtime, settings, owner = 'public' } = made;
     const entries = Array.isArray(files)
       ? files
@@ -78,7 +78,7 @@ export class ProcessRig {
       ...(settings === undefined ? {} : { settings }),
       runtime: { name: 'test', image: 'test', path: '/ws', run: 'cat', ...runtime },
     });
-    return await this.driver.prepare(spec, signal);
+    return await this.driver.prepare(spec, signal, onOutput);
   }
 
   async start(lifecycle: Lifecycle, made: TestFunction): Promise<Sandbox> {

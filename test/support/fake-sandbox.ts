@@ -3,6 +3,7 @@ import type { FunctionSpec, Lifecycle } from '@panal/protocol';
 import type {
   Blank,
   DriverInfo,
+  OnOutput,
   Prepared,
   RunRequest,
   RunResult,
@@ -107,6 +108,8 @@ export class FakeDriver implements SandboxDriver {
   readonly sandboxes: FakeSandbox[] = [];
   readonly requests: RunRequest[] = [];
   closed = false;
+  /** What preparing puts out before anything else. */
+  output = '';
   /** Most calls that ever ran at once in one sandbox. */
   mostInOne = 0;
   /** What a call does once its `run` step is past. */
@@ -145,7 +148,8 @@ export class FakeDriver implements SandboxDriver {
     this.closed = true;
   }
 
-  async prepare(spec: FunctionSpec, signal: AbortSignal): Promise<Prepared> {
+  async prepare(spec: FunctionSpec, signal: AbortSignal, onOutput?: OnOutput): Promise<Prepared> {
+    if (this.output !== '') onOutput?.(Buffer.from(this.output));
     await this.step('prepare', signal);
     return { spec };
   }

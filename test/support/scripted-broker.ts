@@ -6,6 +6,7 @@ import {
   type BrokerMessage,
   type FunctionSpec,
   type Hello,
+  type InputKind,
   type LogPiece,
   type Outcome,
   type Welcome,
@@ -118,6 +119,7 @@ export class ScriptedBroker {
     json: string,
     known = false,
     spared?: number,
+    input: InputKind = 'json',
   ): void {
     const message: BrokerMessage = {
       type: 'invoke',
@@ -128,7 +130,7 @@ export class ScriptedBroker {
       attempt: 1,
       functionId: spec.id,
       ...(known ? {} : { spec }),
-      input: 'json',
+      input,
     };
     this.sayFrames(encode([{ message, parts: [Buffer.from(json)] }]));
   }

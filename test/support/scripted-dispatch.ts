@@ -27,8 +27,15 @@ export class ScriptedDispatch implements Dispatch {
     this.followed.set(job, on);
   }
 
+  /** Whether all workers can prepare functions. */
+  prepares = true;
+
   largestMb(): number | undefined {
     return undefined;
+  }
+
+  canPrepare(): boolean {
+    return this.prepares;
   }
 
   hasEngine(): boolean | undefined {

@@ -11,7 +11,7 @@ const messageOf = (error: unknown): string => (error instanceof Error ? error.me
 
 function kit(): { driver: FakeDriver; preparation: Preparation } {
   const driver = new FakeDriver();
-  return { driver, preparation: new Preparation(async (spec, signal) => driver.prepare(spec, signal)) };
+  return { driver, preparation: new Preparation(driver.prepare.bind(driver), 10) };
 }
 
 describe('preparing a function', () => {
@@ -63,6 +63,22 @@ describe('preparing a function', () => {
     gate.open();
     await second;
     expect(driver.counts.prepare).to.equal(2);
+  });
+
+  it('tells all who ask what it puts out, from its beginning, up to the limit of logs', async () => {
+    const { driver, preparation } = kit();
+    const gate = new Gate();
+    driver.output = '0123456789 and more';
+    driver.next('prepare', async (signal) => gate.pass(signal));
+    const hear = async (): Promise<string> => {
+      let heard = '';
+      await preparation.of(dice, never, (piece) => (heard += Buffer.from(piece).toString()));
+      return heard;
+    };
+    const all = [hear(), hear()];
+    gate.open();
+    const cut = '0123456789\n[logs cut at 10 bytes]\n';
+    expect(await Promise.all(all)).to.deep.equal([cut, cut]);
   });
 
   it('is done anew once it was forgotten', async () => {

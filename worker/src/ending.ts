@@ -1,4 +1,5 @@
 import type { CallError, Outcome } from '@panal/protocol';
+import type { Output } from './sandbox/protocol/output.js';
 import { FunctionError, PlatformError, type RunResult } from './sandbox/sandbox.js';
 
 /** Why a mini-worker stops a call; it is the reason of the call's abort signal. */
@@ -27,6 +28,23 @@ const NOTHING = new Uint8Array(0);
 
 /** A worker that stops hands its calls back: they are tried again elsewhere. */
 const HANDED_BACK = { code: 'WORKER_LOST', message: 'worker stopped' } as const;
+
+/** The ending of a call that was to prepare its function, and has. */
+export const PREPARED: Ending = {
+  status: 'DONE',
+  platform: false,
+  exitCode: undefined,
+  error: undefined,
+  runMs: 0,
+  result: NOTHING,
+  logs: NOTHING,
+};
+
+/** The ending with all that preparing put out; its own logs follow if they are not the end of that. */
+export function withOutput(ending: Ending, output: Output): Ending {
+  if (!Buffer.from(output.logs).includes(Buffer.from(ending.logs))) output.addLogs(ending.logs);
+  return { ...ending, logs: output.logs };
+}
 
 /** The ending that a run makes. */
 export function endingOf(run: RunResult, signal: AbortSignal): Ending {

@@ -1,9 +1,18 @@
 import type { FunctionSpec, InputKind, LogPiece, Outcome } from '@panal/protocol';
 import type { Logger } from 'pino';
-import { endingOf, endingOfError, internalEnding, Stopped, type Ending } from './ending.js';
+import {
+  endingOf,
+  endingOfError,
+  internalEnding,
+  PREPARED,
+  Stopped,
+  withOutput,
+  type Ending,
+} from './ending.js';
 import { inputFor } from './input.js';
 import { LogTap } from './log-tap.js';
 import type { Preparation } from './preparation.js';
+import { Output } from './sandbox/protocol/output.js';
 import { PlatformError, Unprepared, type Sandbox } from './sandbox/sandbox.js';
 import type { SandboxPool } from './sandbox-pool.js';
 import type { Shelf } from './shelf.js';
@@ -45,6 +54,8 @@ interface Course {
   readonly shelf: Shelf;
   readonly stop: AbortController;
   readonly logs: LogTap;
+  /** Of a call that only prepares: what that puts out. */
+  readonly output: Output | undefined;
   readonly began: number;
   sandbox: Sandbox | undefined;
   preloaded: boolean;
@@ -87,11 +98,13 @@ export class MiniWorker {
   /** @throws TypeError when it is not idle. */
   begin(call: Assignment): void {
     if (this.#course !== undefined) throw new TypeError(`mini-worker ${this.slot} is busy`);
+    const logs = new LogTap();
     const course: Course = {
       call,
       shelf: this.#context.pool.enter(call.spec),
       stop: this.#freshStop(),
-      logs: new LogTap(),
+      logs,
+      output: call.input === 'prepare' ? this.#outputTo(logs) : undefined,
       began: call.since,
       sandbox: undefined,
       preloaded: false,
@@ -125,6 +138,14 @@ export class MiniWorker {
     while (this.#course !== undefined) await this.#serving;
   }
 
+  #outputTo(logs: LogTap): Output {
+    return new Output({
+      maxOutput: 0,
+      maxLogs: this.#context.maxLogs,
+      onLog: (piece) => logs.add(piece),
+    });
+  }
+
   /** One serves until it was used: to make one takes longer than all else that begins a call. */
   #freshStop(): AbortController {
     if (this.#stop.signal.aborted) this.#stop = new AbortController();
@@ -156,7 +177,8 @@ export class MiniWorker {
 
   async #attempt(course: Course): Promise<Ending> {
     const { pool, preparation } = this.#context;
-    const { call, shelf, stop } = course;
+    const { call, shelf, stop, output } = course;
+    const onOutput = output && ((piece: Uint8Array): void => output.addLogs(piece));
     const kept = pool.take(shelf);
     if (kept !== undefined) {
       const taken = performance.now();
@@ -172,7 +194,7 @@ export class MiniWorker {
     }
     for (let again = false; ; again = true) {
       try {
-        const prepared = await preparation.of(call.spec, stop.signal);
+        const prepared = await preparation.of(call.spec, stop.signal, onOutput);
         return await this.#run(course, await pool.acquire(shelf, prepared, stop.signal));
       } catch (error) {
         if (course.sandbox === undefined && error instanceof PlatformError) preparation.forget(call.spec.id);
@@ -183,11 +205,15 @@ export class MiniWorker {
   }
 
   async #run(course: Course, sandbox: Sandbox): Promise<Ending> {
-    const { call, stop } = course;
-    const input = inputFor(call.spec, call.input, call.bytes);
+    const { call, stop, output } = course;
     course.sandbox = sandbox;
     course.preloaded = sandbox.preloaded;
     course.prepareMs = performance.now() - course.began;
+    if (output !== undefined) {
+      course.reusable = true;
+      return withOutput(PREPARED, output);
+    }
+    const input = inputFor(call.spec, call.input, call.bytes);
     const result = await sandbox.run({
       callNum: call.callNum,
       attempt: call.attempt,
@@ -204,9 +230,9 @@ export class MiniWorker {
     return endingOf(result, stop.signal);
   }
 
-  #endingOfError(error: unknown, { call, stop }: Course): Ending {
+  #endingOfError(error: unknown, { call, stop, output }: Course): Ending {
     const ending = endingOfError(error, stop.signal);
-    if (ending !== undefined) return ending;
+    if (ending !== undefined) return output === undefined ? ending : withOutput(ending, output);
     this.#context.log.error({ err: error, callNum: call.callNum }, 'a mini-worker failed');
     return internalEnding('the worker failed; its log has the cause');
   }

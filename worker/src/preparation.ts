@@ -1,8 +1,14 @@
 import type { FunctionSpec } from '@panal/protocol';
-import type { Prepared } from './sandbox/sandbox.js';
+import { Output } from './sandbox/protocol/output.js';
+import type { OnOutput, Prepared } from './sandbox/sandbox.js';
 import { unlessAborted } from './waiting.js';
 
+type Prepare = (spec: FunctionSpec, signal: AbortSignal, onOutput: OnOutput) => Promise<Prepared>;
+
 interface Entry {
+  /** What it has put out so far, within the limit of logs. */
+  readonly said: Uint8Array[];
+  readonly listeners: Set<OnOutput>;
   readonly result: Promise<Prepared>;
   /** Resolves when the work has ended, however it ended. */
   readonly ended: Promise<void>;
@@ -13,22 +19,26 @@ interface Entry {
 
 /** Prepares each function once, however many calls ask for it at the same moment, and keeps what was made. */
 export class Preparation {
-  readonly #prepare: (spec: FunctionSpec, signal: AbortSignal) => Promise<Prepared>;
+  readonly #prepare: Prepare;
+  readonly #maxLogs: number;
   readonly #entries = new Map<string, Entry>();
 
-  constructor(prepare: (spec: FunctionSpec, signal: AbortSignal) => Promise<Prepared>) {
+  /** @param maxLogs bytes of output that are kept for those who join later */
+  constructor(prepare: Prepare, maxLogs: number) {
     this.#prepare = prepare;
+    this.#maxLogs = maxLogs;
   }
 
   /**
    * What the function's sandboxes start from. The work is given up once all who wait for it have aborted.
+   * @param onOutput gets the work's output from its beginning
    * @throws what preparing threw, or the reason of `signal`.
    */
-  async of(spec: FunctionSpec, signal: AbortSignal): Promise<Prepared> {
+  async of(spec: FunctionSpec, signal: AbortSignal, onOutput?: OnOutput): Promise<Prepared> {
     for (;;) {
       const entry = this.#entries.get(spec.id) ?? this.#begin(spec);
       if (entry.done) return await entry.result;
-      if (!entry.abort.signal.aborted) return await this.#join(entry, signal);
+      if (!entry.abort.signal.aborted) return await this.#join(entry, signal, onOutput);
       // Everyone left, and the work is on its way out: it must not run twice at a time.
       await unlessAborted(entry.ended, signal);
     }
@@ -46,8 +56,20 @@ export class Preparation {
 
   #begin(spec: FunctionSpec): Entry {
     const abort = new AbortController();
-    const result = this.#prepare(spec, abort.signal);
+    const said: Uint8Array[] = [];
+    const listeners = new Set<OnOutput>();
+    const output = new Output({
+      maxOutput: 0,
+      maxLogs: this.#maxLogs,
+      onLog: (piece) => {
+        said.push(piece);
+        for (const listener of listeners) listener(piece);
+      },
+    });
+    const result = this.#prepare(spec, abort.signal, (piece) => output.addLogs(piece));
     const entry: Entry = {
+      said,
+      listeners,
       result,
       abort,
       waiting: 0,
@@ -66,11 +88,16 @@ export class Preparation {
     return entry;
   }
 
-  async #join(entry: Entry, signal: AbortSignal): Promise<Prepared> {
+  async #join(entry: Entry, signal: AbortSignal, onOutput: OnOutput | undefined): Promise<Prepared> {
     entry.waiting++;
+    if (onOutput !== undefined) {
+      for (const piece of entry.said) onOutput(piece);
+      entry.listeners.add(onOutput);
+    }
     try {
       return await unlessAborted(entry.result, signal);
     } finally {
+      if (onOutput !== undefined) entry.listeners.delete(onOutput);
       entry.waiting--;
       if (entry.waiting === 0 && !entry.done) entry.abort.abort();
     }

@@ -93,7 +93,7 @@ export class Worker {
   constructor(options: WorkerOptions) {
     const { id, driver, log } = options;
     this.#options = options;
-    this.#preparation = new Preparation((spec, signal) => driver.prepare(spec, signal));
+    this.#preparation = new Preparation(driver.prepare.bind(driver), options.maxLogs);
     this.#pool = new SandboxPool({
       ...options,
       onHolds: (key, idle) => this.#link.say({ type: 'holds', key, idle }),
@@ -173,6 +173,7 @@ export class Worker {
       memoryMb: this.#options.memoryMb,
       sandbox: this.#options.info.sandbox,
       path: this.#options.info.path,
+      prepares: true,
       leases: [...running, ...this.#line.leases(), ...this.#outbox.leases()],
     };
   }

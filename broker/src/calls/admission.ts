@@ -22,6 +22,8 @@ export interface QueueBounds {
 export interface CallHosts {
   /** Whether any has a container engine; `undefined` while no worker is connected. */
   hasEngine(): boolean | undefined;
+  /** Whether every connected worker can prepare a function without running it. */
+  canPrepare(): boolean;
   /** Most memory that a call may have, in MiB; `undefined` while no worker is connected that could run it. */
   largestMb(needsEngine: boolean): number | undefined;
 }
@@ -38,16 +40,19 @@ const RETRY_AFTER = 1;
 /**
  * Refuses a call that there is no room for, or that nothing could run.
  * @param size bytes of its parameter
- * @throws PanalError QUEUE_FULL, NO_CONTAINER_ENGINE, NO_WORKER_FITS, STORE_UNAVAILABLE
+ * @param prepares whether it only prepares its function
+ * @throws PanalError NOT_FOUND if a worker of an earlier version would not prepare it; QUEUE_FULL, NO_CONTAINER_ENGINE, NO_WORKER_FITS, STORE_UNAVAILABLE
  */
 export function admit(
   version: VersionRecord,
-  size: number,
+  { size, prepares }: { size: number; prepares: boolean },
   active: ActiveCalls,
   bounds: QueueBounds,
   hosts: CallHosts,
 ): void {
   const { spec } = version;
+  if (prepares && !hosts.canPrepare())
+    throw new PanalError('NOT_FOUND', 'a worker of an earlier version is connected, which prepares nothing');
   admitToQueue(spec.owner, size, active, bounds);
   admitVersion(version, active, bounds);
   if (spec.kind === 'image' && hosts.hasEngine() === false) {

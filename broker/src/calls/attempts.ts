@@ -174,7 +174,8 @@ export class Attempts implements AttemptEvents {
       ended,
       call.attemptsOfThisLife,
       this.#options.policy,
-      call.version.settings.retry,
+      // A function that cannot be prepared now cannot be a moment later.
+      call.record.input === 'prepare' ? undefined : call.version.settings.retry,
     );
     return call.cancelled && !('settle' in step) ? { settle: 'CANCELLED' } : step;
   }

@@ -131,7 +131,8 @@ export class Calls {
    * Accepts a call. `awaited`: its client hears of it only from `settled`, so that it may start while it is being
    * stored, and whether that failed is told by `settled`; otherwise it is on disk when this resolves. `key`: stored with
    * the call; such a call is never started before it is stored.
-   * @throws PanalError QUEUE_FULL, NO_CONTAINER_ENGINE, NO_WORKER_FITS, STORE_UNAVAILABLE, SHUTTING_DOWN
+   * @throws PanalError QUEUE_FULL, NO_CONTAINER_ENGINE, NO_WORKER_FITS, STORE_UNAVAILABLE, SHUTTING_DOWN; NOT_FOUND if
+   * it only prepares its function, and a worker of an earlier version is connected
    */
   async accept(
     version: VersionRecord,
@@ -142,7 +143,8 @@ export class Calls {
     while (this.#numbers.empty) await this.#numbers.fill();
     if (this.attempts.stopped)
       throw new PanalError('SHUTTING_DOWN', 'the broker is stopping', { retryAfter: 1 });
-    admit(version, input.bytes.byteLength, this.#active, this.#options, this.#options.dispatch);
+    const load = { size: input.bytes.byteLength, prepares: input.kind === 'prepare' };
+    admit(version, load, this.#active, this.#options, this.#options.dispatch);
     const { spec } = version;
     const accepted: CallRecord = {
       callNum: this.#numbers.take(),
@@ -187,7 +189,13 @@ export class Calls {
       const { store, dispatch } = this.#options;
       const named = { owner, callNum, now: Date.now() };
       const call = await takeDeadCall(store, named, (record) => this.#versionOf(record));
-      admit(call.version, call.size, this.#active, this.#options, dispatch);
+      admit(
+        call.version,
+        { size: call.size, prepares: call.record.input === 'prepare' },
+        this.#active,
+        this.#options,
+        dispatch,
+      );
       this.#active.add(call);
       this.#active.memory.hold(call);
       this.#observer.accepted();

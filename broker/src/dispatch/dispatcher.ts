@@ -147,6 +147,11 @@ export class Dispatcher {
     return Array.from(this.#roster.all(), (each) => viewOf(each, scheduler.holdings(each.id), owner));
   }
 
+  /** Whether every worker can prepare a function without running it. */
+  canPrepare(): boolean {
+    return this.#roster.canPrepare();
+  }
+
   /** Whether any worker has a container engine; `undefined` while no worker is connected. */
   hasEngine(): boolean | undefined {
     return this.#roster.hasEngine();

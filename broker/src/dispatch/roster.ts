@@ -65,6 +65,11 @@ export class Roster {
     return censusOf(this.#byId.values(), waiting);
   }
 
+  /** Whether all understand an input of the kind `prepare`. */
+  canPrepare(): boolean {
+    return [...this.#byId.values()].every(({ hello }) => hello.prepares === true);
+  }
+
   /** Whether any has a container engine; `undefined` while there is none at all. */
   hasEngine(): boolean | undefined {
     if (this.#byId.size === 0) return undefined;

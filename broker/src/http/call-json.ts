@@ -14,6 +14,7 @@ const DETAIL_SIZE = 4096;
 export const callSchema = z.strictObject({
   callNum: z.int().min(1),
   funcName: z.string(),
+  kind: z.literal('prepare').optional().describe('The call prepares its function, and does not run it.'),
   version: z.int().min(1),
   owner: z.string(),
   status: z.enum(CALL_STATUSES),
@@ -52,6 +53,7 @@ export function callJson(call: CallRecord, limit = Infinity): string {
   const rest = JSON.stringify({
     paramsEncoding: params?.base64 === true ? 'base64' : undefined,
     callNum: call.callNum,
+    kind: call.input === 'prepare' ? 'prepare' : undefined,
     status: call.status,
     result: result?.text,
     resultEncoding: result?.base64 === true ? 'base64' : undefined,
@@ -82,7 +84,7 @@ export function callError({ error, logs }: CallRecord): z.infer<typeof callError
 
 /** A JSON body comes back as the JSON it is, other text as a string, anything else in base64. */
 function paramsJson({ input, params }: CallRecord): { json: string; base64: boolean } | undefined {
-  if (input === 'none') return undefined;
+  if (input === 'none' || input === 'prepare') return undefined;
   const { text, base64 } = shown(params, Infinity);
   const isJson = input === 'json' || (!base64 && parses(text));
   return { json: isJson ? text : JSON.stringify(text), base64 };

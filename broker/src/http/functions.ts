@@ -2,6 +2,9 @@ import { BUNDLE_FORMATS, functionSettingsSchema, PanalError, type FunctionSettin
 import { z } from 'zod';
 import { imageSchema, nameSchema } from '../functions/fields.js';
 import type { FunctionDetail } from '../functions/functions.js';
+import { acceptAndAnswer, ACCEPTS_CALL } from './accepted-call.js';
+import { PREPARE } from './call-input.js';
+import { CALL_ERRORS } from './keyed-call.js';
 import { answerNames, namesAnswer, namesQuery } from './name-pages.js';
 import { parse } from './parse.js';
 import { route, type Route } from './route.js';
@@ -37,7 +40,8 @@ const view = functionSettingsSchema.extend({
 
 const byName = z.strictObject({ name: nameSchema });
 
-export const functionRoutes = ({ functions, uploadFolder, limits }: Services): Route[] => {
+export const functionRoutes = (services: Services): Route[] => {
+  const { functions, uploadFolder, limits } = services;
   const receive = uploadReceiver(uploadFolder, limits);
   const show = async (detail: FunctionDetail): Promise<z.infer<typeof view>> =>
     toView(detail, await functions.versions(detail.record.owner, detail.record.name));
@@ -131,6 +135,17 @@ export const functionRoutes = ({ functions, uploadFolder, limits }: Services): R
             ? await functions.change(owner, params.name, image, settings)
             : await functions.activate(owner, params.name, activeVersion),
         );
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/functions/:name/prepare',
+      summary: 'Prepare the active version on a worker, by a call that does not run the function',
+      params: byName,
+      ...ACCEPTS_CALL,
+      errors: ['FUNCTION_NOT_FOUND', 'NOT_FOUND', ...CALL_ERRORS],
+      async handle(ctx, { params, query }) {
+        await acceptAndAnswer(services, ctx, { funcName: params.name, input: PREPARE }, query.wait);
       },
     }),
     route({

@@ -6,7 +6,7 @@ import { abandon, endOfCall, onDisconnectSchema } from './awaited-call.js';
 import { jsonInput } from './call-input.js';
 import { credentialsOf } from './credentials.js';
 import type { ErrorShape } from './errors.js';
-import { callOf, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, idempotencyKey, KEY_ERRORS } from './keyed-call.js';
+import { callOf, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, idempotencyKey, CALL_ERRORS } from './keyed-call.js';
 import { route, type Route } from './route.js';
 import type { Services } from './services.js';
 
@@ -107,18 +107,7 @@ export const gatewayRoutes = (services: Services): Route[] => {
           headers: { 'X-Call-Num': 'Number of the call.', ...IDEMPOTENT_REPLAYED },
         },
       },
-      errors: [
-        'FUNCTION_NOT_FOUND',
-        'FUNCTION_FAILED',
-        'TIMEOUT',
-        'TOO_MANY_CALLS',
-        ...KEY_ERRORS,
-        'NO_CONTAINER_ENGINE',
-        'NO_WORKER_FITS',
-        'QUEUE_FULL',
-        'STORE_UNAVAILABLE',
-        'SHUTTING_DOWN',
-      ],
+      errors: ['FUNCTION_NOT_FOUND', 'FUNCTION_FAILED', 'TIMEOUT', 'TOO_MANY_CALLS', ...CALL_ERRORS],
       errorShape: gatewayErrors,
       handle: activate,
     }),

@@ -2,14 +2,14 @@ import { isUtf8 } from 'node:buffer';
 import type { CallRecord } from '@panal/db';
 import { z } from 'zod';
 import { nameSchema } from '../functions/fields.js';
+import { acceptAndAnswer, ACCEPTS_CALL } from './accepted-call.js';
 import { endOfCall, onDisconnectSchema } from './awaited-call.js';
 import { readBody } from './body.js';
 import { jsonInput, NO_INPUT } from './call-input.js';
-import { callError, callJson, callSchema } from './call-json.js';
-import { disconnection, type Context } from './context.js';
+import { callError } from './call-json.js';
+import type { Context } from './context.js';
 import { failedCallSchema } from './errors.js';
-import { callOf, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, idempotencyKey, KEY_ERRORS } from './keyed-call.js';
-import { MAX_WAIT_SECONDS, preferredWait, seconds } from './prefer.js';
+import { callOf, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, idempotencyKey, CALL_ERRORS } from './keyed-call.js';
 import { route, type Route } from './route.js';
 import type { CallInput, Services } from './services.js';
 
@@ -23,14 +23,6 @@ const invocation = z.strictObject({
     .optional()
     .describe('Any JSON. The function gets its text exactly as it is written here.'),
 });
-
-const wait = z
-  .string()
-  .regex(/^\d+$/, 'must be a number of seconds')
-  .transform((text) => seconds(text) ?? 0)
-  .describe(`Seconds, at most ${MAX_WAIT_SECONDS}.`);
-
-const accepted = z.strictObject({ callNum: z.int().min(1), status: z.literal('PENDING') });
 
 /** Bytes of a text up to which to decode it, and encode it again, costs less than a piece of its own. */
 const SHORT_TEXT = 16 * 1024;
@@ -55,17 +47,7 @@ export const invocationRoutes = (services: Services): Route[] => {
         502: { description: 'The call failed; the code says how.', json: failedCallSchema },
         504: { description: 'TIMEOUT', json: failedCallSchema },
       },
-      errors: [
-        'FUNCTION_NOT_FOUND',
-        'BODY_TOO_LARGE',
-        'REQUEST_ABORTED',
-        ...KEY_ERRORS,
-        'NO_CONTAINER_ENGINE',
-        'NO_WORKER_FITS',
-        'QUEUE_FULL',
-        'STORE_UNAVAILABLE',
-        'SHUTTING_DOWN',
-      ],
+      errors: ['FUNCTION_NOT_FOUND', 'BODY_TOO_LARGE', 'REQUEST_ABORTED', ...CALL_ERRORS],
       async handle(ctx, { params, query: { onDisconnect } }) {
         const { funcName } = params;
         const key = idempotencyKey(ctx);
@@ -82,51 +64,16 @@ export const invocationRoutes = (services: Services): Route[] => {
       method: 'POST',
       path: '/invokeFunction',
       summary: 'Call a function; wait for its end, or ask later',
-      query: z.strictObject({ wait: wait.optional() }),
-      headers: { Prefer: '`wait=SECONDS` (RFC 7240) waits as `?wait=` does.', ...IDEMPOTENCY_KEY },
+      ...ACCEPTS_CALL,
       body: invocation,
-      answers: {
-        200: { description: 'The finished call', json: callSchema },
-        202: {
-          description: 'Accepted',
-          json: accepted,
-          headers: { Location: 'Where the call is found.', ...IDEMPOTENT_REPLAYED },
-        },
-      },
-      errors: [
-        'FUNCTION_NOT_FOUND',
-        ...KEY_ERRORS,
-        'NO_CONTAINER_ENGINE',
-        'NO_WORKER_FITS',
-        'QUEUE_FULL',
-        'STORE_UNAVAILABLE',
-        'SHUTTING_DOWN',
-      ],
+      errors: ['FUNCTION_NOT_FOUND', ...CALL_ERRORS],
       async handle(ctx, { query, body, members }) {
-        const waitSeconds = query.wait ?? applyPreference(ctx) ?? 0;
-        const awaited = waitSeconds > 0;
         const input = jsonInput(members.get('params'));
-        const key = idempotencyKey(ctx);
-        const call = await callOf(services, ctx, { funcName: body.funcName, input, key, awaited });
-        const settled = awaited && (await calls.settled(call, 1000 * waitSeconds, disconnection(ctx)));
-        if (settled) {
-          ctx.type = 'application/json';
-          ctx.body = callJson(await calls.whole(settled));
-        } else {
-          ctx.status = 202;
-          ctx.set('Location', `/call/${call.callNum}`);
-          ctx.body = { callNum: call.callNum, status: 'PENDING' } satisfies z.infer<typeof accepted>;
-        }
+        await acceptAndAnswer(services, ctx, { funcName: body.funcName, input }, query.wait);
       },
     }),
   ];
 };
-
-function applyPreference(ctx: Context): number | undefined {
-  const preferred = preferredWait(ctx.get('Prefer'));
-  if (preferred !== undefined) ctx.set('Preference-Applied', `wait=${preferred}`);
-  return preferred;
-}
 
 function answerRun(ctx: Context, call: CallRecord | undefined): void {
   if (call?.status === 'DONE') {

@@ -19,8 +19,16 @@ export const IDEMPOTENT_REPLAYED = {
   'Idempotent-Replayed': '`true` where the call was accepted with an earlier request of this key.',
 };
 
-/** What a request with a key may be refused with, beyond all else. */
-export const KEY_ERRORS = ['IDEMPOTENCY_KEY_REUSED', 'CALL_NOT_FOUND'] as const;
+/** What a request for a call of a function may be refused with. */
+export const CALL_ERRORS = [
+  'IDEMPOTENCY_KEY_REUSED',
+  'CALL_NOT_FOUND',
+  'NO_CONTAINER_ENGINE',
+  'NO_WORKER_FITS',
+  'QUEUE_FULL',
+  'STORE_UNAVAILABLE',
+  'SHUTTING_DOWN',
+] as const;
 
 /**
  * The request's `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header).

@@ -39,7 +39,7 @@ export class CallMetrics implements CallObserver {
     this.#forgotten++;
   }
 
-  settled({ status, start, preloaded, timings }: CallRecord, { spec }: VersionRecord): void {
+  settled({ input, status, start, preloaded, timings }: CallRecord, { spec }: VersionRecord): void {
     const served = start === undefined ? 'none' : preloaded === true ? 'preloaded' : 'other';
     const at = indexOf(
       STATUSES.indexOf(status),
@@ -47,7 +47,8 @@ export class CallMetrics implements CallObserver {
       STARTS.indexOf(served),
     );
     this.#settled[at] = (this.#settled[at] ?? 0) + 1;
-    if (timings === undefined) return;
+    // A call that only prepares says nothing of how long calls of functions take.
+    if (timings === undefined || input === 'prepare') return;
     for (const phase of PHASES) this.#phases[phase].observe(timings[phase] / 1000);
   }
 
@@ -74,7 +75,7 @@ export class CallMetrics implements CallObserver {
     );
     metrics.histogram(
       'panal_call_phase_seconds',
-      'How long calls took that ended: without a worker (queued), until their function began (prepare), ' +
+      'How long calls of functions took that ended: without a worker (queued), until their function began (prepare), ' +
         'in their function (run), from acceptance to end (total).',
       'phase',
       this.#phases,

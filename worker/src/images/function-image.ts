@@ -10,8 +10,8 @@ import { demultiplex } from '../engine/demux.js';
 import { hardened, type Confines } from '../engine/hardening.js';
 import { LABEL } from '../engine/labels.js';
 import { networkMode } from '../engine/network.js';
-import type { Installation } from '../sandbox/installation.js';
-import { FunctionError } from '../sandbox/sandbox.js';
+import { INSTALLING, type Installation } from '../sandbox/installation.js';
+import { announce, FunctionError, type OnOutput } from '../sandbox/sandbox.js';
 import { archive } from './archive.js';
 import type { Image } from './image.js';
 import { Tail } from './tail.js';
@@ -65,6 +65,8 @@ export interface Making {
   code: string;
   /** Whether `dependencies` run there. */
   installs: boolean;
+  /** Gets what they put out. */
+  onOutput: OnOutput | undefined;
 }
 
 /**
@@ -77,14 +79,14 @@ export async function makeImage(
   name: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const { spec, runtime, base, code, installs } = making;
+  const { spec, runtime, base, code, installs, onOutput } = making;
   signal.throwIfAborted();
   // Not cut off by `signal`: a container whose name never came back could not be removed.
   const container = await createBuildContainer(tools, base, spec);
   try {
     signal.throwIfAborted();
     await container.putArchive(archive(code), { path: spec.runtime.path });
-    if (installs) await install(tools, container, signal);
+    if (installs) await install(tools, container, signal, onOutput);
     signal.throwIfAborted();
     await commit(container, { runtime, spec, name, bytes: await writtenIn(tools.docker, container) });
   } finally {
@@ -160,13 +162,16 @@ async function install(
   { installation: { timeoutMs } }: FunctionImageTools,
   container: Container,
   signal: AbortSignal,
+  onOutput: OnOutput | undefined,
 ): Promise<void> {
+  announce(onOutput, INSTALLING);
   const output = new Tail(OUTPUT_KEPT);
   const stream = await attach(container, { stdout: true, stderr: true });
-  const read = demultiplex(stream, {
-    stdout: (piece) => output.add(piece),
-    stderr: (piece) => output.add(piece),
-  });
+  const heard = (piece: Uint8Array): void => {
+    output.add(piece);
+    onOutput?.(piece);
+  };
+  const read = demultiplex(stream, { stdout: heard, stderr: heard });
   const limit = AbortSignal.timeout(timeoutMs);
   const stop = (): void => {
     // Where it cannot be killed it is gone, or its removal, which follows, says so.

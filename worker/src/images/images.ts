@@ -11,7 +11,7 @@ import { Gate } from '../engine/gate.js';
 import { LABEL } from '../engine/labels.js';
 import type { Cache } from '../cache/cache-keeper.js';
 import { FolderCache } from '../cache/folder-cache.js';
-import { FunctionError, PlatformError } from '../sandbox/sandbox.js';
+import { announce, FunctionError, PlatformError, type OnOutput } from '../sandbox/sandbox.js';
 import { baseMissing, buildBundled, findBundled, type BundledRuntime } from './bundled.js';
 import type { Credentials } from './credentials.js';
 import { FunctionCode } from './function-code.js';
@@ -52,6 +52,13 @@ export interface Origin {
   readonly code: string | undefined;
 }
 
+/** What a function's image is made from. */
+interface Source {
+  runtime: Image;
+  spec: RuntimeFunctionSpec;
+  onOutput: OnOutput | undefined;
+}
+
 /** Makes the images that sandboxes start from, each once: pulled, built from a bundled runtime, or a function's own. */
 export class Images {
   readonly #options: ImagesOptions;
@@ -74,15 +81,16 @@ export class Images {
    * The image of a function, or that of its runtime and its code.
    * @throws FunctionError `IMAGE_NOT_FOUND`, `DEPENDENCIES_FAILED`; PlatformError `IMAGE_PULL_FAILED` and others
    */
-  async of(spec: FunctionSpec, signal: AbortSignal): Promise<Origin> {
-    if (spec.kind === 'image') return { image: await this.#get(spec.image, signal), code: undefined };
-    const runtime = await this.#get(spec.runtime.image, signal);
+  async of(spec: FunctionSpec, signal: AbortSignal, onOutput?: OnOutput): Promise<Origin> {
+    if (spec.kind === 'image')
+      return { image: await this.#get(spec.image, signal, onOutput), code: undefined };
+    const runtime = await this.#get(spec.runtime.image, signal, onOutput);
     const tag = functionImageTag(runtime, spec);
     return await this.#functions.run(tag, signal, async (shared) => {
       const code = await this.#code?.of(tag, runtime, spec, shared);
       if (code !== undefined) return { image: runtime, code };
       const image = await this.#options.shared.obtain('function', tag, shared, (name) =>
-        this.#make(runtime, spec, name, shared),
+        this.#make({ runtime, spec, onOutput }, name, shared),
       );
       this.#kept.used(image);
       return { image, code: undefined };
@@ -106,27 +114,27 @@ export class Images {
   }
 
   /** Makes a function's image: its code upon what its dependencies are, or beside them. */
-  async #make(runtime: Image, spec: RuntimeFunctionSpec, name: string, signal: AbortSignal): Promise<void> {
+  async #make(from: Source, name: string, signal: AbortSignal): Promise<void> {
+    const { spec, runtime } = from;
     await withBundle(this.#options, spec, signal, async (code, aside) => {
       const files = await dependencyFiles(code, spec, runtime.id);
-      const base = files && (await this.#dependencies(runtime, spec, { code, aside, files }, signal));
+      const base = files && (await this.#dependencies(from, { code, aside, files }, signal));
       const installs = spec.runtime.dependencies !== undefined && base === undefined;
-      const making = { spec, runtime, base: base ?? runtime, code, installs };
+      const making = { ...from, base: base ?? runtime, code, installs };
       await this.#gate.run(() => makeImage(this.#options, making, name, signal));
     });
   }
 
   /** The image of what `dependencies` make of their own files, which every version with the same ones is made upon. */
   async #dependencies(
-    runtime: Image,
-    spec: RuntimeFunctionSpec,
+    from: Source,
     { code, aside, files }: { code: string; aside: string; files: DependencyFiles },
     signal: AbortSignal,
   ): Promise<Image> {
     const image = await this.#installations.run(files.digest, signal, (shared) =>
       this.#options.shared.obtain('function', files.digest, shared, async (name) => {
         for (const each of files.names) await copyFile(join(code, each), join(aside, each));
-        const making = { spec, runtime, base: runtime, code: aside, installs: true };
+        const making = { ...from, base: from.runtime, code: aside, installs: true };
         await this.#gate.run(() => makeImage(this.#options, making, name, shared));
       }),
     );
@@ -134,7 +142,7 @@ export class Images {
     return image;
   }
 
-  async #get(reference: string, signal: AbortSignal): Promise<Image> {
+  async #get(reference: string, signal: AbortSignal, onOutput: OnOutput | undefined): Promise<Image> {
     if (this.#options.shared.owns(parsed(reference))) throw unknown(reference);
     const image = await this.#flights.run(reference, signal, async (shared) => {
       const limited = AbortSignal.any([shared, AbortSignal.timeout(this.#options.timeoutMs)]);
@@ -143,10 +151,10 @@ export class Images {
       // One without the label is an operator's own, made with another base: it stays.
       const context = kept?.labels[LABEL.context];
       if (kept !== undefined && context === undefined) return kept;
-      if (bundled === undefined) return kept ?? (await this.#fetched(reference, limited));
+      if (bundled === undefined) return kept ?? (await this.#fetched(reference, limited, onOutput));
       const current = context === bundled.context;
       if (kept !== undefined && current && !this.#options.shared.shared) return kept;
-      return await this.#bundled(bundled, current, limited);
+      return await this.#bundled(bundled, current, limited, onOutput);
     });
     // The code of a function is its owner's; its image is not for others, whatever it is called.
     if (image.labels[LABEL.kind] === 'function') throw unknown(reference);
@@ -159,13 +167,19 @@ export class Images {
    * the very image they are made from.
    * @param current whether the one that is here was built from the same folder
    */
-  async #bundled(bundled: BundledRuntime, current: boolean, signal: AbortSignal): Promise<Image> {
+  async #bundled(
+    bundled: BundledRuntime,
+    current: boolean,
+    signal: AbortSignal,
+    onOutput: OnOutput | undefined,
+  ): Promise<Image> {
     const { docker, shared, architecture } = this.#options;
     const build = async (): Promise<void> => {
       if (current) return;
-      await this.#pulled(bundled.base, signal).catch((error: unknown) => {
+      await this.#pulled(bundled.base, signal, onOutput).catch((error: unknown) => {
         throw error instanceof FunctionError ? baseMissing(bundled, error) : error;
       });
+      announce(onOutput, `building ${bundled.image}`);
       await this.#gate.run(() => buildBundled(docker, bundled, signal));
     };
     if (!shared.shared) {
@@ -180,15 +194,16 @@ export class Images {
   }
 
   /** Pulled for a function or a runtime, and nobody else's. */
-  async #fetched(reference: string, signal: AbortSignal): Promise<Image> {
-    const image = await this.#pulled(reference, signal);
+  async #fetched(reference: string, signal: AbortSignal, onOutput: OnOutput | undefined): Promise<Image> {
+    const image = await this.#pulled(reference, signal, onOutput);
     await this.#kept.pulled(reference, image);
     return image;
   }
 
-  async #pulled(reference: string, signal: AbortSignal): Promise<Image> {
+  async #pulled(reference: string, signal: AbortSignal, onOutput: OnOutput | undefined): Promise<Image> {
     const kept = await inspectImage(this.#options.docker, reference);
     if (kept !== undefined) return kept;
+    announce(onOutput, `pulling ${reference}`);
     await this.#gate.run(() => pull(this.#options.docker, reference, this.#options.credentials, signal));
     return await this.#made(reference);
   }

@@ -5,6 +5,7 @@ import {
   FunctionError,
   type Blank,
   type DriverInfo,
+  type OnOutput,
   type Prepared,
   type Sandbox,
   type SandboxDriver,
@@ -47,8 +48,8 @@ export class MeteredDriver implements SandboxDriver {
     await this.#driver.close();
   }
 
-  async prepare(spec: FunctionSpec, signal: AbortSignal): Promise<Prepared> {
-    return await this.#timed('prepare', () => this.#driver.prepare(spec, signal), signal);
+  async prepare(spec: FunctionSpec, signal: AbortSignal, onOutput?: OnOutput): Promise<Prepared> {
+    return await this.#timed('prepare', () => this.#driver.prepare(spec, signal, onOutput), signal);
   }
 
   async start(prepared: Prepared, lifecycle: Lifecycle, signal: AbortSignal): Promise<Sandbox> {

@@ -1,5 +1,8 @@
 import type { Config, NetworkRange } from '@panal/protocol';
 
+/** What is said when `dependencies` begin to run. */
+export const INSTALLING = 'installing dependencies';
+
 /** What one run of `dependencies` may take of its machine, and what it may reach. */
 export interface Installation {
   /** Longest run, in ms. */

@@ -71,6 +71,14 @@ export interface Blank {
   remove(): Promise<void>;
 }
 
+/** Gets what preparing a function puts out, as it comes: a line for each long step, and the output of its tools. */
+export type OnOutput = (piece: Uint8Array) => void;
+
+/** Says in one line which step begins. */
+export function announce(onOutput: OnOutput | undefined, step: string): void {
+  onOutput?.(Buffer.from(`panal: ${step}\n`));
+}
+
 /** What a driver found when it opened. */
 export interface DriverInfo {
   sandbox: 'docker' | 'process';
@@ -93,7 +101,7 @@ export interface SandboxDriver {
    * Makes what the sandboxes of `spec` start from: pulls or builds the image, unpacks the bundle, installs its
    * dependencies. Callers see to it that it runs once for a function at a time.
    */
-  prepare(spec: FunctionSpec, signal: AbortSignal): Promise<Prepared>;
+  prepare(spec: FunctionSpec, signal: AbortSignal, onOutput?: OnOutput): Promise<Prepared>;
   /** Starts a sandbox of the function's lifecycle, ready for its first call. */
   start(prepared: Prepared, lifecycle: Lifecycle, signal: AbortSignal): Promise<Sandbox>;
   /**

@@ -29,6 +29,7 @@ import {
   Unprepared,
   type Blank,
   type DriverInfo,
+  type OnOutput,
   type Prepared,
   type Sandbox,
   type SandboxDriver,
@@ -177,12 +178,12 @@ export class DockerDriver implements SandboxDriver {
     await rm(this.#folder, { recursive: true, force: true });
   }
 
-  async prepare(spec: FunctionSpec, signal: AbortSignal): Promise<DockerPrepared> {
+  async prepare(spec: FunctionSpec, signal: AbortSignal, onOutput?: OnOutput): Promise<DockerPrepared> {
     checkRuntimePath(spec);
     const { images } = this.#require();
     const either = AbortSignal.any([signal, this.#closing.signal]);
     try {
-      const origin = await images.of(spec, either);
+      const origin = await images.of(spec, either, onOutput);
       const { image } = origin;
       if (spec.kind === 'image' && image.entrypoint.length + image.cmd.length === 0) {
         throw new FunctionError('START_FAILED', 'the image has neither an entrypoint nor a command');

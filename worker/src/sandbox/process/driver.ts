@@ -10,6 +10,7 @@ import {
   FunctionError,
   PlatformError,
   type DriverInfo,
+  type OnOutput,
   type Prepared,
   type Sandbox,
   type SandboxDriver,
@@ -138,7 +139,7 @@ export class ProcessDriver implements SandboxDriver {
   }
 
   /** @throws FunctionError NO_CONTAINER_ENGINE for an image function; DEPENDENCIES_FAILED with the command's output. */
-  async prepare(spec: FunctionSpec, signal: AbortSignal): Promise<Prepared> {
+  async prepare(spec: FunctionSpec, signal: AbortSignal, onOutput?: OnOutput): Promise<Prepared> {
     if (spec.kind === 'image') {
       throw new FunctionError(
         'NO_CONTAINER_ENGINE',
@@ -147,7 +148,7 @@ export class ProcessDriver implements SandboxDriver {
     }
     checkRuntimePath(spec);
     try {
-      return await this.#open.folders.prepare(spec, signal);
+      return await this.#open.folders.prepare(spec, signal, onOutput);
     } catch (error) {
       signal.throwIfAborted();
       throw asSandboxError(error);

@@ -6,7 +6,7 @@ import { copyFrom, removeUnfinished, touch } from '../../cache/folder-cache.js';
 import { dependencyFiles, type DependencyFiles } from '../../dependency-files.js';
 import { SingleFlight } from '../../images/single-flight.js';
 import { copyTree, isFolder, openTree, removeTree } from '../../trees.js';
-import { FunctionError, type Prepared } from '../sandbox.js';
+import { FunctionError, type OnOutput, type Prepared } from '../sandbox.js';
 import type { Installer } from './installer.js';
 
 export type RuntimeFunction = Extract<FunctionSpec, { kind: 'runtime' }>;
@@ -27,6 +27,9 @@ export interface HomeEntry {
   name: string;
   target?: string;
 }
+
+/** Runs a function's `dependencies` in a folder with code and home. */
+type Install = (folder: string, signal: AbortSignal) => Promise<void>;
 
 /** A function's kept folder: its unpacked bundle with its dependencies. Never changed once it is made. */
 export class FunctionFolder implements Prepared {
@@ -66,12 +69,12 @@ export class FunctionFolders {
   }
 
   /** The folder of `spec`; made where it is missing, and put in its place only when it is whole. */
-  async prepare(spec: RuntimeFunction, signal: AbortSignal): Promise<FunctionFolder> {
+  async prepare(spec: RuntimeFunction, signal: AbortSignal, onOutput?: OnOutput): Promise<FunctionFolder> {
     const folder = join(this.#root, keyOf(spec));
     if (!(await touch(folder))) {
       const unfinished = await mkdtemp(join(this.#root, 'making-'));
       try {
-        await this.#make(spec, unfinished, signal);
+        await this.#make(spec, unfinished, signal, onOutput);
         await rename(unfinished, folder).catch((error: unknown) => {
           // Another function of the owner, with the same bundle, was first: its folder is as good.
           if (!(error instanceof Error && 'code' in error && error.code === 'ENOTEMPTY')) throw error;
@@ -83,7 +86,12 @@ export class FunctionFolders {
     return new FunctionFolder(spec, folder, await entriesOf(join(folder, 'home')));
   }
 
-  async #make(spec: RuntimeFunction, folder: string, signal: AbortSignal): Promise<void> {
+  async #make(
+    spec: RuntimeFunction,
+    folder: string,
+    signal: AbortSignal,
+    onOutput: OnOutput | undefined,
+  ): Promise<void> {
     const { bundle, runtime } = spec;
     const packed = await this.#bundles.get(bundle, signal);
     await mkdir(join(folder, 'home'));
@@ -91,8 +99,10 @@ export class FunctionFolders {
     signal.throwIfAborted();
     if (runtime.dependencies === undefined) return;
     const files = await dependencyFiles(join(folder, 'code'), spec, runtime.image);
-    if (files !== undefined && (await this.#reuse(spec, files, folder, signal))) return;
-    await this.#installIn(folder, spec, runtime.dependencies, signal);
+    const install: Install = async (into, stop) =>
+      this.#installIn(into, spec, runtime.dependencies ?? '', stop, onOutput);
+    if (files !== undefined && (await this.#reuse(files, folder, signal, install))) return;
+    await install(folder, signal);
   }
 
   async #installIn(
@@ -100,11 +110,12 @@ export class FunctionFolders {
     spec: RuntimeFunction,
     dependencies: string,
     signal: AbortSignal,
+    onOutput: OnOutput | undefined,
   ): Promise<void> {
     const tmp = join(folder, 'tmp');
     await mkdir(tmp);
     const folders = { root: folder, code: join(folder, 'code'), home: join(folder, 'home'), tmp };
-    await this.#installer.run(spec, dependencies, folders, signal);
+    await this.#installer.run(spec, dependencies, folders, signal, onOutput);
     await removeTree(tmp, join(folder, 'egress'));
     await checkLeft(folder);
   }
@@ -114,15 +125,15 @@ export class FunctionFolders {
    * the bundle has too, so that they have to run there.
    */
   async #reuse(
-    spec: RuntimeFunction,
     files: DependencyFiles,
     folder: string,
     signal: AbortSignal,
+    install: Install,
   ): Promise<boolean> {
     const made = join(this.#root, files.digest);
     const code = join(folder, 'code');
     await this.#installations.run(files.digest, signal, async (shared) => {
-      if (!(await touch(made))) await this.#keep(made, spec, { code, files }, shared);
+      if (!(await touch(made))) await this.#keep(made, { code, files }, shared, install);
     });
     return await copyFrom(made, async () => {
       const beside = (await readdir(join(made, 'code'))).filter((name) => !files.names.includes(name));
@@ -138,15 +149,15 @@ export class FunctionFolders {
   /** Runs `dependencies` on copies of their own files, and keeps what is there then as `made`. */
   async #keep(
     made: string,
-    spec: RuntimeFunction,
     { code, files }: { code: string; files: DependencyFiles },
     signal: AbortSignal,
+    install: Install,
   ): Promise<void> {
     const unfinished = await mkdtemp(join(this.#root, 'making-'));
     try {
       for (const name of ['code', 'home']) await mkdir(join(unfinished, name));
       for (const name of files.names) await copyFile(join(code, name), join(unfinished, 'code', name));
-      await this.#installIn(unfinished, spec, spec.runtime.dependencies ?? '', signal);
+      await install(unfinished, signal);
       await rename(unfinished, made);
     } finally {
       await removeTree(unfinished);

@@ -8,9 +8,9 @@ import { EgressPolicy } from '../../egress/policy.js';
 import { EgressProxy } from '../../egress/proxy.js';
 import { relayed, RELAY_PIDS, RELAY_PORT } from '../../egress/relay.js';
 import { diskUse, type Kept } from '../disk-guard.js';
-import type { Installation } from '../installation.js';
+import { INSTALLING, type Installation } from '../installation.js';
 import { Output } from '../protocol/output.js';
-import { FunctionError, PlatformError } from '../sandbox.js';
+import { announce, FunctionError, PlatformError, type OnOutput } from '../sandbox.js';
 import type { Bind } from './bubblewrap.js';
 import type { Cgroup, Cgroups } from './cgroups.js';
 import { buildEnvironment, certificatePaths } from './environment.js';
@@ -62,7 +62,9 @@ export class Installer {
     dependencies: string,
     folders: InstallationFolders,
     signal: AbortSignal,
+    onOutput?: OnOutput,
   ): Promise<void> {
+    announce(onOutput, INSTALLING);
     const id = `install-${randomBytes(6).toString('hex')}`;
     const egress = this.#proxied ? await openEgress(this.#limits, spec, folders.root) : undefined;
     const { memoryMb, cpus, pids } = this.#limits;
@@ -87,7 +89,7 @@ export class Installer {
       });
       const running = { folder: folders.root, before, launched };
       this.#running.set(id, running);
-      await this.#end(running, cgroup, signal);
+      await this.#end(running, cgroup, signal, onOutput);
     } finally {
       this.#running.delete(id);
       egress?.close();
@@ -138,10 +140,18 @@ export class Installer {
     return [...binds, { from: egress, to: EGRESS }, { from: process.execPath, to: process.execPath }];
   }
 
-  async #end(running: Running, cgroup: Cgroup | undefined, signal: AbortSignal): Promise<void> {
+  async #end(
+    running: Running,
+    cgroup: Cgroup | undefined,
+    signal: AbortSignal,
+    onOutput: OnOutput | undefined,
+  ): Promise<void> {
     const { launched } = running;
     const output = new Output({ maxOutput: 0, maxLogs: MAX_LOGS });
-    launched.onOutput((piece) => output.addLogs(piece));
+    launched.onOutput((piece) => {
+      output.addLogs(piece);
+      onOutput?.(piece);
+    });
     const deadline = AbortSignal.timeout(this.#limits.timeoutMs);
     const stop = AbortSignal.any([signal, deadline]);
     const onStop = (): void => launched.kill();
