@@ -9,6 +9,7 @@ const errorSchema = z.looseObject({ code: z.string(), message: z.string() });
 const callSchema = z.looseObject({
   callNum: z.number(),
   funcName: z.string(),
+  kind: z.string().optional(),
   version: z.number(),
   status: z.string(),
   attempts: z.number(),

@@ -26,7 +26,7 @@ describe('panal backup and panal restore', function () {
     await store.open();
     try {
       expect(await store.listFunctions({ owner: 'public', limit: 9 })).to.deep.equal(['kept']);
-      expect(Buffer.from((await store.getCall('public', 1))?.result ?? []).toString()).to.equal('it');
+      expect(Buffer.from((await store.getCall('public', 2))?.result ?? []).toString()).to.equal('it');
     } finally {
       await store.close();
     }

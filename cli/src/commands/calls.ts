@@ -65,7 +65,7 @@ async function list({ client, output }: Session, options: ListOptions): Promise<
         ['>CALL', 'FUNCTION', '>VERSION', 'STATUS', 'START', '>TOOK', 'ACCEPTED'],
         calls.map((call) => [
           String(call.callNum),
-          call.funcName,
+          call.kind === undefined ? call.funcName : `${call.funcName} (${call.kind})`,
           String(call.version),
           call.status,
           call.start ?? '',
@@ -108,6 +108,7 @@ function describe(call: Call, output: Output): string {
   const fields = output.fields({
     call: String(call.callNum),
     function: `${call.funcName}, version ${call.version}`,
+    kind: call.kind,
     status: call.status,
     params: readJson(call.json).members.get('params'),
     exit: call.exitCode?.toString(),

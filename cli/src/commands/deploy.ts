@@ -5,10 +5,12 @@ import type { Command } from 'commander';
 import { functionSchema, type FunctionView } from '../api.js';
 import { misuse } from '../failure.js';
 import { runtimeFor } from '../language.js';
+import { prepareFunction } from '../prepare.js';
 import { changeSettings, checkName, readProject } from '../project.js';
 import type { AddVerbs } from '../program.js';
 import type { Session } from '../session.js';
 import { deployFolder, type Deployment } from '../upload.js';
+import { whileWaiting } from '../waiting.js';
 
 export interface DeployOptions {
   name?: string;
@@ -35,6 +37,7 @@ export const addDeployVerb: AddVerbs = (program, act) => {
     .argument('[dir]', 'the folder; what its .panalignore names is left out');
   addDeployOptions(command)
     .option('--image <image>', 'deploy this image, not a folder')
+    .option('--no-prepare', 'leave dependencies, images and start to the first call')
     .addHelpText(
       'after',
       '\nExample:\n  $ panal deploy hello --set memoryMb=128\n' +
@@ -46,7 +49,7 @@ export const addDeployVerb: AddVerbs = (program, act) => {
 async function deploy(
   session: Session,
   folder: string | undefined,
-  { image, ...options }: DeployOptions & { image?: string },
+  { image, prepare = true, ...options }: DeployOptions & { image?: string; prepare?: boolean },
 ): Promise<undefined> {
   if ((folder === undefined) === (image === undefined))
     throw misuse('give a folder, or an image with --image');
@@ -54,6 +57,7 @@ async function deploy(
     folder === undefined
       ? await deployImage(session, image ?? '', options)
       : await deployFolder(session, await deploymentOf(folder, options));
+  if (prepare) await whileWaiting((signal) => prepareFunction(session, view, signal));
   session.output.show(view, () => `${view.functionName} version ${view.version}`);
 }
 

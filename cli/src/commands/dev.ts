@@ -3,6 +3,7 @@ import { Failure } from '../failure.js';
 import { FolderWatch } from '../folder-watch.js';
 import { fingerprint, listFolder } from '../pack.js';
 import { duration } from '../output.js';
+import { prepareFunction } from '../prepare.js';
 import type { AddVerbs } from '../program.js';
 import type { Session } from '../session.js';
 import { deployFolder } from '../upload.js';
@@ -64,7 +65,10 @@ async function round(
 ): Promise<void> {
   const { output } = session;
   try {
-    const { functionName, version } = await deployFolder(session, await deploymentOf(folder, options));
+    const view = await deployFolder(session, await deploymentOf(folder, options));
+    signal.throwIfAborted();
+    await prepareFunction(session, view, signal);
+    const { functionName, version } = view;
     output.note(`panal: ${functionName} version ${version}`);
     signal.throwIfAborted();
     const call = await callAndWait(session, functionName, params, signal);

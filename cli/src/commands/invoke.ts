@@ -74,9 +74,24 @@ export async function callAndWait(
 ): Promise<Call> {
   // Not given up on interrupt: only its answer tells which call there is to cancel.
   const { callNum } = await accept(client, name, params);
+  return await waitForEnd({ client, output }, callNum, signal);
+}
+
+/**
+ * Waits for the end of a call, with its logs on stderr meanwhile.
+ * @param onLogs is told before a piece of them is shown
+ * @throws the signal's reason; the call is cancelled then
+ */
+export async function waitForEnd(
+  { client, output }: Pick<Session, 'client' | 'output'>,
+  callNum: number,
+  signal: AbortSignal,
+  onLogs: () => void = () => undefined,
+): Promise<Call> {
   try {
     return await followCall(client, callNum, {
       onLogs: (piece) => {
+        onLogs();
         if (!output.json) output.logs(piece);
       },
       signal,

@@ -1,0 +1,58 @@
+import { acceptedSchema, functionPath, workersSchema, type Call, type FunctionView } from './api.js';
+import { waitForEnd } from './commands/invoke.js';
+import { Failure } from './failure.js';
+import { duration } from './output.js';
+import { Ticker } from './progress.js';
+import type { Session } from './session.js';
+
+/**
+ * Prepares a function that was deployed: its image, its dependencies, a first sandbox. What they put out is on stderr
+ * meanwhile. Where no worker can do that now, the function's first call does it.
+ * @throws Failure if calls of it would fail likewise; the signal's reason
+ */
+export async function prepareFunction(
+  session: Session,
+  { functionName, version, versions }: FunctionView,
+  signal: AbortSignal,
+): Promise<void> {
+  const { client, output, shell } = session;
+  const named = `${functionName} version ${version}`;
+  const callNum = await beginning(session, functionName);
+  if (callNum === undefined) {
+    if (!output.json) output.note(`panal: no worker can prepare ${named} now; its first call does it`);
+    return;
+  }
+  const ticker = output.live
+    ? new Ticker(shell.stderr, (ms) => `preparing ${named}: ${duration(ms)}`)
+    : undefined;
+  let call: Call;
+  try {
+    // What comes then shows the progress better.
+    call = await waitForEnd({ client, output }, callNum, signal, () => ticker?.end());
+  } finally {
+    ticker?.end();
+  }
+  if (call.status !== 'DONE') throw failureOf(call, named, versions.length > 1);
+}
+
+/** The number of the call that prepares the function; `undefined` where no worker can. */
+async function beginning({ client }: Session, name: string): Promise<number | undefined> {
+  const workers = await client.ask(workersSchema, 'GET', '/workers');
+  if (workers.length === 0) return undefined;
+  try {
+    return (await client.ask(acceptedSchema, 'POST', `${functionPath(name)}/prepare`)).callNum;
+  } catch (error) {
+    // The broker, or a worker, is of an earlier version.
+    if (error instanceof Failure && error.code === 'NOT_FOUND') return undefined;
+    throw error;
+  }
+}
+
+function failureOf({ callNum, funcName, status, error }: Call, named: string, hasEarlier: boolean): Failure {
+  const code = error?.code ?? status;
+  const back = hasEarlier ? `go back with: panal rollback ${funcName}` : 'mend it and deploy again';
+  return new Failure(`${named} is registered and active, but cannot run: ${error?.message ?? status}`, {
+    code,
+    hint: `${back}; all of its output: panal logs ${callNum}`,
+  });
+}
