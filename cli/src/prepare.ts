@@ -17,7 +17,7 @@ export async function prepareFunction(
 ): Promise<void> {
   const { client, output, shell } = session;
   const named = `${functionName} version ${version}`;
-  const callNum = await beginning(session, functionName);
+  const callNum = await beginning(session, functionName, named);
   if (callNum === undefined) {
     if (!output.json) output.note(`panal: no worker can prepare ${named} now; its first call does it`);
     return;
@@ -29,6 +29,9 @@ export async function prepareFunction(
   try {
     // What comes then shows the progress better.
     call = await waitForEnd({ client, output }, callNum, signal, () => ticker?.end());
+  } catch (error) {
+    if (signal.aborted && !output.json) output.note(`panal: ${named} is registered and active`);
+    throw error;
   } finally {
     ticker?.end();
   }
@@ -36,15 +39,21 @@ export async function prepareFunction(
 }
 
 /** The number of the call that prepares the function; `undefined` where no worker can. */
-async function beginning({ client }: Session, name: string): Promise<number | undefined> {
-  const workers = await client.ask(workersSchema, 'GET', '/workers');
-  if (workers.length === 0) return undefined;
+async function beginning({ client }: Session, name: string, named: string): Promise<number | undefined> {
   try {
+    const workers = await client.ask(workersSchema, 'GET', '/workers');
+    if (workers.length === 0) return undefined;
     return (await client.ask(acceptedSchema, 'POST', `${functionPath(name)}/prepare`)).callNum;
   } catch (error) {
     // The broker, or a worker, is of an earlier version.
-    if (error instanceof Failure && error.code === 'NOT_FOUND') return undefined;
-    throw error;
+    if (!(error instanceof Failure)) throw error;
+    const { code, message, hint } = error;
+    if (code === 'NOT_FOUND') return undefined;
+    throw new Failure(`${named} is registered and active, but cannot be prepared: ${message}`, {
+      code,
+      hint,
+      cause: error,
+    });
   }
 }
 

@@ -38,6 +38,7 @@ describe('panal deploy, which prepares what it deploys', function () {
     run.child.kill('SIGINT');
     const { code, stderr } = await run.end();
     expect(code).to.equal(130);
+    expect(stderr).to.contain('panal: slow version 1 is registered and active\n');
     const [, callNum = ''] = /^panal: call (\d+) cancelled$/m.exec(stderr) ?? [];
     expect(await bench().json('call', callNum)).to.include({ kind: 'prepare', status: 'CANCELLED' });
   });
@@ -81,6 +82,15 @@ describe('panal deploy, which prepares what it deploys', function () {
       expect(await bench().output('invoke', name)).to.equal('here');
     });
   }
+
+  it('says that a version is registered that no worker can take', async () => {
+    const run = await installing('huge', 'true', '--set', 'memoryMb=1048576');
+    const { code, stderr } = await run.end();
+    expect(code).to.equal(1);
+    expect(stderr).to.match(
+      /^panal: huge version 1 is registered and active, but cannot be prepared: memoryMb 1048576 .* — lower /,
+    );
+  });
 
   it('says as JSON why it failed', async () => {
     const { code, stdout, stderr } = await (await installing('json', 'exit 5', '--json')).end();
