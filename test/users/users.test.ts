@@ -6,6 +6,7 @@ import { Tokens } from '../../broker/src/users/tokens.js';
 import { Users } from '../../broker/src/users/users.js';
 import { temporaryFolder } from '../support/folder.js';
 import { Gate } from '../support/gate.js';
+import { processorMs } from '../support/processor-time.js';
 
 const ADDRESS = '192.0.2.1';
 
@@ -85,20 +86,27 @@ describe('Users', () => {
     }
   });
 
-  it('who log in again a moment later cost microseconds', async () => {
+  it('who log in a thousand times again cost less than the first time', async () => {
     await users.register('ana', 'x');
-    await logIn('ana', 'x');
-    const start = performance.now();
-    for (let n = 0; n < 1000; n++) await logIn('ana', 'x');
-    expect(performance.now() - start).to.be.below(500);
+    const first = await processorMs(async () => {
+      users = make();
+      await logIn('ana', 'x');
+    });
+    const again = await processorMs(async () => {
+      for (let n = 0; n < 1000; n++) await logIn('ana', 'x');
+    });
+    expect(again).to.be.below(first);
   });
 
   it('who log in many times at once are hashed once, and held back by nothing', async () => {
     await users.register('ana', 'x');
-    users = make();
-    const start = performance.now();
-    await Promise.all(Array.from({ length: 200 }, () => logIn('ana', 'x')));
-    expect(performance.now() - start).to.be.below(2000);
+    const cost = (times: number): Promise<number> =>
+      processorMs(async () => {
+        users = make();
+        await Promise.all(Array.from({ length: times }, () => logIn('ana', 'x')));
+      });
+    const once = await cost(1);
+    expect((await cost(200)) / once).to.be.below(2);
   });
 
   it('are held back after too many failures, even with the right password', async () => {

@@ -28,6 +28,8 @@ export interface BundleServerOptions {
   createRouter: () => Router;
   bundles: Pick<BundleStore, 'read'>;
   log: Logger;
+  /** Who makes what; nothing is claimed at first by default. */
+  claims?: Claims;
 }
 
 /**
@@ -40,12 +42,13 @@ export interface BundleServerOptions {
  */
 export class BundleServer {
   readonly #options: BundleServerOptions;
-  readonly #claims = new Claims();
+  readonly #claims: Claims;
   #router: Router | undefined;
   #serving: Promise<void> | undefined;
 
   constructor(options: BundleServerOptions) {
     this.#options = options;
+    this.#claims = options.claims ?? new Claims();
   }
 
   /**
