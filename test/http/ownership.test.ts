@@ -78,6 +78,7 @@ const ATTACKS: Readonly<Record<string, Attack[]>> = {
     { path: `/functions/${SECRET}`, body: json({ version: 1 }), expect: 404 },
     { path: `/functions/${SECRET}`, body: json({ image: 'eve/own' }), expect: 404 },
   ],
+  'POST /functions/:name/prepare': [{ path: `/functions/${SECRET}/prepare`, expect: 404 }],
   'DELETE /functions/:name': [{ path: `/functions/${SECRET}`, expect: 404 }],
   'GET /functions/:name/versions': [{ path: `/functions/${SECRET}/versions`, expect: 404 }],
   'DELETE /functions/:name/versions/:version': [{ path: `/functions/${SECRET}/versions/1`, expect: 404 }],
