@@ -258,8 +258,8 @@ export const SETTINGS = {
     1_048_576,
   ),
   FAAS_DEPS_NETWORK: oneOf(
-    ['worker', 'what `dependencies` may reach: `registries`, by HTTP and HTTPS alone; or `none`'],
-    ['registries', 'none'],
+    ['worker', 'what `dependencies` may reach: `registries` (HTTP, HTTPS), `none`; `bridge`: the engine'],
+    ['registries', 'none', 'bridge'],
     'registries',
   ),
   FAAS_DEPS_HOSTS: setting<readonly string[]>(

@@ -142,6 +142,10 @@ int main(int argc, char **argv) {
         puts("panal-agent 0.1.0, runtime protocol 1");
         return 0;
     }
+    if (argc > 4 && strcmp(argv[1], "relay") == 0) {
+        open_signals();
+        return relay(argv[2], argv[3], argv + 4);
+    }
     close_doors();
     open_signals();
     tree_open();

@@ -1,4 +1,4 @@
-/* The agent's three parts: the link to the worker, the call under way, and the tree of processes below the agent. */
+/* The agent's parts: the link to the worker, the call under way, the tree of processes below the agent; and the relay. */
 #ifndef PANAL_AGENT_H
 #define PANAL_AGENT_H
 
@@ -86,6 +86,10 @@ bool tree_reap(pid_t main_pid);
 /* Kills and reaps everything below the agent. Returns the wait status of `main_pid`, the leader of a group, if not 0.
  * Exits when something cannot be killed: the sandbox is then beyond repair. */
 int tree_kill(pid_t main_pid);
+
+/* relay.c: runs `command`, with connections to `port` of the loopback interface led to a unix socket, and returns its
+ * exit code. */
+int relay(const char *socket_path, const char *port, char **command);
 
 /* agent.c */
 extern sigset_t unblocked; /* the signals that ppoll waits with */

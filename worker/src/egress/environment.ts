@@ -1,4 +1,5 @@
 import { upstreamOf, type Upstream } from './connect.js';
+import { RELAY_PORT } from './relay.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -7,16 +8,30 @@ const PROXY = /^((https?|all|ftp|no)_proxy|pip_proxy|npm_config_((https?_)?proxy
 /** Those that may name the proxy that leads on, the best first. */
 const UPSTREAM = ['https_proxy', 'http_proxy', 'all_proxy', 'npm_config_https_proxy', 'pip_proxy'];
 
+/** How code gets out of its sandbox: through the relay to Panal's proxy, by an interface of its own, or not at all. */
+export type Reach = 'registries' | 'bridge' | 'none';
+
+/**
+ * `environment` with the proxy that leads out of a sandbox.
+ * @param proxy the operator's; with the relay it is behind Panal's own
+ */
+export function reaching(
+  environment: Readonly<Record<string, string>>,
+  reach: Reach,
+  proxy: string | undefined,
+): Record<string, string> {
+  if (reach === 'none') return withoutProxy(environment);
+  if (reach === 'registries') return withProxy(environment, `http://127.0.0.1:${RELAY_PORT}`);
+  return proxy === undefined ? { ...environment } : withProxy(environment, proxy);
+}
+
 /** `environment` without any proxy. */
-export function withoutProxy(environment: Readonly<Record<string, string>>): Record<string, string> {
+function withoutProxy(environment: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(environment).filter(([name]) => !PROXY.test(name)));
 }
 
 /** `environment` with every program led to the proxy at `url`, and to no other. */
-export function withProxy(
-  environment: Readonly<Record<string, string>>,
-  url: string,
-): Record<string, string> {
+function withProxy(environment: Readonly<Record<string, string>>, url: string): Record<string, string> {
   const names = ['http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY'];
   return {
     ...withoutProxy(environment),

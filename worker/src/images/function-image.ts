@@ -4,16 +4,18 @@ import { join } from 'node:path';
 import type { BundleRef, FunctionSpec } from '@panal/protocol';
 import type Docker from 'dockerode';
 import type { Container, ContainerInfo } from 'dockerode';
-import { withoutProxy, withProxy } from '../egress/environment.js';
+import { reaching } from '../egress/environment.js';
 import { attach, exitCodeOf, removeContainer } from '../engine/container.js';
 import { demultiplex } from '../engine/demux.js';
 import { hardened, type Confines } from '../engine/hardening.js';
 import { LABEL } from '../engine/labels.js';
+import type { Hosts } from '../engine/hosts.js';
 import { networkMode } from '../engine/network.js';
 import { INSTALLING, type Installation } from '../sandbox/installation.js';
 import { announce, FunctionError, type OnOutput } from '../sandbox/sandbox.js';
 import { archive } from './archive.js';
 import type { Image } from './image.js';
+import type { WayOut, Outlet } from './way-out.js';
 import { Tail } from './tail.js';
 
 export type RuntimeFunctionSpec = Extract<FunctionSpec, { kind: 'runtime' }>;
@@ -27,6 +29,9 @@ export interface FunctionImageTools {
   confines: Confines;
   /** What a run of `dependencies` may take and reach. */
   installation: Installation;
+  /** How `dependencies` reach their registries; `undefined`: they do not, or by a bridge. */
+  outlet: Outlet | undefined;
+  hosts: Hosts;
   /** Gives the path of a bundle on this machine. */
   bundle: (ref: BundleRef, signal: AbortSignal) => Promise<string>;
   unpack: (path: string, format: BundleRef['format'], folder: string) => Promise<void>;
@@ -79,11 +84,27 @@ export async function makeImage(
   name: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const { spec, runtime, base, code, installs, onOutput } = making;
+  const { spec, installs } = making;
   signal.throwIfAborted();
-  // Not cut off by `signal`: a container whose name never came back could not be removed.
-  const container = await createBuildContainer(tools, base, spec);
+  const way = installs ? await tools.outlet?.open(spec.settings.env) : undefined;
   try {
+    await makeIn(tools, making, name, way, signal);
+  } finally {
+    await way?.close();
+  }
+}
+
+async function makeIn(
+  tools: FunctionImageTools,
+  { spec, runtime, base, code, installs, onOutput }: Making,
+  name: string,
+  way: WayOut | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  // Not cut off by `signal`: a container whose name never came back could not be removed.
+  const container = await createBuildContainer(tools, base, spec, way);
+  try {
+    if (!bridged(tools)) await tools.hosts.putInto(container);
     signal.throwIfAborted();
     await container.putArchive(archive(code), { path: spec.runtime.path });
     if (installs) await install(tools, container, signal, onOutput);
@@ -95,22 +116,28 @@ export async function makeImage(
 }
 
 async function createBuildContainer(
-  { docker, workerId, confines, installation }: FunctionImageTools,
+  tools: FunctionImageTools,
   base: Image,
   spec: RuntimeFunctionSpec,
+  way: WayOut | undefined,
 ): Promise<Container> {
+  const { docker, workerId, confines, installation, hosts } = tools;
   const { id, name, owner, runtime } = spec;
   const { path, dependencies } = runtime;
-  const assignments = Object.entries(environmentOf(spec, installation)).map((each) => each.join('='));
-  const network = installation.network === 'none' ? 'none' : await networkMode(docker, 'bridge');
+  const bridge = bridged(tools);
+  const reach = bridge ? 'bridge' : way === undefined ? 'none' : 'registries';
+  const environment = reaching(spec.settings.env, reach, installation.proxy);
+  const assignments = Object.entries(environment).map((each) => each.join('='));
+  const network = await networkMode(docker, bridge ? 'bridge' : 'none');
   const roomier = { ...confines, diskMb: installation.diskMb };
   return await docker.createContainer({
     name: `panal-build-${name}-${randomBytes(6).toString('hex')}`,
     Image: base.id,
-    Entrypoint: ['/bin/sh', '-c', IN_ENVIRONMENT, 'sh'],
+    Entrypoint: [...(way?.prefix ?? []), '/bin/sh', '-c', IN_ENVIRONMENT, 'sh'],
     Cmd: [...assignments, '--', dependencies ?? ''],
     User: '0:0',
     WorkingDir: path,
+    NetworkDisabled: !bridge,
     Healthcheck: { Test: ['NONE'] },
     Labels: {
       [LABEL.worker]: workerId,
@@ -122,18 +149,12 @@ async function createBuildContainer(
       ...hardened({ ...installation, network }, roomier),
       CapAdd: INSTALLATION_CAPABILITIES,
       Init: true,
+      Mounts: bridge ? [] : [...hosts.mounts, ...(way?.mounts ?? [])],
     },
   });
 }
 
-/** The function's own environment, with the proxy that the operator names, or with none if there is no network. */
-function environmentOf(
-  { settings: { env } }: RuntimeFunctionSpec,
-  { network, proxy }: Installation,
-): Record<string, string> {
-  if (network === 'none') return withoutProxy(env);
-  return proxy === undefined ? env : withProxy(env, proxy);
-}
+const bridged = ({ installation }: FunctionImageTools): boolean => installation.network === 'bridge';
 
 /** Unpacks the bundle of a function, for as long as `use` takes. `aside`: an empty folder beside it. */
 export async function withBundle<T>(

@@ -1,4 +1,5 @@
 import type { Config, NetworkRange } from '@panal/protocol';
+import type { Reach } from '../egress/environment.js';
 
 /** What is said when `dependencies` begin to run. */
 export const INSTALLING = 'installing dependencies';
@@ -14,8 +15,8 @@ export interface Installation {
   pids: number;
   /** Most that it may keep on disk, in MiB. */
   diskMb: number;
-  /** `registries`: HTTP and HTTPS through Panal's own proxy; `none`: nothing. */
-  network: 'registries' | 'none';
+  /** `registries`: HTTP and HTTPS through Panal's own proxy; `bridge`: in containers, the engine's; `none`: nothing. */
+  network: Reach;
   /** Host names that it may reach, `*.` before a domain for every name below it; empty: all public ones. */
   hosts: readonly string[];
   /** Networks that are not public, and that it may reach all the same. */

@@ -6,7 +6,6 @@ import type { Logger } from 'pino';
 import type { Cache } from '../../cache/cache-keeper.js';
 import { removeUnfinished } from '../../cache/folder-cache.js';
 import { engineFailure, faultIn, messageOf, statusOf } from '../../engine/errors.js';
-import type { Confines } from '../../engine/hardening.js';
 import { Hosts } from '../../engine/hosts.js';
 import { hostPaths, type ToHost } from '../../engine/host-paths.js';
 import { removeLeftFolders } from '../../engine/left-folders.js';
@@ -15,10 +14,12 @@ import { checkRuntime, engineInfo, type EngineInfo } from '../../engine/info.js'
 import { Watch } from '../../engine/watch.js';
 import type { Claims } from '../../images/claim-client.js';
 import type { Credentials } from '../../images/credentials.js';
-import { Images } from '../../images/images.js';
+import { Images, type ImagesOptions } from '../../images/images.js';
+import { Outlet } from '../../images/way-out.js';
 import { Registry } from '../../images/registry.js';
 import { SharedImages } from '../../images/shared-images.js';
 import { within } from '../../waiting.js';
+import { agentPath } from '../agent.js';
 import type { DiskGuard } from '../disk-guard.js';
 import { startExitCode } from '../protocol/verdict.js';
 import type { Installation } from '../installation.js';
@@ -49,6 +50,9 @@ import { SocketTransport, StdioTransport, type Transport } from './transport.js'
 const ANSWER_WITHIN_MS = 5000;
 /** Before an image that could not be pushed is pushed again. */
 const PUSH_AGAIN_MS = 5000;
+const NO_OUTLET =
+  '`dependencies` have no network: the engine cannot mount the folders of this worker, FAAS_RUNTIME is set, or the ' +
+  "agent is not built. FAAS_DEPS_NETWORK=bridge gives them the engine's bridge, with all that can be reached from there";
 
 export interface DockerDriverOptions {
   docker: Docker;
@@ -150,13 +154,16 @@ export class DockerDriver implements SandboxDriver {
     const codeDir = toHost === undefined || mapsUsers ? undefined : this.#codeDir();
     const limits = { sandbox: diskMb, build: installation.diskMb };
     const guard = openDiskGuard(containers, this.#folder, limits, log);
+    const copy = await this.#copyAgent();
+    const outlet = this.#outlet(copy, toHost);
     this.#opened = {
       containers,
       watch,
       guard,
-      images: this.#images(engine, confines, codeDir),
-      transport: await this.#transport(toHost),
+      images: this.#images(engine, { confines, codeDir, hosts, outlet }),
+      transport: this.#transport(toHost, agent === undefined ? undefined : copy),
     };
+    if (installation.network === 'registries' && outlet === undefined) warnings.push(NO_OUTLET);
     if (agent !== undefined) return { sandbox: 'docker', path: 'agent', warnings };
     warnings.push(
       'calls go through the container engine, which is slow: the agent is not built, or switched off',
@@ -253,20 +260,30 @@ export class DockerDriver implements SandboxDriver {
     return blanks && agent !== undefined && root ? this.#functions : undefined;
   }
 
-  #images({ id, architecture }: EngineInfo, confines: Confines, codeDir: string | undefined): Images {
+  /** The way of `dependencies` to their registries; `undefined` where there is none. */
+  #outlet(agent: string | undefined, toHost: ToHost | undefined): Outlet | undefined {
+    const { installation } = this.#options;
+    if (installation.network !== 'registries' || agent === undefined || toHost === undefined)
+      return undefined;
+    return new Outlet({ rules: installation, folder: this.#unpacked, agent, toHost });
+  }
+
+  #images(
+    { id, architecture }: EngineInfo,
+    made: Pick<ImagesOptions, 'confines' | 'codeDir' | 'hosts' | 'outlet'>,
+  ): Images {
     const { docker, workerId, bundles, prepareTimeoutMs, registry, credentials, claims, log } = this.#options;
     return new Images({
       docker,
       workerId,
       folder: this.#unpacked,
-      confines,
+      ...made,
       architecture,
       timeoutMs: prepareTimeoutMs,
       installation: this.#options.installation,
       bundle: (ref, signal) => bundles.get(ref, signal),
       unpack: this.#options.unpack,
       runtimesDir: this.#options.runtimesDir,
-      codeDir,
       credentials,
       shared: new SharedImages({
         docker,
@@ -281,15 +298,16 @@ export class DockerDriver implements SandboxDriver {
   }
 
   /** Sockets where the engine can mount our folders, else the streams of the containers. */
-  async #transport(toHost: ToHost | undefined): Promise<Transport> {
-    const copy = await this.#copyAgent();
-    if (toHost === undefined) return new StdioTransport(copy);
-    return new SocketTransport({ folder: this.#folder, toHost, agent: copy });
+  #transport(toHost: ToHost | undefined, agent: string | undefined): Transport {
+    if (toHost === undefined) return new StdioTransport(agent);
+    return new SocketTransport({ folder: this.#folder, toHost, agent });
   }
 
   /** Puts the agent where the engine can mount it from, our own folder, which may be a volume; for every user to execute. */
   async #copyAgent(): Promise<string | undefined> {
-    const { agent, dataDir, workerId } = this.#options;
+    const { dataDir, workerId } = this.#options;
+    // Where calls do without it, `dependencies` still need its relay.
+    const agent = this.#options.agent ?? agentPath();
     if (agent === undefined) return undefined;
     const folder = resolve(dataDir, 'agents', workerId);
     const copy = join(folder, 'agent');

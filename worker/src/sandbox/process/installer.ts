@@ -1,12 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
-import { chmod, mkdir, open } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { CallError } from '@panal/protocol';
-import { upstreamFrom, withoutProxy, withProxy } from '../../egress/environment.js';
-import { EgressPolicy } from '../../egress/policy.js';
-import { EgressProxy } from '../../egress/proxy.js';
-import { relayed, RELAY_PIDS, RELAY_PORT } from '../../egress/relay.js';
+import { reaching } from '../../egress/environment.js';
+import { EGRESS_SOCKET, openEgress } from '../../egress/open.js';
+import { relayed, RELAY_PIDS } from '../../egress/relay.js';
 import { diskUse, type Kept } from '../disk-guard.js';
 import { INSTALLING, type Installation } from '../installation.js';
 import { Output } from '../protocol/output.js';
@@ -23,7 +19,6 @@ const MAX_LOGS = 64 * 1024;
 const DRAIN_MS = 1000;
 /** Folder with the proxy's socket, as seen under bubblewrap. */
 const EGRESS = '/run/panal/egress';
-const SOCKET = 'socket';
 
 /** One run of `dependencies`. */
 interface Running {
@@ -66,7 +61,9 @@ export class Installer {
   ): Promise<void> {
     announce(onOutput, INSTALLING);
     const id = `install-${randomBytes(6).toString('hex')}`;
-    const egress = this.#proxied ? await openEgress(this.#limits, spec, folders.root) : undefined;
+    const egress = this.#proxied
+      ? await openEgress(this.#limits, spec.settings.env, folders.root)
+      : undefined;
     const { memoryMb, cpus, pids } = this.#limits;
     const settings = { memoryMb, cpus, pids: pids + (egress === undefined ? 0 : RELAY_PIDS) };
     const before = (await diskUse([folders.root])).get(folders.root) ?? 0;
@@ -76,7 +73,7 @@ export class Installer {
         argv:
           egress === undefined
             ? ['/bin/sh', '-c', dependencies]
-            : relayed(dependencies, `${EGRESS}/${SOCKET}`),
+            : relayed(dependencies, `${EGRESS}/${EGRESS_SOCKET}`),
         env: this.#environment(spec, folders),
         folders,
         codePath: spec.runtime.path,
@@ -117,16 +114,14 @@ export class Installer {
   }
 
   get #proxied(): boolean {
-    return this.#machine.bubblewrap && this.#limits.network === 'registries';
+    return this.#machine.bubblewrap && this.#limits.network !== 'none';
   }
 
   #environment({ runtime, settings }: RuntimeFunction, folders: Folders): Record<string, string> {
     const places = placesOf(this.#machine, folders, runtime.path);
     const env = { ...buildEnvironment(process.env, places), ...settings.env };
     const { network, proxy } = this.#limits;
-    if (this.#proxied) return withProxy(env, `http://127.0.0.1:${RELAY_PORT}`);
-    if (network === 'none') return withoutProxy(env);
-    return proxy === undefined ? env : withProxy(env, proxy);
+    return reaching(env, this.#proxied ? 'registries' : network === 'none' ? 'none' : 'bridge', proxy);
   }
 
   #binds({ runtime }: RuntimeFunction, folders: Folders, egress: string | undefined): Bind[] {
@@ -180,34 +175,5 @@ export class Installer {
     if (late) return `did not end within ${this.#limits.timeoutMs} ms`;
     if (await cgroup?.outOfMemory()) return `took more than ${this.#limits.memoryMb} MiB of memory`;
     return `exited with code ${exit.code}`;
-  }
-}
-
-interface Egress {
-  /** Holds the proxy's socket, and nothing else. */
-  folder: string;
-  close(): void;
-}
-
-async function openEgress(limits: Installation, spec: RuntimeFunction, root: string): Promise<Egress> {
-  const folder = join(root, 'egress');
-  await mkdir(folder);
-  await chmod(folder, 0o755);
-  const proxy = new EgressProxy(
-    new EgressPolicy(limits),
-    upstreamFrom(limits.proxy, process.env, spec.settings.env),
-  );
-  // A path through an open folder always fits the address of a socket.
-  const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
-  const close = (): void => {
-    proxy.close();
-    handle.close().catch(() => undefined);
-  };
-  try {
-    await proxy.listen(`/proc/self/fd/${handle.fd}/${SOCKET}`);
-    return { folder, close };
-  } catch (error) {
-    close();
-    throw error;
   }
 }
