@@ -87,7 +87,7 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
   const dispatcher = makeDispatcher(config, store, room, log);
   const limits = ownerLimits(config);
   const keeper = new BundleKeeper({ store, bundles, log });
-  const calls = new Calls({
+  const calls: Calls = new Calls({
     store,
     dispatch: dispatcher,
     policy: { attempts: config.FAAS_ATTEMPTS, backoffMs: config.FAAS_BACKOFF_MS },
@@ -100,6 +100,7 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
     recoveryMs: RECOVERY_HEARTBEATS * config.FAAS_HEARTBEAT_MS,
     observer: callLog(log, metrics.calls),
     asRun: (version) => cappedVersion(version, config),
+    bindImage: (spec, imageDigest) => functions.bindImage(spec, imageDigest),
     onVersionGone(version) {
       dispatcher.retire([version.spec.id]);
       void keeper.discard([summaryOf(version)]);
@@ -115,7 +116,7 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
     bundled: await readBundledRuntimes(RUNTIMES_DIR),
     most: config.FAAS_USER_RUNTIMES,
   });
-  const functions = new Functions({
+  const functions: Functions = new Functions({
     store,
     runtimes,
     bundles: keeper,

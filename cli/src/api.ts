@@ -58,6 +58,7 @@ export const functionSchema = z.looseObject({
   functionName: z.string(),
   kind: z.string(),
   image: z.string().optional(),
+  imageDigest: z.string().optional(),
   runtimeName: z.string().optional(),
   size: z.number().optional(),
   sha256: z.string().optional(),

@@ -29,10 +29,15 @@ export function writesOfFunction(record: FunctionRecord, version?: VersionRecord
   const { owner, name } = record;
   const writes: Write[] = [[keyOf('function', owner, name), encodeJson(record)]];
   if (version === undefined) return writes;
-  writes.push([keyOf('version', owner, name, version.spec.version), encodeJson(version)]);
-  writes.push(summaryEntry(version));
+  writes.push(...writesOfVersion(version));
   for (const key of usesOf(owner, name, summaryOf(version))) writes.push([key, NOTHING]);
   return writes;
+}
+
+/** A version, and its summary, at their keys. */
+export function writesOfVersion(version: VersionRecord): Write[] {
+  const { owner, name, version: number } = version.spec;
+  return [[keyOf('version', owner, name, number), encodeJson(version)], summaryEntry(version)];
 }
 
 /** What removing a function with these versions writes. */
@@ -67,7 +72,10 @@ export function summaryEntry(version: VersionRecord): Write {
 
 export function summaryOf({ spec, runtimeOwner = spec.owner, createdAt }: VersionRecord): VersionSummary {
   const { id, version } = spec;
-  if (spec.kind === 'image') return { id, version, createdAt, image: spec.image };
+  if (spec.kind === 'image') {
+    const { image, imageDigest } = spec;
+    return { id, version, createdAt, image, ...(imageDigest !== undefined && { imageDigest }) };
+  }
   const { runtime, bundle } = spec;
   return { id, version, createdAt, code: { runtimeName: runtime.name, runtimeOwner, bundle } };
 }

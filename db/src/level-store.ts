@@ -1,4 +1,4 @@
-import { isSettled, PanalError } from '@panal/protocol';
+import { isSettled, PanalError, type FunctionSpec } from '@panal/protocol';
 import { decodeCall, LIST_BYTES } from './call-codec.js';
 import {
   callKeyOf,
@@ -20,6 +20,7 @@ import {
   writesOfRemoval,
   writesOfRuntime,
   writesOfRuntimeRemoval,
+  writesOfVersion,
   writesOfVersionRemoval,
 } from './function-index.js';
 import type { Write } from './group-commit.js';
@@ -263,6 +264,19 @@ export class LevelStore implements Store, Copyable {
         if (code !== undefined) bundles.set(code.bundle.sha256, code.bundle.size);
       }
       return { functions, versions, bytes: [...bundles.values()].reduce((sum, size) => sum + size, 0) };
+    });
+  }
+
+  async bindImage({ owner, name, version, id }: FunctionSpec, imageDigest: string): Promise<string> {
+    return await this.#lock.run(keyOf('function', owner, name), async () => {
+      const registered = await this.getVersion(owner, name, version);
+      const isRegistered = registered?.spec.id === id;
+      const stored = isRegistered ? registered : await this.getKeptVersion(id);
+      if (stored?.spec.kind !== 'image') return imageDigest;
+      if (stored.spec.imageDigest !== undefined) return stored.spec.imageDigest;
+      const bound = { ...stored, spec: { ...stored.spec, imageDigest } };
+      await this.#medium.commit(isRegistered ? writesOfVersion(bound) : writesOfKept(bound));
+      return imageDigest;
     });
   }
 

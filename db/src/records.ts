@@ -28,7 +28,7 @@ export interface FunctionRecord {
   updatedAt: number;
 }
 
-/** One immutable version of a function. */
+/** One version of a function. Immutable, except that the digest of its image is added once. */
 export interface VersionRecord {
   /** What a worker needs, with the broker's defaults filled in. */
   spec: FunctionSpec;
@@ -47,6 +47,8 @@ export interface VersionSummary {
   createdAt: number;
   /** Of an image function. */
   image?: string;
+  /** What `image` stood for when a call first ran it. */
+  imageDigest?: string;
   /** Of a function on a runtime. */
   code?: { runtimeName: string; runtimeOwner: string; bundle: BundleRef };
 }

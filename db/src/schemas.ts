@@ -57,6 +57,7 @@ export const versionSummarySchema: z.ZodType<VersionSummary> = z.object({
   version: z.int(),
   createdAt: z.number(),
   image: z.string().exactOptional(),
+  imageDigest: z.string().exactOptional(),
   code: z
     .object({ runtimeName: z.string(), runtimeOwner: z.string(), bundle: bundleRefSchema })
     .exactOptional(),

@@ -1,4 +1,4 @@
-import type { CallStatus } from '@panal/protocol';
+import type { CallStatus, FunctionSpec } from '@panal/protocol';
 import type { CallRetention } from './call-retention.js';
 import type {
   CallKey,
@@ -103,6 +103,13 @@ export interface Store {
   isBundleUsed(sha256: string, owner?: string): Promise<boolean>;
   /** Counts what an owner has stored. Costs as much as the owner has versions, so count on from it. */
   usageOf(owner: string): Promise<Usage>;
+
+  /**
+   * Binds a version of an image function to the image that its name stood for: the first digest stays. Does nothing if
+   * the version is neither registered nor kept.
+   * @returns the digest that the version is bound to
+   */
+  bindImage(spec: FunctionSpec, imageDigest: string): Promise<string>;
 
   /** Keeps a version under its id for the calls accepted with it, when it is about to be deleted. */
   keepVersion(version: VersionRecord): Promise<void>;

@@ -113,12 +113,26 @@ const specBase = {
   settings: sandboxSettingsSchema,
 };
 
-/** All that a worker must know to run one version of a function. Immutable. */
+/** All that a worker must know to run one version of a function. Immutable, except that `imageDigest` is added once. */
 export const functionSpecSchema = z.discriminatedUnion('kind', [
-  z.object({ ...specBase, kind: z.literal('image'), image: z.string() }),
+  z.object({
+    ...specBase,
+    kind: z.literal('image'),
+    image: z.string(),
+    /**
+     * The image that every call of the version runs: `NAME@DIGEST`, or the id of an image that is in no registry. Absent
+     * until a worker has looked up what `image` stands for; then it never changes.
+     */
+    imageDigest: z.string().optional(),
+  }),
   z.object({ ...specBase, kind: z.literal('runtime'), runtime: runtimeSpecSchema, bundle: bundleRefSchema }),
 ]);
 export type FunctionSpec = z.infer<typeof functionSpecSchema>;
+export type ImageFunctionSpec = Extract<FunctionSpec, { kind: 'image' }>;
+
+/** The image that the version is bound to; `undefined` if that is not known yet, or the function runs on a runtime. */
+export const imageDigestOf = (spec: FunctionSpec): string | undefined =>
+  spec.kind === 'image' ? spec.imageDigest : undefined;
 
 /**
  * What the parameter of a call is. `none`: it has none. `json`: JSON text (of `/invokeFunction`). `raw`: the bytes of

@@ -80,7 +80,7 @@ const invoke = z.object({
   callNum: z.int().min(1),
   attempt: z.int().min(1),
   functionId: z.string(),
-  /** Only the first time that this worker, since its hello, gets a call of this function. */
+  /** Only if this worker, since its hello, was not told of this function, or not of its image's digest. */
   spec: functionSpecSchema.optional(),
   input: z.enum(INPUT_KINDS),
 });
@@ -116,6 +116,8 @@ const outcome = z.object({
   start: lifecycleSchema.optional(),
   /** It did not begin here: it is to begin elsewhere, at once, and that costs no attempt. */
   returned: z.boolean().optional(),
+  /** What the image's name stood for, if the function's spec has no `imageDigest` yet. */
+  imageDigest: z.string().max(1024).optional(),
   /** Whether a sandbox that was started ahead served it. */
   preloaded: z.boolean(),
   /**

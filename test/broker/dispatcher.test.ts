@@ -9,7 +9,7 @@ import type { Job } from '../../broker/src/dispatch/job.js';
 import { Scheduler } from '../../broker/src/dispatch/scheduler.js';
 import { ZmqLink } from '../../broker/src/dispatch/zmq-link.js';
 import { ScriptedWorker, type CurveClient } from '../support/scripted-worker.js';
-import { runtimeSpec } from '../support/specs.js';
+import { imageSpec, runtimeSpec } from '../support/specs.js';
 import { eventually } from '../support/wait.js';
 
 /** Notes what the dispatcher tells; a test may hold back that an outcome is stored. */
@@ -97,6 +97,24 @@ describe('Dispatcher over ZeroMQ', () => {
     const ack = await w1.hears('ack');
     expect(ack.leases).to.deep.equal([invoke.lease]);
     expect(Buffer.from(ledger.results[0]?.result ?? []).toString()).to.equal('olleh');
+  });
+
+  it('tells a worker of a function once, and once more when its image is known', async () => {
+    await start();
+    const w1 = worker('w1');
+    await w1.join({ sandbox: 'docker' });
+    const unbound = imageSpec('dice');
+    const bound = { ...unbound, imageDigest: `example/dice@sha256:${'a'.repeat(64)}` };
+    const told: (FunctionSpec | undefined)[] = [];
+    for (const [index, spec] of [unbound, unbound, bound, bound, unbound].entries()) {
+      w1.say({ type: 'ready', slot: 0 });
+      dispatcher.submit(job(index + 1, '', spec));
+      const invoke = await w1.nextInvoke();
+      told.push(invoke.spec);
+      await w1.reply(invoke);
+      await eventually('its outcome is stored', () => ledger.results.length === index + 1);
+    }
+    expect(told).to.deep.equal([unbound, undefined, bound, undefined, undefined]);
   });
 
   describe('a call whose parameter is not in memory', () => {

@@ -218,7 +218,7 @@ describe('A mini-worker that runs a call', () => {
       id: 'w1',
       peer: '',
       hello,
-      specs: new Map<string, string>(),
+      specs: new Map<string, never>(),
       draining: false,
       lastHeard: 0,
     };
@@ -233,8 +233,8 @@ describe('The sandboxes that a worker keeps', () => {
   it('are named to the owner of their function alone, and counted for others', () => {
     const hello = { slots: 1, host: 'h', sandbox: 'docker', path: 'agent' } as Hello;
     const specs = new Map([
-      ['anas-id', 'ana'],
-      ['bens-id', 'ben'],
+      ['anas-id', { owner: 'ana', imageDigest: undefined }],
+      ['bens-id', { owner: 'ben', imageDigest: undefined }],
     ]);
     const worker = { id: 'w1', peer: '', hello, specs, attempts: new Map(), draining: false, lastHeard: 0 };
     // Of the last one nobody said yet whose it is.

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { Preparation } from '../../worker/src/preparation.js';
 import { FakeDriver } from '../support/fake-sandbox.js';
 import { Gate } from '../support/gate.js';
-import { runtimeSpec } from '../support/specs.js';
+import { imageSpec, runtimeSpec } from '../support/specs.js';
 import { eventually } from '../support/wait.js';
 
 const dice = runtimeSpec('dice');
@@ -89,5 +89,17 @@ describe('preparing a function', () => {
     preparation.clear();
     await preparation.of(dice, never);
     await eventually('three times', () => driver.counts.prepare === 3);
+  });
+
+  it('is done anew if the version was bound to another image meanwhile', async () => {
+    const { driver, preparation } = kit();
+    const unbound = imageSpec('dice');
+    const bound = { ...unbound, imageDigest: `example/dice@sha256:${'a'.repeat(64)}` };
+    await preparation.of(unbound, never);
+    const prepared = await preparation.of(bound, never);
+    expect(prepared.spec).to.equal(bound);
+    expect(await preparation.of(unbound, never)).to.equal(prepared);
+    expect(await preparation.of(bound, never)).to.equal(prepared);
+    expect(driver.counts.prepare).to.equal(2);
   });
 });

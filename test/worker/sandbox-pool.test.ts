@@ -64,6 +64,19 @@ const removed = ({ driver }: Kit): string[] =>
   driver.sandboxes.filter((each) => each.removed).map(({ spec }) => spec.name);
 
 describe("a worker's sandbox pool", () => {
+  it('gives up the sandboxes of another image than the one that the version was bound to meanwhile', async () => {
+    const pools = kit();
+    const unbound = imageSpec('dice', { lifecycle: 'warm' });
+    const found = { ...unbound, imageDigest: `example/dice@sha256:${'a'.repeat(64)}` };
+    const other = { ...unbound, imageDigest: `example/dice@sha256:${'b'.repeat(64)}` };
+    const shelf = pools.pool.enter(unbound);
+    const first = await pools.pool.acquire(shelf, { spec: found }, never);
+    pools.pool.leave(shelf, first, true);
+    expect(await pools.call(found), 'of the same image').to.equal(first);
+    expect(await pools.call(other)).not.to.equal(first);
+    expect(removed(pools)).to.deep.equal(['dice']);
+  });
+
   it('gives the sandbox that was used last', async () => {
     const { begin, pool } = kit();
     const dice = runtimeSpec('dice');

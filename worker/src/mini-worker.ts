@@ -1,4 +1,10 @@
-import type { FunctionSpec, InputKind, LogPiece, Outcome } from '@panal/protocol';
+import {
+  imageDigestOf,
+  type FunctionSpec,
+  type InputKind,
+  type LogPiece,
+  type Outcome,
+} from '@panal/protocol';
 import type { Logger } from 'pino';
 import {
   endingOf,
@@ -239,12 +245,13 @@ export class MiniWorker {
 
   /** In one literal, with all that it may have: to add to a copy costs several times as much, for each call. */
   #outcome(
-    { call, began, prepareMs, sandbox, preloaded }: Course,
+    { call, shelf, began, prepareMs, sandbox, preloaded }: Course,
     ending: Ending,
     kept: boolean,
     free: number | undefined,
   ): Outcome {
     const { status, platform, exitCode, error, runMs } = ending;
+    const found = imageDigestOf(call.spec) === undefined ? shelf.prepared?.spec : undefined;
     return {
       type: 'outcome',
       lease: call.lease,
@@ -255,6 +262,7 @@ export class MiniWorker {
       exitCode,
       error,
       start: sandbox === undefined ? undefined : call.spec.settings.lifecycle,
+      imageDigest: found && imageDigestOf(found),
       preloaded,
       free,
       kept: kept ? true : undefined,

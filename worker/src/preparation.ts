@@ -1,4 +1,4 @@
-import type { FunctionSpec } from '@panal/protocol';
+import { imageDigestOf, type FunctionSpec } from '@panal/protocol';
 import { Output } from './sandbox/protocol/output.js';
 import type { OnOutput, Prepared } from './sandbox/sandbox.js';
 import { unlessAborted } from './waiting.js';
@@ -37,10 +37,14 @@ export class Preparation {
   async of(spec: FunctionSpec, signal: AbortSignal, onOutput?: OnOutput): Promise<Prepared> {
     for (;;) {
       const entry = this.#entries.get(spec.id) ?? this.#begin(spec);
-      if (entry.done) return await entry.result;
-      if (!entry.abort.signal.aborted) return await this.#join(entry, signal, onOutput);
-      // Everyone left, and the work is on its way out: it must not run twice at a time.
-      await unlessAborted(entry.ended, signal);
+      if (!entry.done && entry.abort.signal.aborted) {
+        // Everyone left, and the work is on its way out: it must not run twice at a time.
+        await unlessAborted(entry.ended, signal);
+        continue;
+      }
+      const prepared = entry.done ? await entry.result : await this.#join(entry, signal, onOutput);
+      if (isOf(prepared, spec)) return prepared;
+      if (this.#entries.get(spec.id) === entry) this.#entries.delete(spec.id);
     }
   }
 
@@ -102,4 +106,10 @@ export class Preparation {
       if (entry.waiting === 0 && !entry.done) entry.abort.abort();
     }
   }
+}
+
+/** Whether it is of the image that the version is bound to by now: what the name stood for here may be another one. */
+function isOf(prepared: Prepared, spec: FunctionSpec): boolean {
+  const bound = imageDigestOf(spec);
+  return bound === undefined || imageDigestOf(prepared.spec) === bound;
 }

@@ -1,4 +1,4 @@
-import type { FunctionSpec } from '@panal/protocol';
+import { imageDigestOf, type FunctionSpec } from '@panal/protocol';
 import { Blanks } from './blanks.js';
 import { GreedyDual, type Budget } from './greedy-dual.js';
 import type { PreloadPolicy } from './preload.js';
@@ -59,6 +59,10 @@ export class SandboxPool {
   /** A call of the function came; `leave` must follow. */
   enter(spec: FunctionSpec): Shelf {
     let shelf = this.#shelves.get(spec.id);
+    if (shelf !== undefined && !isOf(shelf, spec)) {
+      this.retire(spec.id);
+      shelf = undefined;
+    }
     if (shelf === undefined) this.#shelves.set(spec.id, (shelf = new Shelf(spec)));
     shelf.running++;
     shelf.frequency++;
@@ -316,4 +320,10 @@ export class SandboxPool {
     shelf.told = shelf.idle.length;
     this.#options.onHolds(shelf.spec.id, shelf.told);
   }
+}
+
+/** Whether its sandboxes are of the image that the version is bound to by now. */
+function isOf({ prepared, spec: first }: Shelf, spec: FunctionSpec): boolean {
+  const bound = imageDigestOf(spec);
+  return bound === undefined || imageDigestOf(prepared?.spec ?? first) === bound;
 }

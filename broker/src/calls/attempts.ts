@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { PanalError, type CallError } from '@panal/protocol';
+import { PanalError, type CallError, type FunctionSpec } from '@panal/protocol';
 import { copyOfCall, type CallRecord, type Store } from '@panal/db';
 import type { AttemptEvents, AttemptResult, LeasedAttempt } from '../dispatch/attempt.js';
 import type { Job } from '../dispatch/job.js';
@@ -25,6 +25,8 @@ export interface AttemptsOptions {
   store: Pick<Store, 'updateCall' | 'settleCall' | 'getCallPart'>;
   dispatch: Dispatch;
   policy: RetryPolicy;
+  /** Stores which image a version is bound to; resolves with the one that was stored first. */
+  bindImage: (spec: FunctionSpec, imageDigest: string) => Promise<string>;
   active: ActiveCalls;
   followers: LogFollowers;
   observer: CallObserver;
@@ -131,11 +133,26 @@ export class Attempts implements AttemptEvents {
       this.#takeBack(call);
       return;
     }
+    await this.#bindImage(call, outcome.imageDigest);
     const { exitCode, start, preloaded, error, prepareMs, runMs } = outcome;
     const seen: Seen = { logs, preloaded, exitCode, start, error };
     const step = this.#nextStep(call, outcome);
     if ('retryInMs' in step) await this.#retry(call, step.retryInMs, seen);
     else await this.#settle(call, step.settle, seen, { result, prepareMs, runMs });
+  }
+
+  /** Later attempts of the version run the image that this one has found, unless an earlier one had found another. */
+  async #bindImage(call: ActiveCall, imageDigest: string | undefined): Promise<void> {
+    const { spec } = call.version;
+    if (imageDigest === undefined || spec.kind !== 'image' || spec.imageDigest !== undefined) return;
+    // At once, for all calls of the version: those that wait go to other workers while this is being stored.
+    spec.imageDigest = imageDigest;
+    await this.#stored(
+      () => this.#isActive(call),
+      async () => {
+        spec.imageDigest = await this.#options.bindImage(spec, imageDigest);
+      },
+    );
   }
 
   lost(job: Job, error: CallError): void {

@@ -14,7 +14,7 @@ import {
 import { ActiveCall } from './active-call.js';
 import { ActiveCalls } from './active-calls.js';
 import { admit, type QueueBounds } from './admission.js';
-import { Attempts, type Dispatch } from './attempts.js';
+import { Attempts, type AttemptsOptions, type Dispatch } from './attempts.js';
 import { CallNumbers } from './call-numbers.js';
 import { NOBODY_COUNTS, type CallObserver } from './call-observer.js';
 import { KeptVersions } from './kept-versions.js';
@@ -31,6 +31,8 @@ export interface CallsOptions extends QueueBounds {
   recoveryMs: number;
   /** The version as it runs now, whatever it was stored with; as it was stored by default. */
   asRun?: (version: VersionRecord) => VersionRecord;
+  /** Stores which image a version is bound to; in `store` by default. */
+  bindImage?: AttemptsOptions['bindImage'];
   /** Is told of a version that was deleted, when the last call that was accepted with it has ended. */
   onVersionGone?: (version: VersionRecord) => void;
   observer?: CallObserver;
@@ -68,6 +70,7 @@ export class Calls {
     this.#kept = new KeptVersions(store, log, (id) => this.#active.version(id) !== undefined, onVersionGone);
     this.#followers = new LogFollowers((job, on) => dispatch.follow(job, on));
     this.attempts = new Attempts({
+      bindImage: (spec, imageDigest) => store.bindImage(spec, imageDigest),
       ...options,
       observer,
       active: this.#active,

@@ -1,4 +1,4 @@
-import type { Invoke } from '@panal/protocol';
+import { imageDigestOf, type Invoke } from '@panal/protocol';
 import type { Logger } from 'pino';
 import type { AttemptEvents } from './attempt.js';
 import type { Job } from './job.js';
@@ -103,8 +103,10 @@ export class Placing {
     params: Uint8Array,
   ): void {
     const { callNum, attempt, spec, input } = job;
-    const known = worker.specs.has(spec.id);
-    if (!known) worker.specs.set(spec.id, spec.owner);
+    const imageDigest = imageDigestOf(spec);
+    const told = worker.specs.get(spec.id);
+    const known = told !== undefined && (imageDigest === undefined || told.imageDigest === imageDigest);
+    if (!known) worker.specs.set(spec.id, { owner: spec.owner, imageDigest });
     const message: Invoke = {
       type: 'invoke',
       lease,

@@ -20,8 +20,8 @@ export interface ConnectedWorker {
   readonly id: string;
   readonly peer: Peer;
   readonly hello: Hello;
-  /** Versions whose spec it was sent, by id: whose they are. */
-  readonly specs: Map<string, string>;
+  /** Versions whose spec it was sent, by id: whose they are, and the digest that the spec had. */
+  readonly specs: Map<string, { owner: string; imageDigest: string | undefined }>;
   readonly attempts: Map<string, Attempt>;
   draining: boolean;
   /** On the monotonic clock, in ms: a wall clock that jumps must not lose a worker. */
@@ -85,7 +85,7 @@ function shownHoldings(
 ): Record<string, number> {
   const shown: Record<string, number> = {};
   for (const [key, idle] of holds) {
-    const isNamed = key.startsWith('runtime:') || specs.get(key) === owner;
+    const isNamed = key.startsWith('runtime:') || specs.get(key)?.owner === owner;
     const as = isNamed ? key : OTHERS;
     shown[as] = (shown[as] ?? 0) + idle;
   }

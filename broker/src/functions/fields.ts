@@ -17,6 +17,13 @@ export const imageSchema = z
     }
   });
 
+export const imageDigestSchema = z
+  .string()
+  .describe(
+    'What `image` stood for when the version first ran, and all its calls run: NAME@DIGEST, or the id of an image that ' +
+      'is in no registry. Absent before the first call has ended.',
+  );
+
 /** A folder in a sandbox: absolute, normalised, not the root, and none of the system's own. */
 export const pathSchema = z
   .string()

@@ -7,7 +7,7 @@ import {
   type VersionRecord,
   type VersionSummary,
 } from '@panal/db';
-import { PanalError, type FunctionSettings } from '@panal/protocol';
+import { PanalError, type FunctionSettings, type FunctionSpec } from '@panal/protocol';
 import type { BundleKeeper } from '../bundles/bundle-keeper.js';
 import { cappedVersion } from './ceilings.js';
 import { entryPoints, impliedSettings } from './entry-points.js';
@@ -188,6 +188,20 @@ export class Functions {
       await this.#options.store.putFunction(changed);
       this.#replace(next, active);
       return { record: changed, active: next };
+    });
+  }
+
+  /**
+   * Binds a version of an image function to the image that its name stood for when it first ran.
+   * @returns the digest that the version is bound to: the first one stays
+   */
+  async bindImage(spec: FunctionSpec, imageDigest: string): Promise<string> {
+    const { owner, name, id } = spec;
+    return await this.#exclusive(owner, name, async () => {
+      const bound = await this.#options.store.bindImage(spec, imageDigest);
+      const active = this.#active.get(keyOf(owner, name))?.spec;
+      if (active?.kind === 'image' && active.id === id) active.imageDigest = bound;
+      return bound;
     });
   }
 

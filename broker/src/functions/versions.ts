@@ -5,7 +5,8 @@ import { completeSettings, type SettingDefaults } from './settings.js';
 
 /** What a function runs: an image, or a bundle on a runtime. */
 export type FunctionCode =
-  { image: string } | { runtime: RuntimeSpec; runtimeOwner: string; bundle: BundleRef };
+  | { image: string; imageDigest?: string | undefined }
+  | { runtime: RuntimeSpec; runtimeOwner: string; bundle: BundleRef };
 
 /** What an owner decides of a version; its number and id are given out, its settings completed. */
 export interface VersionSource {
@@ -26,14 +27,18 @@ export function makeVersion(
   const createdAt = Date.now();
   const runtime = 'runtime' in code ? code.runtime : undefined;
   const base = { id: uuid(), owner, name, version, settings: completeSettings(settings, runtime, defaults) };
-  if ('image' in code) return { spec: { ...base, kind: 'image', image: code.image }, settings, createdAt };
+  if ('image' in code) {
+    const { image, imageDigest } = code;
+    const bound = imageDigest !== undefined && { imageDigest };
+    return { spec: { ...base, kind: 'image', image, ...bound }, settings, createdAt };
+  }
   const spec: FunctionSpec = { ...base, kind: 'runtime', runtime: code.runtime, bundle: code.bundle };
   return { spec, settings, runtimeOwner: code.runtimeOwner, createdAt };
 }
 
 /** What an owner decided of a version, from which the next one can be made. */
 export function sourceOf({ spec, settings, runtimeOwner }: VersionRecord): VersionSource {
-  if (spec.kind === 'image') return { code: { image: spec.image }, settings };
+  if (spec.kind === 'image') return { code: { image: spec.image, imageDigest: spec.imageDigest }, settings };
   if (runtimeOwner === undefined) throw new Error(`version ${spec.id} does not say whose its runtime is`);
   return { code: { runtime: spec.runtime, runtimeOwner, bundle: spec.bundle }, settings };
 }

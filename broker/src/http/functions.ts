@@ -1,6 +1,12 @@
-import { BUNDLE_FORMATS, functionSettingsSchema, PanalError, type FunctionSettings } from '@panal/protocol';
+import {
+  BUNDLE_FORMATS,
+  functionSettingsSchema,
+  PanalError,
+  type FunctionSettings,
+  type ImageFunctionSpec,
+} from '@panal/protocol';
 import { z } from 'zod';
-import { imageSchema, nameSchema } from '../functions/fields.js';
+import { imageDigestSchema, imageSchema, nameSchema } from '../functions/fields.js';
 import type { FunctionDetail } from '../functions/functions.js';
 import { acceptAndAnswer, ACCEPTS_CALL } from './accepted-call.js';
 import { PREPARE } from './call-input.js';
@@ -28,6 +34,7 @@ const view = functionSettingsSchema.extend({
   functionName: nameSchema,
   kind: z.enum(['image', 'runtime']),
   image: imageSchema.optional(),
+  imageDigest: imageDigestSchema.optional(),
   runtimeName: nameSchema.optional(),
   sha256: z.string().optional().describe('Of the bundle as it was uploaded.'),
   size: z.int().optional().describe('Of the bundle as it was uploaded, in bytes.'),
@@ -195,7 +202,7 @@ function toView({ record, active }: FunctionDetail, versions: number[]): z.infer
   return {
     functionName: record.name,
     kind: spec.kind,
-    ...(spec.kind === 'image' ? { image: spec.image } : { runtimeName: spec.runtime.name, ...spec.bundle }),
+    ...(spec.kind === 'image' ? imageOf(spec) : { runtimeName: spec.runtime.name, ...spec.bundle }),
     version: record.activeVersion,
     versions,
     ...settings,
@@ -204,3 +211,11 @@ function toView({ record, active }: FunctionDetail, versions: number[]): z.infer
     updatedAt: isoTime(record.updatedAt),
   };
 }
+
+const imageOf = ({
+  image,
+  imageDigest,
+}: ImageFunctionSpec): Pick<z.infer<typeof view>, 'image' | 'imageDigest'> => ({
+  image,
+  ...(imageDigest !== undefined && { imageDigest }),
+});

@@ -1,6 +1,6 @@
 import type { VersionSummary } from '@panal/db';
 import { z } from 'zod';
-import { nameSchema } from '../functions/fields.js';
+import { imageDigestSchema, nameSchema } from '../functions/fields.js';
 import { nextPage } from './link.js';
 import { MAX_PAGE } from './name-pages.js';
 import { wholeNumber } from './query.js';
@@ -13,6 +13,7 @@ const version = z.strictObject({
   active: z.boolean().describe('Whether calls accepted now run it.'),
   createdAt: z.iso.datetime(),
   image: z.string().optional(),
+  imageDigest: imageDigestSchema.optional(),
   runtimeName: nameSchema.optional(),
   sha256: z.string().optional().describe('Of the bundle as it was uploaded.'),
   size: z.int().optional().describe('Of the bundle as it was uploaded, in bytes.'),
@@ -64,7 +65,7 @@ export const versionRoutes = ({ functions }: Pick<Services, 'functions'>): Route
 ];
 
 function toView(
-  { version: number, createdAt, image, code }: VersionSummary,
+  { version: number, createdAt, image, imageDigest, code }: VersionSummary,
   active: number,
 ): z.infer<typeof version> {
   return {
@@ -72,6 +73,7 @@ function toView(
     active: number === active,
     createdAt: isoTime(createdAt),
     ...(image !== undefined && { image }),
+    ...(imageDigest !== undefined && { imageDigest }),
     ...(code && { runtimeName: code.runtimeName, sha256: code.bundle.sha256, size: code.bundle.size }),
   };
 }

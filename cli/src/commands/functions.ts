@@ -90,6 +90,7 @@ async function show({ client, output }: Session, name: string): Promise<undefine
       versions: view.versions.join(' '),
       runtime: view.runtimeName,
       image: view.image,
+      digest: view.imageDigest,
       bundle: view.size === undefined ? undefined : `${bytes(view.size)}, sha256 ${view.sha256 ?? ''}`,
       lifecycle: view.lifecycle,
       timeout: duration(view.timeoutMs),

@@ -37,10 +37,22 @@ interface ImageConfig {
 export async function inspectImage(docker: Docker, reference: string): Promise<Image | undefined> {
   const name = canonicalOf(reference);
   if (name === undefined) return undefined;
+  return await inspect(docker, reference, ({ names }) => names.some((each) => canonicalOf(each) === name));
+}
+
+/** The image of this id, or `undefined` where the engine does not have it. */
+export async function inspectImageId(docker: Docker, id: string): Promise<Image | undefined> {
+  return await inspect(docker, id, (found) => found.id === id);
+}
+
+async function inspect(
+  docker: Docker,
+  asked: string,
+  isMeant: (found: { id: string; names: readonly string[] }) => boolean,
+): Promise<Image | undefined> {
   try {
-    const { Id, Config, RepoDigests, RepoTags } = await docker.getImage(reference).inspect();
-    const names = [RepoTags, RepoDigests].flatMap(listed);
-    if (!names.some((each) => canonicalOf(each) === name)) return undefined;
+    const { Id, Config, RepoDigests, RepoTags } = await docker.getImage(asked).inspect();
+    if (!isMeant({ id: Id, names: [RepoTags, RepoDigests].flatMap(listed) })) return undefined;
     const config: ImageConfig = Config;
     return {
       id: Id,
@@ -58,6 +70,15 @@ export async function inspectImage(docker: Docker, reference: string): Promise<I
     if (statusOf(error) === 404 || statusOf(error) === 400) return undefined;
     throw error;
   }
+}
+
+/**
+ * What names this image for good, wherever it is: its digest in the registry of `reference`, or its id if it was neither
+ * pulled from there nor pushed.
+ */
+export function digestOf({ digests, id }: Image, reference: string): string {
+  const { domain, path } = parseImageReference(reference);
+  return digests.find((each) => canonicalOf(each)?.startsWith(`${domain}/${path}@`)) ?? id;
 }
 
 /** The engine says null for none. */

@@ -4,6 +4,7 @@ import {
   BadImageReference,
   parseImageReference,
   type FunctionSpec,
+  type ImageFunctionSpec,
   type ImageReference,
 } from '@panal/protocol';
 import { dependencyFiles, type DependencyFiles } from '../dependency-files.js';
@@ -22,15 +23,18 @@ import {
   type FunctionImageTools,
   type RuntimeFunctionSpec,
 } from './function-image.js';
-import { inspectImage, tagImage, type Image } from './image.js';
+import { digestOf, inspectImage, inspectImageId, tagImage, type Image } from './image.js';
 import { KeptImages } from './kept-images.js';
 import { Places } from './places.js';
-import { pull } from './pull.js';
+import { digestInRegistry, pull } from './pull.js';
 import type { SharedImages } from './shared-images.js';
 import { SingleFlight } from './single-flight.js';
 
 /** Pulls and builds at once: more would share the same line to the registry, and the same disk. */
 const AT_ONCE = 2;
+
+/** How long a registry may take to say what a name stands for, if there is an image of that name here, in ms. */
+const REGISTRY_ANSWER_MS = 5000;
 
 export interface ImagesOptions extends FunctionImageTools {
   /** Longest pull or build of an image, in ms. */
@@ -50,6 +54,8 @@ export interface Origin {
   readonly image: Image;
   /** The code that belongs at the runtime's path; `undefined` where the image has it. */
   readonly code: string | undefined;
+  /** What names the image for good; `undefined` for that of a runtime. */
+  readonly imageDigest?: string | undefined;
 }
 
 /** What a function's image is made from. */
@@ -82,9 +88,8 @@ export class Images {
    * @throws FunctionError `IMAGE_NOT_FOUND`, `DEPENDENCIES_FAILED`; PlatformError `IMAGE_PULL_FAILED` and others
    */
   async of(spec: FunctionSpec, signal: AbortSignal, onOutput?: OnOutput): Promise<Origin> {
-    if (spec.kind === 'image')
-      return { image: await this.#get(spec.image, signal, onOutput), code: undefined };
-    const runtime = await this.#get(spec.runtime.image, signal, onOutput);
+    if (spec.kind === 'image') return await this.#named(spec, signal, onOutput);
+    const runtime = await this.#get(spec.runtime.image, signal, { onOutput });
     const tag = functionImageTag(runtime, spec);
     return await this.#functions.run(tag, signal, async (shared) => {
       const code = await this.#code?.of(tag, runtime, spec, shared);
@@ -142,15 +147,61 @@ export class Images {
     return image;
   }
 
-  async #get(reference: string, signal: AbortSignal, onOutput: OnOutput | undefined): Promise<Image> {
+  /** The image that a function names: the one that its version is bound to, or what the name stands for now. */
+  async #named(
+    { id, image: reference, imageDigest }: ImageFunctionSpec,
+    signal: AbortSignal,
+    onOutput: OnOutput | undefined,
+  ): Promise<Origin> {
+    if (imageDigest !== undefined) {
+      const image = await this.#bound(reference, imageDigest, signal, onOutput);
+      return { image, code: undefined, imageDigest };
+    }
+    // An answer that the registry gave for an earlier version may be out of date.
+    const image = await this.#get(reference, signal, { onOutput, anewFor: id });
+    // Panal replaces the image of a bundled runtime when it builds it anew.
+    const isBundled = image.labels[LABEL.context] !== undefined;
+    return { image, code: undefined, imageDigest: isBundled ? undefined : digestOf(image, reference) };
+  }
+
+  /** @param imageDigest as `digestOf` gave it, here or on another worker */
+  async #bound(
+    reference: string,
+    imageDigest: string,
+    signal: AbortSignal,
+    onOutput: OnOutput | undefined,
+  ): Promise<Image> {
+    if (imageDigest.includes('@')) return await this.#get(imageDigest, signal, { onOutput });
+    const image = await inspectImageId(this.#options.docker, imageDigest);
+    if (image !== undefined) {
+      this.#kept.used(image);
+      return image;
+    }
+    throw new FunctionError(
+      'IMAGE_NOT_FOUND',
+      `the version is bound to the image ${imageDigest} of the name ${reference}, which is in no registry and not on ` +
+        'this worker; push it, and register the function again',
+    );
+  }
+
+  /** @param options.anewFor id of the version for which the registry is asked what the name stands for now */
+  async #get(
+    reference: string,
+    signal: AbortSignal,
+    { onOutput, anewFor }: { onOutput: OnOutput | undefined; anewFor?: string },
+  ): Promise<Image> {
     if (this.#options.shared.owns(parsed(reference))) throw unknown(reference);
-    const image = await this.#flights.run(reference, signal, async (shared) => {
+    const image = await this.#flights.run(anewFor ?? reference, signal, async (shared) => {
       const limited = AbortSignal.any([shared, AbortSignal.timeout(this.#options.timeoutMs)]);
       const bundled = await findBundled(this.#options.runtimesDir, reference);
       const kept = await inspectImage(this.#options.docker, reference);
       // One without the label is an operator's own, made with another base: it stays.
       const context = kept?.labels[LABEL.context];
-      if (kept !== undefined && context === undefined) return kept;
+      if (kept !== undefined && context === undefined) {
+        const isCurrent =
+          anewFor === undefined || bundled !== undefined || (await this.#isCurrent(reference, kept, limited));
+        return isCurrent ? kept : await this.#replaced(reference, limited, onOutput);
+      }
       if (bundled === undefined) return kept ?? (await this.#fetched(reference, limited, onOutput));
       const current = context === bundled.context;
       if (kept !== undefined && current && !this.#options.shared.shared) return kept;
@@ -193,16 +244,39 @@ export class Images {
     });
   }
 
+  /** Whether the registry has this image under the name, or cannot be asked, or does not know the name. */
+  async #isCurrent(reference: string, { digests }: Image, signal: AbortSignal): Promise<boolean> {
+    if (parsed(reference).digest !== undefined) return true;
+    const { docker, credentials } = this.#options;
+    const limited = AbortSignal.any([signal, AbortSignal.timeout(REGISTRY_ANSWER_MS)]);
+    const digest = await digestInRegistry(docker, reference, credentials, limited).catch(() => undefined);
+    signal.throwIfAborted();
+    return digest === undefined || digests.some((each) => each.endsWith(`@${digest}`));
+  }
+
   /** Pulled for a function or a runtime, and nobody else's. */
   async #fetched(reference: string, signal: AbortSignal, onOutput: OnOutput | undefined): Promise<Image> {
-    const image = await this.#pulled(reference, signal, onOutput);
+    return await this.#noted(reference, await this.#pulled(reference, signal, onOutput));
+  }
+
+  /** What is under this name in the registry now, in place of what is here. */
+  async #replaced(reference: string, signal: AbortSignal, onOutput: OnOutput | undefined): Promise<Image> {
+    return await this.#noted(reference, await this.#pulledAnew(reference, signal, onOutput));
+  }
+
+  /** Noted as pulled, also by its digest, which stays its name if the tag moves on. */
+  async #noted(reference: string, image: Image): Promise<Image> {
     await this.#kept.pulled(reference, image);
+    await this.#kept.pulled(digestOf(image, reference), image);
     return image;
   }
 
   async #pulled(reference: string, signal: AbortSignal, onOutput: OnOutput | undefined): Promise<Image> {
     const kept = await inspectImage(this.#options.docker, reference);
-    if (kept !== undefined) return kept;
+    return kept ?? (await this.#pulledAnew(reference, signal, onOutput));
+  }
+
+  async #pulledAnew(reference: string, signal: AbortSignal, onOutput: OnOutput | undefined): Promise<Image> {
     announce(onOutput, `pulling ${reference}`);
     await this.#gate.run(() => pull(this.#options.docker, reference, this.#options.credentials, signal));
     return await this.#made(reference);

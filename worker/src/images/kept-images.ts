@@ -95,12 +95,20 @@ export class KeptImages implements Cache {
     if (containers.length > 0) return false;
     try {
       // The last name takes the image with it, unless a container was made of it meanwhile, or it has a name by others.
-      for (const name of names) await this.#docker.getImage(name).remove();
+      for (const name of names) await this.#removeName(name);
       return true;
     } catch (error) {
-      if (statusOf(error) === 404) return true;
       if (statusOf(error) === 409) return false;
       throw error;
+    }
+  }
+
+  /** With the last tag of a repository the engine removes the digests there. */
+  async #removeName(name: string): Promise<void> {
+    try {
+      await this.#docker.getImage(name).remove();
+    } catch (error) {
+      if (statusOf(error) !== 404) throw error;
     }
   }
 }

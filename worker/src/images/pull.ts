@@ -35,6 +35,21 @@ export async function pull(
   }
 }
 
+/** Digest of what the registry has under this name; `undefined`: it answers without one. Throws what the engine says. */
+export async function digestInRegistry(
+  docker: Docker,
+  reference: string,
+  credentials: Credentials,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const options = { authconfig: await credentials.for(reference), abortSignal: signal };
+  const found: unknown = await docker.getImage(reference).distribution(options);
+  if (typeof found !== 'object' || found === null || !('Descriptor' in found)) return undefined;
+  const { Descriptor: descriptor } = found;
+  if (typeof descriptor !== 'object' || descriptor === null || !('digest' in descriptor)) return undefined;
+  return String(descriptor.digest);
+}
+
 function pullFailure(reference: string, cause: unknown): FunctionError | PlatformError {
   const message = messageOf(cause);
   const status = statusOf(cause);

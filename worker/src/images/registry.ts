@@ -3,7 +3,7 @@ import { messageOf, statusOf } from '../engine/errors.js';
 import { followProgress } from '../engine/progress.js';
 import { FunctionError, PlatformError } from '../sandbox/sandbox.js';
 import type { Credentials } from './credentials.js';
-import { pull } from './pull.js';
+import { digestInRegistry, pull } from './pull.js';
 
 /**
  * The registry through which workers share images. It is the engine that speaks to it: addresses mean what they mean to
@@ -24,13 +24,7 @@ export class Registry {
   /** Digest of what the registry has under this name; `undefined`: nothing. */
   async digestOf(reference: string, signal: AbortSignal): Promise<string | undefined> {
     try {
-      const options = { authconfig: await this.#credentials.for(reference), abortSignal: signal };
-      const found: unknown = await this.#docker.getImage(reference).distribution(options);
-      if (typeof found !== 'object' || found === null || !('Descriptor' in found)) return undefined;
-      const { Descriptor: descriptor } = found;
-      if (typeof descriptor !== 'object' || descriptor === null || !('digest' in descriptor))
-        return undefined;
-      return String(descriptor.digest);
+      return await digestInRegistry(this.#docker, reference, this.#credentials, signal);
     } catch (cause) {
       if (statusOf(cause) === 404) return undefined;
       throw unavailable(`asking for ${reference}`, cause, signal);

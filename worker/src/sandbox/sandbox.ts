@@ -52,6 +52,7 @@ export interface Sandbox {
 
 /** What a function needs before its sandboxes can start: its image, or its folder. Made once, and kept. */
 export interface Prepared {
+  /** With the digest of the image that was found, where the driver looked for one. */
   readonly spec: FunctionSpec;
   /** Kind of the blanks that can become its sandboxes; `undefined`: none can. */
   readonly blanks?: string | undefined;

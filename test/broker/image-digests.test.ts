@@ -1,0 +1,92 @@
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { pino } from 'pino';
+import { LevelStore } from '@panal/db';
+import { imageDigestOf, type Outcome } from '@panal/protocol';
+import { Calls } from '../../broker/src/calls/calls.js';
+import type { Job } from '../../broker/src/dispatch/job.js';
+import { temporaryFolder } from '../support/folder.js';
+import { ScriptedDispatch } from '../support/scripted-dispatch.js';
+import { imageSpec, versionOf } from '../support/specs.js';
+
+const FIRST = `example/dice@sha256:${'a'.repeat(64)}`;
+const SECOND = `example/dice@sha256:${'b'.repeat(64)}`;
+const input = { kind: 'none' as const, bytes: new Uint8Array(0) };
+
+describe('The image that a version is bound to', () => {
+  const folder = temporaryFolder();
+  let store: LevelStore;
+  let dispatch: ScriptedDispatch;
+  let calls: Calls;
+
+  beforeEach(async () => {
+    store = new LevelStore(join(folder(), 'store'), { durability: 'os' });
+    await store.open();
+    const times = { createdAt: 1, updatedAt: 1 };
+    const record = { owner: 'public', name: 'dice', activeVersion: 1, latestVersion: 1, ...times };
+    await store.putFunction(record, versionOf(imageSpec('dice')));
+    dispatch = new ScriptedDispatch();
+    const policy = { attempts: 2, backoffMs: 0 };
+    const log = pino({ level: 'silent' });
+    calls = new Calls({ store, dispatch, policy, maxQueue: 10, recoveryMs: 0, log });
+    await calls.recover();
+  });
+
+  afterEach(async () => {
+    await calls.stop();
+    await store.close();
+  });
+
+  async function begin(): Promise<Job> {
+    const version = await store.getVersion('public', 'dice', 1);
+    if (version === undefined) throw new Error('there is no version');
+    await calls.accept(version, input, { awaited: false });
+    const job = dispatch.jobs.shift();
+    if (job === undefined) throw new Error('the call was not submitted');
+    calls.attempts.started(job, 'w1');
+    return job;
+  }
+
+  async function end(job: Job, imageDigest: string): Promise<void> {
+    const outcome: Outcome = {
+      type: 'outcome',
+      lease: 'any',
+      callNum: job.callNum,
+      worker: 'w1',
+      status: 'DONE',
+      platform: false,
+      preloaded: false,
+      imageDigest,
+      prepareMs: 1,
+      runMs: 1,
+    };
+    await calls.attempts.ended(job, { outcome, result: input.bytes, logs: input.bytes });
+  }
+
+  const stored = async (): Promise<(string | undefined)[]> => {
+    const version = await store.getVersion('public', 'dice', 1);
+    const summary = await store.getSummary('public', 'dice', 1);
+    return [version && imageDigestOf(version.spec), summary?.imageDigest];
+  };
+
+  it('is the one of the call that ends first, of those that began side by side', async () => {
+    const [one, two, waiting] = [await begin(), await begin(), await begin()];
+    expect(await stored()).to.deep.equal([undefined, undefined]);
+    await end(two, SECOND);
+    expect(await stored()).to.deep.equal([SECOND, SECOND]);
+    await end(one, FIRST);
+    expect(await stored()).to.deep.equal([SECOND, SECOND]);
+    expect(imageDigestOf(waiting.spec), 'a call that was accepted before').to.equal(SECOND);
+    expect(imageDigestOf((await begin()).spec), 'a call that was accepted after').to.equal(SECOND);
+  });
+
+  it('stays with a version that was deleted while its calls run', async () => {
+    const job = await begin();
+    await calls.keepVersions([job.spec.id]);
+    await store.deleteFunction('public', 'dice');
+    expect(await store.bindImage(job.spec, FIRST)).to.equal(FIRST);
+    expect(await store.bindImage(job.spec, SECOND)).to.equal(FIRST);
+    const kept = await store.getKeptVersion(job.spec.id);
+    expect(kept && imageDigestOf(kept.spec)).to.equal(FIRST);
+  });
+});
