@@ -10,12 +10,14 @@ import {
   optional,
   setting,
   text,
+  uidRange,
   type NetworkRange,
   type Setting,
+  type UidRange,
 } from './setting.js';
 import { withFiles } from './setting-files.js';
 
-export { ConfigError, type NetworkRange, type Reader, type Setting } from './setting.js';
+export { ConfigError, type NetworkRange, type Reader, type Setting, type UidRange } from './setting.js';
 
 const MiB = 1024 * 1024;
 const zmqAddress = /^tcp:\/\/(\*|\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+):\d{1,5}$/;
@@ -335,6 +337,12 @@ export const SETTINGS = {
     512,
     1,
     1_048_576,
+  ),
+  FAAS_UIDS: setting<UidRange>(
+    ['worker', 'users of the machine that run processes, one for each owner, if the worker is root'],
+    '200000-265535',
+    () => ({ first: 200_000, last: 265_535 }),
+    uidRange,
   ),
   FAAS_WORKERS: integer(['up', 'workers that `panal up` starts'], 1, 0, 64),
   FAAS_LOG_LEVEL: oneOf(

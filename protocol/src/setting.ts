@@ -123,6 +123,21 @@ export function networkRange(text: string): NetworkRange {
   return { address, prefix: length, family: version === 6 ? 'ipv6' : 'ipv4' };
 }
 
+/** Numbers of users of a machine. */
+export interface UidRange {
+  first: number;
+  last: number;
+}
+
+/** Reads `200000-265535`; neither root nor the number that the kernel takes for none is among them. */
+export function uidRange(text: string): UidRange {
+  const [, first, last] = (/^(\d{1,10})-(\d{1,10})$/.exec(text) ?? []).map(Number);
+  if (first === undefined || last === undefined || first < 1 || last < first || last > 4_294_967_294) {
+    throw new BadValue('must be two numbers from 1 to 4294967294, such as 200000-265535');
+  }
+  return { first, last };
+}
+
 /** Reads a host name, or `*.` and a domain, which stands for every name below it. */
 export function hostPattern(text: string): string {
   if (!/^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(text)) {

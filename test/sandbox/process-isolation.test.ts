@@ -1,11 +1,14 @@
-import { existsSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { builtAgent } from '../agent/rig.js';
+import { temporaryFolder } from '../support/folder.js';
 import { withBubblewrap, withCompiler } from '../support/groups.js';
-import { openRig } from './process-rig.js';
+import { eventually } from '../support/wait.js';
+import { openRig, ProcessRig } from './process-rig.js';
 import { request, summary, text } from './requests.js';
 
 withBubblewrap('isolation by bubblewrap', () => {
@@ -54,6 +57,16 @@ for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
     print("reached", client.getpeername()[0])
 `;
 
+/** Whether the process `pid` is a `sleep` of the user `uid`; one that is gone is none. */
+function isSleepOf(pid: string, uid: number): boolean {
+  if (!/^\d+$/.test(pid)) return false;
+  try {
+    return statSync(`/proc/${pid}`).uid === uid && readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n';
+  } catch {
+    return false;
+  }
+}
+
 function isolation(agent: () => string | undefined): void {
   const rig = openRig(agent);
 
@@ -86,6 +99,89 @@ function isolation(agent: () => string | undefined): void {
   it('gives a call no capabilities and no new privileges', async () => {
     const { result } = await rig().once('grep -E "^(CapEff|NoNewPrivs)" /proc/self/status #');
     expect(text(result)).to.equal('CapEff:\t0000000000000000\nNoNewPrivs:\t1\n');
+  });
+
+  describe('as root', function () {
+    before(function () {
+      if (process.getuid?.() !== 0) this.skip();
+    });
+    const folder = temporaryFolder();
+
+    const uidOf = async (owner: string): Promise<number> =>
+      Number(text((await rig().once('id -u; true', {}, { owner })).result));
+
+    it('runs the functions of each owner as a user of their own, also after a restart', async () => {
+      const seen: string[][] = [];
+      for (const owners of [
+        ['one', 'other', 'one'],
+        ['third', 'other', 'one'],
+      ]) {
+        const run = new ProcessRig(folder(), agent());
+        await run.open();
+        try {
+          const ids = owners.map(async (owner) =>
+            text((await run.once('id -u; true', {}, { owner })).result),
+          );
+          seen.push(await Promise.all(ids));
+        } finally {
+          await run.driver.close();
+        }
+      }
+      const [[one = '', other = '', same] = [], [third = '', ...known] = []] = seen;
+      expect([same, ...known]).to.deep.equal([one, other, one]);
+      expect(new Set(['0\n', one, other, third]).size).to.equal(4);
+    });
+
+    it('gives the process no group, no capability, and a name', async () => {
+      const look = 'whoami; id -G; grep -E "^(Cap|Uid)" /proc/self/status; true';
+      const uid = await uidOf('one');
+      const none = ['Inh', 'Prm', 'Eff', 'Bnd', 'Amb'].map((set) => `Cap${set}:\t0000000000000000`);
+      const ids = Array<number>(4).fill(uid).join('\t');
+      const { result } = await rig().once(look, {}, { owner: 'one' });
+      expect(text(result).trim().split('\n')).to.deep.equal([
+        'function',
+        String(uid),
+        `Uid:\t${ids}`,
+        ...none,
+      ]);
+    });
+
+    it("closes an owner's files, and what /proc says, to the user of another", async () => {
+      const secret = { name: 'secret', content: 'secret', mode: 0o400 };
+      const made = { owner: 'one', files: [secret], runtime: { run: 'cat secret; sleep 60; true' } };
+      const sandbox = await rig().start('fresh', made);
+      const logs: string[] = [];
+      const ending = sandbox.run(request());
+      try {
+        const stranger = await uidOf('other');
+        const one = await uidOf('one');
+        const pid = await eventually('it sleeps', () =>
+          readdirSync('/proc').find((name) => isSleepOf(name, one)),
+        );
+        const cwd = `/proc/${pid}/cwd/secret`;
+        const seen = [`/proc/${pid}/environ`, `/proc/${pid}/auxv`, cwd];
+        for (const path of seen) {
+          const read = spawnSync('setpriv', [
+            ...[`--reuid=${stranger}`, `--regid=${stranger}`, '--clear-groups'],
+            ...['/bin/cat', path],
+          ]);
+          logs.push(String(read.stderr).trim());
+          expect(String(read.stdout)).to.equal('');
+        }
+        expect(logs.every((line) => line.endsWith('Permission denied'))).to.equal(true);
+      } finally {
+        await sandbox.remove();
+        await ending.catch(() => undefined);
+      }
+    });
+
+    it('runs `dependencies` as that user, and keeps what they leave', async () => {
+      const runtime = { dependencies: 'id -u > ~/uid; id -u > uid; chmod 0400 ~/uid uid' };
+      const made = { owner: 'one', runtime };
+      const uid = await uidOf('one');
+      const { result } = await rig().once('cat ~/uid uid; stat -c %u ~/uid uid; true', {}, made);
+      expect(text(result)).to.equal(`${uid}\n`.repeat(4));
+    });
   });
 
   it('covers what tells of the machine in /proc', async () => {

@@ -44,6 +44,7 @@ export class ProcessRig {
       runtimesDir: RUNTIMES,
       installation: installation({ timeoutMs: 10_000, ...limits }),
       diskMb: 256,
+      uids: { first: 200_000, last: 200_099 },
       log: pino({ level: 'silent' }),
     });
   }

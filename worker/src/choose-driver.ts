@@ -39,6 +39,7 @@ export async function chooseDriver(config: Config, parts: DriverParts): Promise<
     prepareTimeoutMs: config.FAAS_PREPARE_TIMEOUT_MS,
     installation: installationOf(config),
     diskMb: config.FAAS_DISK_MB,
+    uids: config.FAAS_UIDS,
   };
   const runtime = config.FAAS_RUNTIME;
   if (config.FAAS_SANDBOX === 'process') return processDriver(options, runtime);

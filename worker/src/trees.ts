@@ -31,6 +31,11 @@ export async function openTree(...paths: string[]): Promise<void> {
   await walk('chmod', '-R', 'u+rwX', '--', ...paths);
 }
 
+/** Makes `uid` the user and group of all that is below `paths`; follows no link. Without `uid` nothing changes. */
+export async function giveTree(uid: number | undefined, ...paths: string[]): Promise<void> {
+  if (uid !== undefined) await walk('chown', '-hR', '--', `${uid}:${uid}`, ...paths);
+}
+
 /** Whether there is a folder at `path`, and no link to one. */
 export async function isFolder(path: string): Promise<boolean> {
   return await lstat(path).then(

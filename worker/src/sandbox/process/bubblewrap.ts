@@ -40,6 +40,8 @@ export interface Wrapping {
   init: boolean;
   env: Readonly<Record<string, string>>;
   cwd: string;
+  /** Descriptor with the content of its `/etc/passwd`; without one it sees the machine's. */
+  passwd?: number;
 }
 
 /** The system's own folders. `/bin` and its like are links into `/usr` on most machines, and bound as what they are. */
@@ -121,9 +123,44 @@ export function bubblewrapOptions(wrapping: Wrapping): string[] {
   for (const bind of wrapping.binds) options.push(...binding(bind));
   for (const { at, target } of wrapping.links) options.push('--symlink', target, at);
   options.push(...binding(wrapping.code));
+  if (wrapping.passwd !== undefined) {
+    options.push('--perms', '0444', '--ro-bind-data', String(wrapping.passwd), '/etc/passwd');
+  }
   for (const [name, value] of Object.entries(wrapping.env)) options.push('--setenv', name, value);
   options.push('--remount-ro', '/', '--chdir', posix.normalize(wrapping.cwd));
   return options;
+}
+
+/** Where a sandbox of an unprivileged user finds what is bound into it. */
+const STAGE = '/stage';
+/** Where bubblewrap itself makes its new root. */
+const OWN_TMP = '/tmp';
+
+/**
+ * `wrapping` for a user who may not reach the folders of the worker, and the options of another bubblewrap, which root
+ * runs: in mounts of its own it binds them where that user can, and shows him nothing else.
+ */
+export function staged(wrapping: Wrapping): { options: string[]; wrapping: Wrapping } {
+  const options = [
+    ...SYSTEM.flatMap((path) => ['--ro-bind-try', path, path]),
+    ...['--ro-bind', '/etc', '/etc', '--dir', STAGE, '--dir', OWN_TMP],
+    ...['--dev-bind', '/dev', '/dev', '--dev-bind', '/proc', '/proc', '--die-with-parent'],
+  ];
+  const stage = (bind: Bind, name: string): Bind => {
+    const from = `${STAGE}/${name}`;
+    options.push(...binding({ ...bind, to: from }));
+    return { ...bind, from };
+  };
+  const { masks } = wrapping;
+  return {
+    wrapping: {
+      ...wrapping,
+      binds: wrapping.binds.map((bind, index) => stage(bind, String(index))),
+      code: stage(wrapping.code, 'code'),
+      masks: { ...masks, empty: stage({ from: masks.empty, to: '' }, 'empty').from },
+    },
+    options,
+  };
 }
 
 function binding({ from, to, writable }: Bind): string[] {

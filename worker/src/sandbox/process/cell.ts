@@ -87,6 +87,7 @@ export class Cell {
       init,
       settings: spec.settings,
       cgroup: this.cgroup,
+      uid: this.function.uid,
       stdin,
     });
   }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PanalError, type FunctionSpec, type Lifecycle } from '@panal/protocol';
+import { PanalError, type FunctionSpec, type Lifecycle, type UidRange } from '@panal/protocol';
 import type { Logger } from 'pino';
 import type { Cache } from '../../cache/cache-keeper.js';
 import { copyFrom, FolderCache } from '../../cache/folder-cache.js';
@@ -25,11 +25,12 @@ import { ChannelSandbox } from './channel-sandbox.js';
 import { DirectSandbox } from './direct-sandbox.js';
 import { FunctionFolder, FunctionFolders, runtimeFolder, type BundleSource } from './function-folder.js';
 import { Installer } from './installer.js';
-import { starts, type Machine } from './launcher.js';
+import { starts, wrapperPids, type Machine } from './launcher.js';
 import { makeNameFiles } from './names.js';
 import { findPrograms, works } from './programs.js';
 import { seccompFilter } from './seccomp.js';
 import { makeSandboxFolder, removeLeftovers } from './sandbox-folder.js';
+import { OwnerUids } from './uids.js';
 
 export interface ProcessDriverOptions {
   /** A folder of this worker's alone. */
@@ -45,6 +46,8 @@ export interface ProcessDriverOptions {
   installation: Installation;
   /** Most that a sandbox may keep on disk, in MiB, besides its copy of the function. */
   diskMb: number;
+  /** Users of the machine that run functions, one for each owner, where the worker is root. */
+  uids: UidRange;
   log: Pick<Logger, 'debug' | 'warn'>;
 }
 
@@ -69,6 +72,8 @@ interface Opened {
  *   no other process; no capability, no new privileges; no network under `none`. Whatever a call started ends with it.
  *   `bridge` shares the machine's network, its loopback with it. System calls are filtered, and parts of `/proc`
  *   covered, as container engines do.
+ * - With bubblewrap, as root: each owner's functions run as a user of their own, never as root, who alone reads their
+ *   files, kernel keys and what `/proc` says of them. Without bubblewrap they run as the worker's user.
  * - With control groups (mostly: as root): memory, processes and processor share as set, over the whole sandbox.
  * - Without them, with `prlimit`: each process may fill its `memoryMb` and 64 MiB (`RLIMIT_DATA`); `pids` and `cpus`
  *   are not enforced, for the kernel counts processes by user, and not those of root.
@@ -100,15 +105,16 @@ export class ProcessDriver implements SandboxDriver {
   }
 
   async open(): Promise<DriverInfo> {
-    const { dataDir, agent, bundles, unpack, installation } = this.#options;
+    const { dataDir, agent, bundles, unpack, installation, uids } = this.#options;
     await mkdir(this.#sandboxesDir, { recursive: true, mode: 0o700 });
-    const [programs, masks, names, bubblewrap, prlimit, cgroups] = await Promise.all([
+    const [programs, masks, names, bubblewrap, prlimit, cgroups, setpriv] = await Promise.all([
       findPrograms(),
       findMasks(join(dataDir, 'empty')),
       makeNameFiles(join(dataDir, 'names')),
       works('bwrap', '--version'),
       works('prlimit', '--core=0', '--', 'true'),
       Cgroups.find(dataDir),
+      works('setpriv', '--version'),
     ]);
     const most: Machine = {
       programs,
@@ -117,11 +123,13 @@ export class ProcessDriver implements SandboxDriver {
       prlimit,
       bubblewrap,
       seccomp: seccompFilter(process.arch),
+      users: process.getuid?.() === 0 && setpriv,
     };
     const machine = await this.#usable(most);
     const source = { get: bundles.get.bind(bundles), unpack };
     const installer = new Installer(machine, cgroups, installation);
-    const folders = new FunctionFolders(this.#functionsDir, installer, source);
+    const users = machine.users ? await OwnerUids.open(join(dataDir, 'uids.json'), uids) : undefined;
+    const folders = new FunctionFolders(this.#functionsDir, installer, source, users);
     this.#opened = { machine, cgroups, folders, installer };
     await Promise.all([folders.open(), this.reclaim()]);
     this.#guard.open();
@@ -193,9 +201,17 @@ export class ProcessDriver implements SandboxDriver {
 
   /** What of `most` this machine can do. */
   async #usable(most: Machine): Promise<Machine> {
-    const tried = most.bubblewrap ? [most, { ...most, seccomp: undefined }] : [];
-    for (const machine of tried) if (await starts(machine, this.#sandboxesDir)) return machine;
-    return { ...most, bubblewrap: false };
+    const { agent, runtimesDir, uids } = this.#options;
+    const folder = await mkdtemp(join(this.#sandboxesDir, 'trial-'));
+    await chmod(folder, 0o755);
+    const read = [agent, runtimesDir].filter((path) => path !== undefined);
+    const what = { uid: uids.first, read: read.map((path, index) => ({ from: path, to: `/run/${index}` })) };
+    const filtered = most.users ? [most, { ...most, users: false }] : [most];
+    const tried = [...filtered, ...filtered.map((machine) => ({ ...machine, seccomp: undefined }))];
+    for (const machine of most.bubblewrap ? tried : []) {
+      if (await starts(machine, folder, what)) return machine;
+    }
+    return { ...most, bubblewrap: false, users: false };
   }
 
   get #open(): Opened {
@@ -218,7 +234,10 @@ export class ProcessDriver implements SandboxDriver {
     const { settings, runtime } = from.spec;
     const root = join(this.#sandboxesDir, id);
     const folder = await copyFrom(from.path, () => makeSandboxFolder(root, from, machine));
-    const cgroup = await cgroups?.create(id, settings);
+    const cgroup = await cgroups?.create(id, {
+      ...settings,
+      pids: settings.pids + wrapperPids(from.uid),
+    });
     const runtimeDir = await runtimeFolder(runtimesDir, runtime.image);
     const onRemoved = (): void => void this.#sandboxes.delete(id);
     const cell = new Cell(id, folder, from, machine, { cgroup, runtimeDir, agent, onRemoved });
@@ -248,6 +267,12 @@ function warningsOf({ machine, cgroups }: Opened): string[] {
   if (machine.bubblewrap && machine.seccomp === undefined) {
     warnings.push(
       'system calls cannot be filtered here: functions may make those that container engines refuse.',
+    );
+  }
+  if (machine.bubblewrap && !machine.users && process.getuid?.() === 0) {
+    warnings.push(
+      'functions run as root without capabilities, not as users of their own: that takes setpriv, user namespaces for ' +
+        'unprivileged users, and interpreters that every user can read.',
     );
   }
   if (cgroups === undefined) {

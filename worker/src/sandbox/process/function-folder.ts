@@ -5,9 +5,10 @@ import type { BundleFormat, BundleRef, FunctionSpec } from '@panal/protocol';
 import { copyFrom, removeUnfinished, touch } from '../../cache/folder-cache.js';
 import { dependencyFiles, type DependencyFiles } from '../../dependency-files.js';
 import { SingleFlight } from '../../images/single-flight.js';
-import { copyTree, isFolder, openTree, removeTree } from '../../trees.js';
+import { copyTree, giveTree, isFolder, openTree, removeTree } from '../../trees.js';
 import { FunctionError, type OnOutput, type Prepared } from '../sandbox.js';
 import type { Installer } from './installer.js';
+import type { OwnerUids } from './uids.js';
 
 export type RuntimeFunction = Extract<FunctionSpec, { kind: 'runtime' }>;
 
@@ -20,6 +21,12 @@ export interface BundleSource {
   get(bundle: BundleRef, signal: AbortSignal): Promise<string>;
   /** Unpacks `path` into the new or empty folder `target`. */
   unpack(path: string, format: BundleFormat, target: string): Promise<void>;
+}
+
+/** A function, and the user whom its files belong to. */
+interface Owned {
+  spec: RuntimeFunction;
+  uid: number | undefined;
 }
 
 /** Something in a home; `target` is what a symbolic link says. */
@@ -39,13 +46,21 @@ export class FunctionFolder implements Prepared {
   readonly home: string;
   /** What `dependencies` left in their home. */
   readonly homeEntries: readonly HomeEntry[];
+  /** The user whom it belongs to, and who runs it; undefined for the worker's own. */
+  readonly uid: number | undefined;
 
-  constructor(spec: RuntimeFunction, folder: string, homeEntries: readonly HomeEntry[]) {
+  constructor(
+    spec: RuntimeFunction,
+    folder: string,
+    homeEntries: readonly HomeEntry[],
+    uid: number | undefined,
+  ) {
     this.spec = spec;
     this.path = folder;
     this.code = join(folder, 'code');
     this.home = join(folder, 'home');
     this.homeEntries = homeEntries;
+    this.uid = uid;
   }
 }
 
@@ -54,12 +69,14 @@ export class FunctionFolders {
   readonly #root: string;
   readonly #installer: Installer;
   readonly #bundles: BundleSource;
+  readonly #uids: OwnerUids | undefined;
   readonly #installations = new SingleFlight<void>();
 
-  constructor(root: string, installer: Installer, bundles: BundleSource) {
+  constructor(root: string, installer: Installer, bundles: BundleSource, uids: OwnerUids | undefined) {
     this.#root = root;
     this.#installer = installer;
     this.#bundles = bundles;
+    this.#uids = uids;
   }
 
   /** Removes what an earlier run did not finish. */
@@ -70,11 +87,12 @@ export class FunctionFolders {
 
   /** The folder of `spec`; made where it is missing, and put in its place only when it is whole. */
   async prepare(spec: RuntimeFunction, signal: AbortSignal, onOutput?: OnOutput): Promise<FunctionFolder> {
-    const folder = join(this.#root, keyOf(spec));
+    const uid = await this.#uids?.of(spec.owner);
+    const folder = join(this.#root, keyOf(spec, uid));
     if (!(await touch(folder))) {
       const unfinished = await mkdtemp(join(this.#root, 'making-'));
       try {
-        await this.#make(spec, unfinished, signal, onOutput);
+        await this.#make({ spec, uid }, unfinished, signal, onOutput);
         await rename(unfinished, folder).catch((error: unknown) => {
           // Another function of the owner, with the same bundle, was first: its folder is as good.
           if (!(error instanceof Error && 'code' in error && error.code === 'ENOTEMPTY')) throw error;
@@ -83,39 +101,42 @@ export class FunctionFolders {
         await removeTree(unfinished);
       }
     }
-    return new FunctionFolder(spec, folder, await entriesOf(join(folder, 'home')));
+    return new FunctionFolder(spec, folder, await entriesOf(join(folder, 'home')), uid);
   }
 
   async #make(
-    spec: RuntimeFunction,
+    owned: Owned,
     folder: string,
     signal: AbortSignal,
     onOutput: OnOutput | undefined,
   ): Promise<void> {
+    const { spec, uid } = owned;
     const { bundle, runtime } = spec;
     const packed = await this.#bundles.get(bundle, signal);
     await mkdir(join(folder, 'home'));
     await this.#bundles.unpack(packed, bundle.format, join(folder, 'code'));
+    await giveTree(uid, join(folder, 'code'), join(folder, 'home'));
     signal.throwIfAborted();
     if (runtime.dependencies === undefined) return;
     const files = await dependencyFiles(join(folder, 'code'), spec, runtime.image);
     const install: Install = async (into, stop) =>
-      this.#installIn(into, spec, runtime.dependencies ?? '', stop, onOutput);
-    if (files !== undefined && (await this.#reuse(files, folder, signal, install))) return;
+      this.#installIn(into, owned, runtime.dependencies ?? '', stop, onOutput);
+    if (files !== undefined && (await this.#reuse({ files, uid }, folder, signal, install))) return;
     await install(folder, signal);
   }
 
   async #installIn(
     folder: string,
-    spec: RuntimeFunction,
+    { spec, uid }: Owned,
     dependencies: string,
     signal: AbortSignal,
     onOutput: OnOutput | undefined,
   ): Promise<void> {
     const tmp = join(folder, 'tmp');
     await mkdir(tmp);
+    await giveTree(uid, tmp, join(folder, 'code'), join(folder, 'home'));
     const folders = { root: folder, code: join(folder, 'code'), home: join(folder, 'home'), tmp };
-    await this.#installer.run(spec, dependencies, folders, signal, onOutput);
+    await this.#installer.run(spec, dependencies, folders, { uid, signal }, onOutput);
     await removeTree(tmp, join(folder, 'egress'));
     await checkLeft(folder);
   }
@@ -125,12 +146,12 @@ export class FunctionFolders {
    * the bundle has too, so that they have to run there.
    */
   async #reuse(
-    files: DependencyFiles,
+    { files, uid }: { files: DependencyFiles; uid: number | undefined },
     folder: string,
     signal: AbortSignal,
     install: Install,
   ): Promise<boolean> {
-    const made = join(this.#root, files.digest);
+    const made = join(this.#root, uid === undefined ? files.digest : `${files.digest}-${uid}`);
     const code = join(folder, 'code');
     await this.#installations.run(files.digest, signal, async (shared) => {
       if (!(await touch(made))) await this.#keep(made, { code, files }, shared, install);
@@ -190,11 +211,11 @@ async function entriesOf(home: string): Promise<HomeEntry[]> {
 }
 
 /** Functions share a folder when all that made it is the same, and their owner is. */
-function keyOf({ owner, bundle, runtime, settings }: RuntimeFunction): string {
+function keyOf({ owner, bundle, runtime, settings }: RuntimeFunction, uid: number | undefined): string {
   const { path, dependencies, image } = runtime;
   // The environment takes part only in what runs.
   const made = dependencies === undefined ? [''] : [dependencies, settings.env];
-  const parts = [owner, bundle.sha256, path, ...made, image];
+  const parts = [owner, bundle.sha256, path, ...made, image, ...(uid === undefined ? [] : [uid])];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 

@@ -11,7 +11,7 @@ import type { Bind } from './bubblewrap.js';
 import type { Cgroup, Cgroups } from './cgroups.js';
 import { buildEnvironment, certificatePaths } from './environment.js';
 import type { RuntimeFunction } from './function-folder.js';
-import { launch, placesOf, type Folders, type Machine } from './launcher.js';
+import { launch, placesOf, wrapperPids, type Folders, type Machine } from './launcher.js';
 import type { Exit, Launched } from './launched.js';
 
 /** Bytes kept of what `dependencies` print. */
@@ -56,7 +56,7 @@ export class Installer {
     spec: RuntimeFunction,
     dependencies: string,
     folders: InstallationFolders,
-    signal: AbortSignal,
+    { uid, signal }: { uid: number | undefined; signal: AbortSignal },
     onOutput?: OnOutput,
   ): Promise<void> {
     announce(onOutput, INSTALLING);
@@ -65,7 +65,11 @@ export class Installer {
       ? await openEgress(this.#limits, spec.settings.env, folders.root)
       : undefined;
     const { memoryMb, cpus, pids } = this.#limits;
-    const settings = { memoryMb, cpus, pids: pids + (egress === undefined ? 0 : RELAY_PIDS) };
+    const settings = {
+      memoryMb,
+      cpus,
+      pids: pids + wrapperPids(uid) + (egress === undefined ? 0 : RELAY_PIDS),
+    };
     const before = (await diskUse([folders.root])).get(folders.root) ?? 0;
     const cgroup = await this.#cgroups?.create(id, settings);
     try {
@@ -82,6 +86,7 @@ export class Installer {
         init: false,
         settings,
         cgroup,
+        uid,
         stdin: 'ignore',
       });
       const running = { folder: folders.root, before, launched };

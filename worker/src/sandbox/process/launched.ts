@@ -16,8 +16,8 @@ export interface Command {
   cwd: string;
   /** Written to descriptors 3 and on, which the program reads and closes. */
   inputs: readonly (string | Uint8Array)[];
-  /** Whether the program is bubblewrap, with the sandbox's first process below it. */
-  wrapped: boolean;
+  /** How many times it becomes bubblewrap, one below the other, with the sandbox's first process below the last. */
+  wrappers: number;
 }
 
 /** A process of this worker, in a group of its own. */
@@ -25,14 +25,14 @@ export class Launched {
   readonly child: ChildProcess;
   /** Resolves when the process is gone; rejects when it could not be started. */
   readonly exit: Promise<Exit>;
-  readonly #wrapped: boolean;
+  readonly #wrappers: number;
 
-  private constructor(child: ChildProcess, wrapped: boolean) {
+  private constructor(child: ChildProcess, wrappers: number) {
     this.child = child;
-    this.#wrapped = wrapped;
+    this.#wrappers = wrappers;
     this.exit = new Promise((resolve, reject) => {
       child.once('error', reject);
-      child.once('exit', (code, signal) => resolve(exitOf(code, signal, wrapped)));
+      child.once('exit', (code, signal) => resolve(exitOf(code, signal, wrappers > 0)));
     });
     // Whoever has no use for it does not look at it.
     this.exit.catch(() => undefined);
@@ -54,7 +54,7 @@ export class Launched {
       stream.on('error', () => undefined);
       stream.end(input);
     }
-    return new Launched(child, command.wrapped);
+    return new Launched(child, command.wrappers);
   }
 
   get running(): boolean {
@@ -68,7 +68,7 @@ export class Launched {
   kill(): void {
     const { pid } = this.child;
     if (pid === undefined) return;
-    const inner = this.#wrapped && this.running ? firstChild(pid) : undefined;
+    const inner = this.#wrappers > 0 && this.running ? descendant(pid, this.#wrappers) : undefined;
     killQuietly(inner ?? -pid);
   }
 
@@ -93,6 +93,12 @@ function ended(stream: Readable, ms: number): Promise<void> {
       resolve();
     });
   });
+}
+
+/** The first process that many levels below `pid`; while it is not there yet, the lowest on the way. */
+function descendant(pid: number, levels: number): number | undefined {
+  const child = firstChild(pid);
+  return child === undefined || levels === 1 ? child : (descendant(child, levels - 1) ?? child);
 }
 
 function firstChild(pid: number): number | undefined {

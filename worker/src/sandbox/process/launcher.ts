@@ -1,5 +1,5 @@
 import type { SandboxSettings } from '@panal/protocol';
-import { bubblewrapOptions, type Bind, type Link, type Masks } from './bubblewrap.js';
+import { bubblewrapOptions, staged, type Bind, type Link, type Masks, type Wrapping } from './bubblewrap.js';
 import type { Cgroup } from './cgroups.js';
 import { baseEnvironment, type Places } from './environment.js';
 import { Launched, type Command } from './launched.js';
@@ -22,6 +22,8 @@ export interface Machine {
   /** What of `/proc` is covered. */
   masks: Masks;
   names: NameFiles;
+  /** Whether functions run as users of their owners'. */
+  users: boolean;
   /** Whether `prlimit` (util-linux) is here. */
   prlimit: boolean;
 }
@@ -48,8 +50,13 @@ export interface Launch {
   init: boolean;
   settings: Pick<SandboxSettings, 'memoryMb'>;
   cgroup: Cgroup | undefined;
+  /** The user it runs as, under bubblewrap; else the worker's own. */
+  uid: number | undefined;
   stdin: 'pipe' | 'ignore';
 }
+
+/** Processes that are not the function's, besides those of every sandbox: the bubblewrap that root runs. */
+export const wrapperPids = (uid: number | undefined): number => (uid === undefined ? 0 : 1);
 
 /** Home of the function under bubblewrap: the same when dependencies are installed and when it runs. */
 const HOME = '/home/function';
@@ -69,7 +76,10 @@ function commandOf(machine: Machine, what: Launch): Command {
   const env = { ...baseEnvironment(machine.programs.path, places), ...what.env };
   const argv = [...entering(what.cgroup), ...limiting(machine, what)];
   if (!machine.bubblewrap) return command([...argv, ...what.argv], env, what.folders.code);
-  const options = bubblewrapOptions({
+  const { seccomp } = machine;
+  const filter = seccomp === undefined ? [] : ['--seccomp', '4'];
+  const inputs = seccomp === undefined ? [] : [seccomp];
+  const wrapping: Wrapping = {
     binds: [
       ...machine.programs.places.map((place) => ({ from: place, to: place })),
       ...nameBinds(machine.names, what.network),
@@ -84,21 +94,44 @@ function commandOf(machine: Machine, what: Launch): Command {
     init: what.init,
     env,
     cwd: places.code,
-  });
-  const { seccomp } = machine;
-  const filter = seccomp === undefined ? [] : ['--seccomp', '4'];
+  };
+  const outside = { PATH: machine.programs.path };
   const wrapped = ['bwrap', '--args', '3', ...filter, '--', ...what.argv];
+  if (what.uid === undefined) {
+    const options = bubblewrapOptions(wrapping);
+    return {
+      ...command([...argv, ...wrapped], outside, '/'),
+      inputs: [argsOf(options), ...inputs],
+      wrappers: 1,
+    };
+  }
+  const stage = staged({ ...wrapping, passwd: 4 + inputs.length });
+  const options = ['--unshare-user', ...bubblewrapOptions(stage.wrapping)];
   return {
-    ...command([...argv, ...wrapped], { PATH: machine.programs.path }, '/'),
-    inputs: [options.map((option) => `${option}\0`).join(''), ...(seccomp === undefined ? [] : [seccomp])],
-    wrapped: true,
+    ...command([...argv, 'bwrap', ...stage.options, '--', ...becoming(what.uid), ...wrapped], outside, '/'),
+    inputs: [argsOf(options), ...inputs, passwdOf(what.uid)],
+    wrappers: 2,
   };
 }
+
+const argsOf = (options: readonly string[]): string => options.map((option) => `${option}\0`).join('');
+
+/** Gives up root for good, before anything of the function's is read. */
+function becoming(uid: number): string[] {
+  const nothingElse = ['--clear-groups', '--inh-caps=-all', '--bounding-set=-all'];
+  return ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, ...nothingElse, '--'];
+}
+
+const passwdOf = (uid: number): string =>
+  `root:x:0:0:root:/root:/usr/sbin/nologin
+function:x:${uid}:${uid}::${HOME}:/bin/sh
+nobody:x:65534:65534:nobody:/:/usr/sbin/nologin
+`;
 
 function command(argv: readonly string[], env: Readonly<Record<string, string>>, cwd: string): Command {
   const [program, ...args] = argv;
   if (program === undefined) throw new TypeError('a launch without a command');
-  return { argv: [program, ...args], env, cwd, inputs: [], wrapped: false };
+  return { argv: [program, ...args], env, cwd, inputs: [], wrappers: 0 };
 }
 
 function entering(cgroup: Cgroup | undefined): string[] {
@@ -111,18 +144,26 @@ function limiting(machine: Machine, { settings, cgroup }: Launch): string[] {
   return ['prlimit', '--core=0', ...(cgroup === undefined ? [`--data=${data}`] : []), '--'];
 }
 
-/** Whether a process starts and ends well with what `machine` has, in `folder`. */
-export async function starts(machine: Machine, folder: string): Promise<boolean> {
+/** Ends well if each of the files can be read. */
+const READS = 'for file do [ ! -e "$file" ] || [ -r "$file" ] || exit 1; done';
+
+/** Whether a process starts in `folder` with what `machine` has, as the user `uid`, and can read what it is to. */
+export async function starts(
+  machine: Machine,
+  folder: string,
+  { uid, read }: { uid: number | undefined; read: readonly Bind[] },
+): Promise<boolean> {
   const launched = launch(machine, {
-    argv: ['/bin/sh', '-c', ':'],
+    argv: ['/bin/sh', '-c', READS, 'sh', ...[...machine.programs.places, ...read.map(({ to }) => to)]],
     env: {},
     folders: { code: folder, home: folder, tmp: folder },
     codePath: '/ws',
-    binds: [],
+    binds: read,
     network: false,
     init: false,
     settings: { memoryMb: 64 },
     cgroup: undefined,
+    uid: machine.users ? uid : undefined,
     stdin: 'ignore',
   });
   launched.onOutput(() => undefined);

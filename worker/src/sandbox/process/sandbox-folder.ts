@@ -1,6 +1,6 @@
 import { mkdir, readdir, readlink } from 'node:fs/promises';
 import { join, sep } from 'node:path';
-import { copyTree, removeTree } from '../../trees.js';
+import { copyTree, giveTree, removeTree } from '../../trees.js';
 import type { FunctionFolder } from './function-folder.js';
 import type { Folders, Machine } from './launcher.js';
 
@@ -34,6 +34,7 @@ export async function makeSandboxFolder(
     copyTree(from.code, folder.code),
     machine.bubblewrap ? mkdir(folder.home) : copyTree(from.home, folder.home),
   ]);
+  await giveTree(from.uid, folder.tmp, folder.socket, folder.home);
   return folder;
 }
 
