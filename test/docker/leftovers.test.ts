@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import Docker from 'dockerode';
 import { removeLeftFolders } from '../../worker/src/engine/left-folders.js';
 import { networkMode, removeIdleNetwork } from '../../worker/src/engine/network.js';
-import { temporaryFolder } from '../support/folder.js';
+import { deepFolders, temporaryFolder } from '../support/folder.js';
 import { withEngine } from '../support/groups.js';
 
 withEngine('What a worker leaves on its engine', () => {
@@ -46,6 +46,7 @@ withEngine('What a worker leaves on its engine', () => {
     const [own, other] = [hostOf(await container()), hostOf(await container())];
     for (const name of [own, other, '0123456789ab', 'anything'])
       await mkdir(join(folder(), name, 'unpacked'), { recursive: true });
+    deepFolders(join(folder(), '0123456789ab'));
     await removeLeftFolders(docker, join(folder(), own), own);
     expect(await readdir(folder())).to.have.members([own, other, 'anything']);
   });

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { lstat, readdir, rename, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { diskUse } from '../sandbox/disk-guard.js';
 import { Unprepared } from '../sandbox/sandbox.js';
 import { removeTree } from '../trees.js';
 import type { Cache, CacheEntry } from './cache-keeper.js';
@@ -15,7 +16,7 @@ const UNFINISHED = 'making-';
 export class FolderCache implements Cache {
   readonly #root: string;
   readonly #inUse: (path: string) => boolean;
-  /** Bytes of each entry, by its name. */
+  /** Bytes of disk that each folder takes, by its name. */
   readonly #sizes = new Map<string, number>();
 
   /** @param inUse whether an entry, by its path, must stay */
@@ -44,7 +45,10 @@ export class FolderCache implements Cache {
   async #bytesOf(name: string): Promise<number> {
     const known = this.#sizes.get(name);
     if (known !== undefined) return known;
-    const bytes = await sizeOf(join(this.#root, name));
+    const path = join(this.#root, name);
+    const bytes = (await diskUse([path])).get(path);
+    // It went meanwhile, or has not been measured to its end.
+    if (bytes === undefined) return 0;
     this.#sizes.set(name, bytes);
     return bytes;
   }
@@ -87,12 +91,4 @@ export async function removeUnfinished(root: string): Promise<void> {
   const names = await readdir(root).catch(() => []);
   const unfinished = names.filter((name) => name.startsWith(UNFINISHED));
   await removeTree(...unfinished.map((name) => join(root, name)));
-}
-
-async function sizeOf(folder: string): Promise<number> {
-  let bytes = 0;
-  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-    if (entry.isFile()) bytes += (await lstat(join(entry.parentPath, entry.name))).size;
-  }
-  return bytes;
 }

@@ -1,7 +1,8 @@
-import { readdir, rm } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type Docker from 'dockerode';
+import { removeTree } from '../trees.js';
 import { statusOf } from './errors.js';
 
 /** The host name that an engine gives a container: the beginning of its id. */
@@ -17,7 +18,7 @@ export async function removeLeftFolders(docker: Docker, dataDir: string, host = 
   const volume = dirname(dataDir);
   for (const entry of await readdir(volume, { withFileTypes: true })) {
     if (!entry.isDirectory() || !CONTAINER.test(entry.name) || (await exists(docker, entry.name))) continue;
-    await rm(join(volume, entry.name), { recursive: true, force: true });
+    await removeTree(join(volume, entry.name));
   }
 }
 

@@ -1,4 +1,4 @@
-import { chmod, copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readdir, rename } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { BundleRef, FunctionSpec, Lifecycle } from '@panal/protocol';
 import type Docker from 'dockerode';
@@ -18,6 +18,7 @@ import { Images, type ImagesOptions } from '../../images/images.js';
 import { Outlet } from '../../images/way-out.js';
 import { Registry } from '../../images/registry.js';
 import { SharedImages } from '../../images/shared-images.js';
+import { removeTree } from '../../trees.js';
 import { within } from '../../waiting.js';
 import { agentPath } from '../agent.js';
 import type { DiskGuard } from '../disk-guard.js';
@@ -145,8 +146,7 @@ export class DockerDriver implements SandboxDriver {
         .reclaim({ all: false })
         .catch((error: unknown) => log.warn({ err: error }, 'reclaiming failed'));
     };
-    await rm(this.#folder, { recursive: true, force: true });
-    await rm(this.#unpacked, { recursive: true, force: true });
+    await removeTree(this.#folder, this.#unpacked);
     await removeUnfinished(this.#functions);
     await mkdir(this.#folder, { recursive: true });
     // Functions may write to folders in it, as root even: nobody else on this machine should meet what they leave.
@@ -182,7 +182,7 @@ export class DockerDriver implements SandboxDriver {
     await images.close();
     await removeIdleNetwork(this.#options.docker);
     watch.close();
-    await rm(this.#folder, { recursive: true, force: true });
+    await removeTree(this.#folder);
   }
 
   async prepare(spec: FunctionSpec, signal: AbortSignal, onOutput?: OnOutput): Promise<DockerPrepared> {
@@ -234,7 +234,7 @@ export class DockerDriver implements SandboxDriver {
     await containers.reclaim({ all: false });
     await containers.reclaimStrays();
     for (const name of await readdir(this.#folder)) {
-      if (!containers.has(name)) await rm(join(this.#folder, name), { recursive: true, force: true });
+      if (!containers.has(name)) await removeTree(join(this.#folder, name));
     }
   }
 

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { chmod, mkdir, rm } from 'node:fs/promises';
+import { chmod, mkdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { Container, HostConfig, MountSettings } from 'dockerode';
@@ -7,6 +7,7 @@ import { attach } from '../../engine/container.js';
 import { demultiplex } from '../../engine/demux.js';
 import type { ToHost } from '../../engine/host-paths.js';
 import { archive } from '../../images/archive.js';
+import { removeTree } from '../../trees.js';
 import { listenIn, SOCKET_NAME, type Listener } from '../protocol/listener.js';
 import { StdioStream } from './stdio-stream.js';
 
@@ -125,7 +126,7 @@ class SocketLine implements Line {
   async close(): Promise<void> {
     this.#output?.destroy();
     await this.#listener.close();
-    await rm(this.#folder, { recursive: true, force: true });
+    await removeTree(this.#folder);
   }
 }
 
