@@ -55,6 +55,13 @@ describe('The proxy of dependencies', () => {
     return [answer.statusCode ?? 0, await text(answer)];
   }
 
+  /** The URL of a server that answers `answer`, whatever it is asked. */
+  async function raw(answer: string): Promise<string> {
+    const server = createTcpServer((socket) => socket.once('data', () => socket.end(answer)));
+    await listen(server);
+    return `http://127.0.0.1:${portOf(server)}/`;
+  }
+
   async function tunnel(socketPath: string, authority: string): Promise<[IncomingMessage, Socket]> {
     const asked = request({ socketPath, path: authority, method: 'CONNECT', agent: false });
     asked.end();
@@ -75,6 +82,51 @@ describe('The proxy of dependencies', () => {
     expect(await get(await proxy(), url, 'wanted')).to.deep.equal([200, 'package wanted']);
     expect(seen[0]?.url).to.equal('/simple/?a=b');
     expect(seen[0]?.headers).to.not.have.property('proxy-authorization');
+  });
+
+  it('names the host that a request is for, whatever its client says', async () => {
+    const port = portOf(registry);
+    await get(await proxy(), `http://127.0.0.1:${port}/`);
+    expect(seen[0]?.headers.host).to.equal(`127.0.0.1:${port}`);
+  });
+
+  it('serves no TRACE', async () => {
+    const path = `http://127.0.0.1:${portOf(registry)}/`;
+    const asked = request({ socketPath: await proxy(), path, method: 'TRACE', agent: false });
+    asked.end();
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+    expect(answer.statusCode).to.equal(403);
+    expect(seen).to.deep.equal([]);
+  });
+
+  it('passes on requests and answers that announce trailers', async () => {
+    const path = await proxy();
+    const url = `http://127.0.0.1:${portOf(registry)}/`;
+    const headers = { trailer: 'x-sum', 'transfer-encoding': 'chunked' };
+    const asked = request({ socketPath: path, path: url, method: 'POST', headers, agent: false });
+    asked.end('wanted');
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+    expect(await text(answer)).to.equal('package wanted');
+    const bare = await raw('HTTP/1.1 200 OK\r\nTrailer: x-sum\r\nContent-Length: 2\r\n\r\nok');
+    expect(await get(path, bare)).to.deep.equal([200, 'ok']);
+  });
+
+  it('outlives answers that are none', async () => {
+    const path = await proxy();
+    expect((await get(path, await raw('HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n')))[0]).to.equal(502);
+    expect((await get(path, await raw('not HTTP')))[0]).to.equal(502);
+  });
+
+  it('drops what it asked for when its client leaves', async () => {
+    const silent = createTcpServer();
+    await listen(silent);
+    const client = connect(await proxy());
+    const connected = once(silent, 'connection');
+    client.write(`GET http://127.0.0.1:${portOf(silent)}/ HTTP/1.1\r\nHost: x\r\n\r\n`);
+    const [socket] = (await connected) as [Socket];
+    client.destroy();
+    socket.resume();
+    await once(socket, 'close');
   });
 
   it('refuses everything else, and says why', async () => {

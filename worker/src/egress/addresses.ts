@@ -12,6 +12,8 @@ const LINK_LOCAL: readonly Range[] = [
   // What some clouds have in the place of 169.254.169.254.
   ['fd00:ec2::', 32, 'ipv6'],
   ['100.100.100.200', 32, 'ipv4'],
+  ['168.63.129.16', 32, 'ipv4'],
+  ['fd20:ce::254', 128, 'ipv6'],
 ];
 
 /**

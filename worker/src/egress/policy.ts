@@ -1,3 +1,4 @@
+import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { NetworkRange } from '@panal/protocol';
@@ -34,6 +35,8 @@ export class EgressPolicy {
   readonly #networks: AddressSet;
   /** Networks of one address each. */
   readonly #addresses: AddressSet;
+  /** What was last found for each of the cluster's hosts. */
+  readonly #found = new Map<string, LookupAddress[]>();
 
   constructor(rules: EgressRules) {
     this.#rules = rules;
@@ -79,9 +82,21 @@ export class EgressPolicy {
   }
 
   async #cluster(): Promise<AddressSet> {
-    const found = await Promise.all(
-      this.#rules.cluster.map((host) => lookup(host, { all: true }).catch(() => [])),
-    );
+    const found = await Promise.all(this.#rules.cluster.map((host) => this.#lookup(host)));
     return new AddressSet(found.flat().map(({ address }) => exactly(address)));
+  }
+
+  /**
+   * The addresses of one of the cluster's hosts; its last ones if its name is not found now. A host that was never found
+   * counts for nothing: dependencies do not wait for a name that may be wrong.
+   */
+  async #lookup(host: string): Promise<LookupAddress[]> {
+    try {
+      const found = await lookup(host, { all: true });
+      this.#found.set(host, found);
+      return found;
+    } catch {
+      return this.#found.get(host) ?? [];
+    }
   }
 }

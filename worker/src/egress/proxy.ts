@@ -1,4 +1,11 @@
-import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  request,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { Socket } from 'node:net';
 import { pipeline, type Duplex } from 'node:stream';
 import {
@@ -15,7 +22,7 @@ import { Refused, type EgressPolicy, type Target } from './policy.js';
 const MOST_CONNECTIONS = 256;
 /** Headers that are between a client and its proxy, and no further (RFC 9110, 7.6.1). */
 const HOP_BY_HOP = new Set(
-  'connection keep-alive proxy-authorization proxy-connection te upgrade'.split(' '),
+  'connection keep-alive proxy-authorization proxy-connection te trailer upgrade'.split(' '),
 );
 
 /**
@@ -27,6 +34,8 @@ export class EgressProxy {
   readonly #upstream: Upstream | undefined;
   readonly #server: Server;
   readonly #streams = new Set<Duplex>();
+  /** Connections that are being made. */
+  #reaching = 0;
 
   /** @param upstream proxy through which every connection goes; undefined: directly */
   constructor(policy: EgressPolicy, upstream?: Upstream) {
@@ -70,7 +79,7 @@ export class EgressProxy {
     client.on('error', () => undefined);
     try {
       const target = targetOf(`http://${incoming.url ?? ''}`, 443);
-      const socket = this.#hold(await this.#connect(target));
+      const socket = this.#hold(await this.#limited(() => this.#connect(target)));
       client.write('HTTP/1.1 200 Connection established\r\n\r\n');
       if (head.length > 0) socket.write(head);
       pipeline(client, socket, client, () => undefined);
@@ -85,24 +94,56 @@ export class EgressProxy {
 
   async #forward(incoming: IncomingMessage, answer: ServerResponse): Promise<void> {
     try {
-      const target = targetOf(incoming.url ?? '', 80);
-      const [socket, path] = await this.#way(target, incoming.url ?? '');
-      const passed = Object.entries(incoming.headers).filter(([name]) => !HOP_BY_HOP.has(name));
-      const headers = { ...Object.fromEntries(passed), ...(this.#upstream && authorization(this.#upstream)) };
+      // It would show the client what a proxy that the operator names is told.
+      if (incoming.method === 'TRACE') throw new Refused('TRACE is not served');
+      const url = incoming.url ?? '';
+      const target = targetOf(url, 80);
+      const [socket, path] = await this.#limited(() => this.#way(target, url));
+      if (answer.destroyed) {
+        socket.destroy();
+        return;
+      }
+      const headers = {
+        ...passedOn(incoming.headers),
+        // The client may name another (RFC 9112, 3.2.2).
+        host: new URL(url).host,
+        ...(this.#upstream && authorization(this.#upstream)),
+      };
       const asked = request({
         method: incoming.method ?? 'GET',
         path,
         headers,
         createConnection: () => this.#hold(socket),
       });
+      answer.once('close', () => asked.destroy());
       asked.on('response', (response) => {
-        answer.writeHead(response.statusCode ?? 502, response.headers);
+        try {
+          answer.writeHead(response.statusCode ?? 502, passedOn(response.headers));
+        } catch (error) {
+          // What the server sent is no answer of HTTP.
+          response.destroy();
+          refuse(answer, error);
+          return;
+        }
         pipeline(response, answer, () => undefined);
       });
       asked.on('error', (error) => refuse(answer, error));
       pipeline(incoming, asked, () => undefined);
     } catch (error) {
       refuse(answer, error);
+    }
+  }
+
+  /** @throws Refused if the clients have too many connections out */
+  async #limited<T>(reach: () => Promise<T>): Promise<T> {
+    if (this.#streams.size + this.#reaching >= 2 * MOST_CONNECTIONS) {
+      throw new Refused('too many connections at once');
+    }
+    this.#reaching += 1;
+    try {
+      return await reach();
+    } finally {
+      this.#reaching -= 1;
     }
   }
 
@@ -122,6 +163,11 @@ export class EgressProxy {
   }
 }
 
+/** The headers that are for more than the next hop. */
+function passedOn(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.has(name)));
+}
+
 function targetOf(url: string, port: number): Target {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (parsed?.protocol !== 'http:' || parsed.hostname === '') {
@@ -133,7 +179,7 @@ function targetOf(url: string, port: number): Target {
 }
 
 function refuse(answer: ServerResponse, error: unknown): void {
-  if (answer.headersSent) {
+  if (answer.headersSent || answer.destroyed) {
     answer.destroy();
     return;
   }
