@@ -98,6 +98,9 @@ describe('what dependencies are made from', () => {
       '-f wheels',
       'six \\\n -r other.txt',
       '--extra-index-url https://x.example/ -r other.txt',
+      '-i ./simple',
+      '--index-url file:///srv/simple',
+      '--extra-index-url ./wheels',
     ];
     for (const text of plain) expect(await digest({ 'requirements.txt': text }), text).to.be.a('string');
     for (const text of local) expect(await digest({ 'requirements.txt': text }), text).to.equal(undefined);
@@ -117,6 +120,11 @@ describe('what dependencies are made from', () => {
       { scripts: { postinstall: 'node build.js' } },
       { scripts: { prepare: 'x' } },
       { workspaces: ['packages/*'] },
+      { dependencies: { a: 'FILE:lib' } },
+      { dependencies: { a: 'git+file:///srv/lib' } },
+      { dependencies: { a: 'x/y.tar.gz' } },
+      { bundleDependencies: ['a'], dependencies: { a: '1' } },
+      { bundledDependencies: true, dependencies: { a: '1' } },
     ];
     for (const each of plain)
       expect(await digest({ 'package.json': JSON.stringify(each) })).to.be.a('string');
@@ -128,5 +136,21 @@ describe('what dependencies are made from', () => {
     expect(await digest({ 'package.json': '{}', 'binding.gyp': '' })).to.equal(undefined);
     const lock = JSON.stringify({ packages: { lib: { resolved: 'file:lib', link: true } } });
     expect(await digest({ 'package.json': '{}', 'package-lock.json': lock })).to.equal(undefined);
+    const git = JSON.stringify({ packages: { lib: { resolved: 'git+file:///srv/lib#1' } } });
+    expect(await digest({ 'package.json': '{}', 'package-lock.json': git })).to.equal(undefined);
+  });
+
+  it("is the whole bundle where npm's configuration names files", async () => {
+    for (const text of ['registry=https://x.example/\nsave-prefix=~\n', '//x.example/:_authToken=abc']) {
+      expect(await digest({ '.npmrc': text }), text).to.be.a('string');
+    }
+    for (const text of [
+      'cafile=ca.pem',
+      'a=b\n//x.example/:certfile = cert.pem',
+      ' prefix=./lib',
+      '"keyfile"=x',
+    ]) {
+      expect(await digest({ '.npmrc': text }), text).to.equal(undefined);
+    }
   });
 });

@@ -48,6 +48,7 @@ const REFERS_TO_ITSELF: Readonly<Record<string, (text: string, entries: Readonly
     !entries.has('node_modules') && !entries.has('binding.gyp') && isPlainPackage(text),
   'package-lock.json': (text) => !LOCAL_IN_LOCK.test(text),
   'npm-shrinkwrap.json': (text) => !LOCAL_IN_LOCK.test(text),
+  '.npmrc': (text) => !LOCAL_SETTING.test(text),
 };
 
 const requirementLines = (text: string): string[] =>
@@ -59,7 +60,7 @@ const requirementLines = (text: string): string[] =>
 
 /** Options of pip that name no file. */
 const PIP_OPTION =
-  /^--(index-url|extra-index-url|trusted-host|no-binary|only-binary)[ =]\S+$|^(-i) \S+$|^--(no-index|pre|prefer-binary|require-hashes)$/;
+  /^--((extra-)?index-url[ =]https?:\/\/|(trusted-host|no-binary|only-binary)[ =])\S+$|^-i https?:\/\/\S+$|^--(no-index|pre|prefer-binary|require-hashes)$/;
 /** `NAME[EXTRA] >=1,<2 ; MARKER --hash=…`, or `NAME @ https://…` (PEP 508). */
 const REQUIREMENT =
   /^[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[A-Za-z0-9., _-]*\])?\s*(@\s*(git\+)?https?:\/\/\S+|\(?[<>=!~][^;@/\\]*)?(;[^/\\]*)?(\s--hash[= ]\S+)*$/;
@@ -70,14 +71,20 @@ const isFromIndex = (line: string): boolean =>
   PIP_OPTION.test(line) || (REQUIREMENT.test(line) && !ARCHIVE.test(line));
 
 /** `file:` and `link:` dependencies, and those that npm linked. */
-const LOCAL_IN_LOCK = /"(file|link|portal|workspace):|"link"\s*:\s*true/;
-const LOCAL_VERSION = /^(file|link|portal|workspace):|^[.~]{0,2}[/\\]|\.tgz$/;
+const LOCAL_IN_LOCK = /"(git\+)?(file|link|portal|workspace):|"link"\s*:\s*true/i;
+const LOCAL_VERSION = /^(git\+)?(file|link|portal|workspace):|^(\.|~?[/\\]|[a-z]:)|\.(tgz|tar|tar\.gz)$/i;
+/** What of npm's configuration names files, or programs. */
+const LOCAL_SETTING =
+  /(^|[\s:"'])(cafile|certfile|keyfile|globalconfig|userconfig|prefix|script-shell|node-options)["']?\s*(\[\s*\])?\s*=/im;
+/** Dependencies that are in the bundle already. */
+const BUNDLED = ['bundleDependencies', 'bundledDependencies'];
 /** What npm runs when it installs. */
 const INSTALL_SCRIPT = /^(pre|post)?(install|prepare|prepublish)$|^dependencies$/;
 
 function isPlainPackage(text: string): boolean {
   const manifest = parsed(text);
   if (manifest === undefined || 'workspaces' in manifest) return false;
+  if (BUNDLED.some((name) => name in manifest)) return false;
   if (Object.keys(fieldsOf(manifest.scripts)).some((name) => INSTALL_SCRIPT.test(name))) return false;
   return Object.entries(manifest)
     .filter(([name]) => /dependencies$|^overrides$/i.test(name))

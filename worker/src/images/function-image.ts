@@ -53,9 +53,11 @@ const OUTPUT_KEPT = 64 * 1024;
  */
 export function functionImageTag(
   runtime: Image,
-  { runtime: { path, dependencies }, bundle, owner }: RuntimeFunctionSpec,
+  { runtime: { path, dependencies }, bundle, owner, settings }: RuntimeFunctionSpec,
 ): string {
-  const parts = [runtime.id, bundle.sha256, path, dependencies ?? '', owner];
+  // Without dependencies nothing runs in that environment until a call does.
+  const env = dependencies === undefined ? {} : settings.env;
+  const parts = [runtime.id, bundle.sha256, path, dependencies ?? '', owner, env];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 
