@@ -37,8 +37,12 @@ class Channel:
         self._in_call = False
         self._pid = os.getpid()
         self._output = Output()
+        self._left = False
+        # A child has a lock of its own, which these find when it forks as well.
         os.register_at_fork(
-            before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._leave
+            before=lambda: self._lock.acquire(),
+            after_in_parent=lambda: self._lock.release(),
+            after_in_child=self._leave,
         )
         threading.Thread(target=self._pump, daemon=True).start()
 
@@ -49,6 +53,9 @@ class Channel:
 
     def _leave(self):
         self._lock = threading.RLock()
+        if self._left:
+            return  # a child's child: by now the descriptors may be others
+        self._left = True
         for fd in {self._in, self._out}:
             os.close(fd)
         self._output.leave()

@@ -10,6 +10,14 @@ subprocess.run(["echo", "a program said while it was imported"])
 def double(number):
     return number * 2
 
+def inner_and(send):
+    fork = multiprocessing.get_context("fork")
+    receive, inner = fork.Pipe(duplex=False)
+    process = fork.Process(target=inner.send, args=("from the inner one",))
+    process.start()
+    process.join()
+    send.send(receive.recv() if receive.poll() else "nothing")
+
 def handler(params, context):
     do = params.get("do")
     if do in ("fork", "fork in C"):
@@ -33,6 +41,13 @@ def handler(params, context):
     if do == "spawn":
         with multiprocessing.get_context(params["by"]).Pool(2) as pool:
             return pool.map(double, [1, 2, 3])
+    if do == "nest":
+        fork = multiprocessing.get_context("fork")
+        receive, send = fork.Pipe(duplex=False)
+        process = fork.Process(target=inner_and, args=(send,))
+        process.start()
+        process.join()
+        return receive.recv() if receive.poll() else "nothing"
     if do == "detach":
         sys.stdout = io.TextIOWrapper(sys.stdout.detach(), encoding="utf-8")
         print("to the new one")
@@ -115,6 +130,11 @@ for (const transport of TRANSPORTS) {
         expect(await call({ give: 'next' })).to.include({ result: 'next', logs: '' });
       });
     }
+
+    it('uses a process within a process', async () => {
+      expect(await call({ do: 'nest' })).to.include({ result: 'from the inner one', logs: '' });
+      expect(await call({ give: 'next' })).to.include({ result: 'next', logs: '' });
+    });
 
     for (const what of ['detach', 'replace', 'close descriptors', 'duplicate']) {
       it(`may ${what} what it prints to`, async () => {
