@@ -11,6 +11,9 @@ export function messageOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).replace(/\s+/g, ' ').trim();
 }
 
+/** Characters of a message that are searched for a fault; it may be a function's output. */
+const SEARCHED = 8192;
+
 /** What engines and OCI runtimes say where an image, or what a function asks of it, keeps a container from starting. */
 const FAULTS = [
   // The agent, which is Panal's, may be kept from starting by the machine.
@@ -36,7 +39,7 @@ const AROUND = [
 
 /** Why a container cannot start, if its image or the function is at fault; `undefined`: the platform may be. */
 export function faultIn(error: unknown): string | undefined {
-  const message = messageOf(error);
+  const message = messageOf(error).slice(0, SEARCHED);
   if (!FAULTS.some((fault) => fault.test(message))) return undefined;
   const reason = AROUND.reduce((text, words) => text.replace(words, ''), message);
   return reason.replace(/^exec: "(.*?)": (?:stat \S+: )?/, '$1: ');

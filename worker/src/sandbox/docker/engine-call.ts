@@ -11,6 +11,8 @@ export const SIGKILLED = 137;
 /** Exit codes of what the OCI runtime could not execute: in a container that runs, and as the first process of one. */
 const OCI_REFUSED = 126;
 const OCI_INIT_FAILED = 1;
+/** Bytes of the runtime's words that become a message. */
+const MOST_SAID = 8192;
 
 /** Gives the process of a call its input and collects its output, until it has closed it. */
 export async function converse(stream: Duplex, call: ActiveCall): Promise<void> {
@@ -41,7 +43,9 @@ export async function verdictOf(
 function refusalIn(exitCode: number, output: Output): string | undefined {
   const { result, logs } = output;
   if (exitCode === OCI_REFUSED && result.byteLength > 0) {
-    const said = /^(OCI runtime exec failed: |unable to find (?:user|group) )[^]*/.exec(text(result));
+    const said = /^(OCI runtime exec failed: |unable to find (?:user|group) )[^]*/.exec(
+      text(result.subarray(0, MOST_SAID)),
+    );
     if (said === null) return undefined;
     output.dropResult();
     return faultIn(said[0]) ?? messageOf(said[0]);

@@ -122,10 +122,11 @@ export function bubblewrapOptions(wrapping: Wrapping): string[] {
   }
   for (const bind of wrapping.binds) options.push(...binding(bind));
   for (const { at, target } of wrapping.links) options.push('--symlink', target, at);
-  options.push(...binding(wrapping.code));
   if (wrapping.passwd !== undefined) {
     options.push('--perms', '0444', '--ro-bind-data', String(wrapping.passwd), '/etc/passwd');
   }
+  // Last: a link in it may be where something else would be bound.
+  options.push(...binding(wrapping.code));
   for (const [name, value] of Object.entries(wrapping.env)) options.push('--setenv', name, value);
   options.push('--remount-ro', '/', '--chdir', posix.normalize(wrapping.cwd));
   return options;
