@@ -129,6 +129,24 @@ describe('The proxy of dependencies', () => {
     await once(socket, 'close');
   });
 
+  it('makes no more connections for its clients than they may have, and as many again', async () => {
+    const held: Socket[] = [];
+    const silent = createTcpServer((socket) => {
+      // With the client's own it is the 512th.
+      if (held.push(socket) < 511) return;
+      for (const each of held) each.end('HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n');
+    });
+    await listen(silent);
+    const client = connect(await proxy());
+    const asked = `GET http://127.0.0.1:${portOf(silent)}/ HTTP/1.1\r\nHost: x\r\n\r\n`;
+    client.write(asked.repeat(515));
+    // The answer that is refused ends the connection.
+    const answers = await text(client);
+    expect(answers.match(/^HTTP.1.1 204 /gm)).to.have.length(511);
+    expect(answers).to.match(/HTTP.1.1 403 too many connections at once/);
+    expect(held).to.have.length(511);
+  });
+
   it('refuses everything else, and says why', async () => {
     const path = await proxy([]);
     const port = portOf(registry);
