@@ -60,7 +60,9 @@ describe('panal backup and panal restore', function () {
       code: 1,
       stderr: 'panal: the backup cannot be restored: it is no backup\n',
     });
-    expect((await bench().run('restore', 'missing.tar', 'nothing')).stderr).to.contain('ENOENT');
+    expect((await bench().run('restore', 'missing.tar', 'nothing')).stderr).to.contain(
+      'there is no file missing.tar',
+    );
     expect(await readFile(at('text.tar'), 'utf8')).to.have.length(2000);
   });
 });
