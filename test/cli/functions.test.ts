@@ -146,7 +146,9 @@ describe('panal, from a new function to its end', function () {
     await writeFile(join(bench().folder, 'large', 'noise'), randomBytes(8 * 1024 * 1024));
     const { code, stdout, stderr } = await bench().run('deploy', 'large');
     expect({ code, stdout }).to.deep.equal({ code: 1, stdout: '' });
-    expect(stderr).to.match(/^panal: .*100000 bytes — leave out .* with a \.panalignore file\n$/);
+    expect(stderr).to.match(
+      /^panal: .*100000 bytes \(FAAS_MAX_BUNDLE\) — leave out .* with a \.panalignore file\n$/,
+    );
   });
 
   it('does not delete without being told to', async () => {
