@@ -13,8 +13,11 @@ const FORMAT = 1;
 /** `making`: LevelDB has not been opened there yet, so that nothing is lost if its files are missing. */
 const markerSchema = z.object({ format: z.int().min(1), making: z.boolean().optional() });
 
-/** What a disk puts into a folder that is its root. */
-const NOT_OURS = ['lost+found'];
+/** Where the marker is written before it is one. */
+const DRAFT = `${MARKER}.new`;
+
+/** What counts as nothing: what a disk puts into a folder that is its root, and a marker whose making was cut short. */
+const NOT_OURS = ['lost+found', DRAFT];
 
 /**
  * Looks what a folder is before LevelDB does, which takes a folder without `CURRENT` for an empty one, and removes what
@@ -53,9 +56,16 @@ async function requireUnmarkedStore(location: string, names: readonly string[]):
     throw refusal(location, `it has files, and neither ${MARKER} nor CURRENT: it is damaged, or not Panal's`);
   }
   await requireManifest(location, names);
-  if (await hasForeignKeys(location, names).catch(() => false)) {
+  if (await hasForeignKeys(location, names).catch(unlessUnreadable)) {
     throw refusal(location, "its keys are those of another program: it is not Panal's");
   }
+}
+
+/** What LevelDB cannot read on a copy it reports of the store itself; anything else says nothing of whose it is. */
+function unlessUnreadable(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (code.startsWith('LEVEL_')) return false;
+  throw error;
 }
 
 /** LevelDB finds everything by `CURRENT`, which names its manifest. */

@@ -21,8 +21,8 @@ export const replyChannel: Target = {
   name: 'reply channel',
   weight: 8,
   async open({ folder, recording }) {
-    // The worker has no heartbeats.
-    const settings = { FAAS_LEASE_MS: '600000' };
+    // The worker has no heartbeats, and a volley needs every slot.
+    const settings = { FAAS_LEASE_MS: '600000', FAAS_SPARE_SLOTS: '0' };
     const site = await Site.open({ folder: await mkdtemp(join(folder, 'site-')), worker: false, settings });
     await site.register('job', { lifecycle: 'warm' });
     const worker = new HostileWorker(site.zmqPort);

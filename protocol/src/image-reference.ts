@@ -54,6 +54,19 @@ export function canonicalName({ domain, path, tag, digest }: ImageReference): st
   return `${domain}/${path}${digest === undefined ? `:${tag ?? 'latest'}` : `@${digest}`}`;
 }
 
+/** Whether `bound` names one image for good, by its id or by a digest, and a digest in the repository of `reference`. */
+export function isImageOf(reference: string, bound: string): boolean {
+  if (/^sha256:[0-9a-f]{64}$/.test(bound)) return true;
+  try {
+    const named = parseImageReference(bound);
+    const { domain, path } = parseImageReference(reference);
+    return named.digest !== undefined && named.domain === domain && named.path === path;
+  } catch (error) {
+    if (error instanceof BadImageReference) return false;
+    throw error;
+  }
+}
+
 /** The first part is a domain only if it cannot be a part of a path. */
 function splitName(name: string): Pick<ImageReference, 'domain' | 'path'> {
   const slash = name.indexOf('/');

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { PanalError, type CallError, type FunctionSpec } from '@panal/protocol';
+import { isImageOf, PanalError, type CallError, type FunctionSpec } from '@panal/protocol';
 import { copyOfCall, type CallRecord, type Store } from '@panal/db';
 import type { AttemptEvents, AttemptResult, LeasedAttempt } from '../dispatch/attempt.js';
 import type { Job } from '../dispatch/job.js';
@@ -134,6 +134,8 @@ export class Attempts implements AttemptEvents {
       return;
     }
     await this.#bindImage(call, outcome.imageDigest);
+    // Its owner was deleted meanwhile: nothing of the call is stored any more.
+    if (!this.#isActive(call)) return;
     const { exitCode, start, preloaded, error, prepareMs, runMs } = outcome;
     const seen: Seen = { logs, preloaded, exitCode, start, error };
     const step = this.#nextStep(call, outcome);
@@ -145,6 +147,8 @@ export class Attempts implements AttemptEvents {
   async #bindImage(call: ActiveCall, imageDigest: string | undefined): Promise<void> {
     const { spec } = call.version;
     if (imageDigest === undefined || spec.kind !== 'image' || spec.imageDigest !== undefined) return;
+    // One worker must not lead all others to an image of another name.
+    if (!isImageOf(spec.image, imageDigest)) return;
     // At once, for all calls of the version: those that wait go to other workers while this is being stored.
     spec.imageDigest = imageDigest;
     await this.#stored(

@@ -309,6 +309,8 @@ export class Calls {
     if (mine?.record.apart?.logs !== undefined && !mine.settling) {
       const logs = await this.#options.store.getCallPart(owner, callNum, 'logs');
       if (this.attempts.isOpen(mine)) return this.#followers.add(mine, follower, logs);
+      // It ended meanwhile, or is about to, and tells those who wait only once.
+      return await this.follow(owner, callNum, follower);
     }
     if (mine?.settling === false) return this.#followers.add(mine, follower);
     const ended = mine === undefined ? await this.#options.store.getCall(owner, callNum) : await mine.ended();

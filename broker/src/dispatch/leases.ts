@@ -51,10 +51,12 @@ export class Leases {
     const { scheduler, events } = this.#options;
     const current = this.#named(lease);
     if (current?.workerId === worker.id) {
+      // Its outcome is here and is being stored: it takes nothing of its worker any more.
+      if (current.ending) return true;
       current.slot = undefined;
       scheduler.keep(current.job, worker.id);
       worker.attempts.set(lease, current);
-      if (!current.ending) events.started(current.job, worker.id);
+      events.started(current.job, worker.id);
       return true;
     }
     const claimed = this.#claim(worker.id, lease);

@@ -6,6 +6,7 @@ import { Attempts } from './attempts.js';
 import type { Estate } from './estate.js';
 import { Lanes } from './lanes.js';
 import { asPassword, asUserName, NAME_RULE, PASSWORD_RULE } from './names.js';
+import { networkOf } from './network-of.js';
 import { Passwords } from './passwords.js';
 import { Presence } from './presence.js';
 import type { Tokens } from './tokens.js';
@@ -89,7 +90,8 @@ export class Users {
       this.#attempts.failed(attempt);
       throw wrong();
     }
-    const credentials = ['password', name, password];
+    // Also by network: what was right from another address must not tell a stranger which of its guesses is right.
+    const credentials = ['password', networkOf(address), name, password];
     const check = async (): Promise<{ verified: Verified }> => {
       const user = await this.#check(name, password, address);
       return { verified: { name, id: user.id, proof: passwordProof(user) } };
