@@ -137,6 +137,13 @@ describe('The folder of a store', () => {
     await expectTheCall();
   });
 
+  it('is made anew if a crash came while its first marker was written', async () => {
+    await mkdir(location());
+    await writeFile(at('PANAL-STORE.new'), '');
+    await makeStore();
+    await expectTheCall();
+  });
+
   it('may be empty, or the root of a disk', async () => {
     await mkdir(at('lost+found'), { recursive: true });
     await makeStore();

@@ -1,4 +1,4 @@
-import { canonicalName, parseImageReference } from '@panal/protocol';
+import { canonicalName, isImageOf, parseImageReference } from '@panal/protocol';
 import { expect } from 'chai';
 import { errorCode, startedApi } from './api.js';
 
@@ -71,6 +71,14 @@ describe('the reference of an image', () => {
     for (const [reference, name] of Object.entries(GOOD)) {
       expect(canonicalName(parseImageReference(reference)), reference).to.equal(name);
     }
+  });
+
+  it('is bound to an id or a digest of the same name alone', () => {
+    const digest = `sha256:${HEX}`;
+    for (const bound of [digest, `dice@${digest}`, `docker.io/library/dice@${digest}`])
+      expect(isImageOf('dice:1', bound), bound).to.equal(true);
+    for (const bound of ['', 'dice:1', 'sha256:5607b8', `evil/dice@${digest}`, `evil.example/dice@${digest}`])
+      expect(isImageOf('dice:1', bound), bound).to.equal(false);
   });
 
   it('is accepted for functions and runtimes if it can be one', async () => {

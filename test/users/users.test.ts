@@ -109,6 +109,15 @@ describe('Users', () => {
     expect((await cost(200)) / once).to.be.below(2);
   });
 
+  it('tell a stranger nothing by what was right from another address', async () => {
+    await users.register('eva', 'secret');
+    await logIn('eva', 'secret');
+    const guess = (password: string) => users.byPassword('eva', password, '203.0.113.9');
+    for (let tries = 0; tries < 50; tries++) await codeOf(guess(String(tries)));
+    expect(await codeOf(guess('secret'))).to.equal('TOO_MANY_ATTEMPTS');
+    expect((await logIn('eva', 'secret')).name).to.equal('eva');
+  });
+
   it('are held back after too many failures, even with the right password', async () => {
     await users.register('ana', 'x');
     for (let n = 0; n < 10; n++) expect(await codeOf(logIn('ana', `wrong ${n}`))).to.equal('UNAUTHORIZED');
