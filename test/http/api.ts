@@ -258,14 +258,15 @@ export class Api {
 
 /** A started `Api` for each test of the group it is called in. */
 export function startedApi(options: ApiOptions = {}): () => Api {
-  const folder = temporaryFolder();
   let api: Api | undefined;
+  // Hooks run in the order in which they are given: the folder is removed after what uses it has stopped.
+  afterEach(async () => {
+    await api?.stop();
+  });
+  const folder = temporaryFolder();
   beforeEach(async () => {
     api = new Api(folder(), options);
     await api.start();
-  });
-  afterEach(async () => {
-    await api?.stop();
   });
   return () => {
     if (api === undefined) throw new Error('called outside of a test');
