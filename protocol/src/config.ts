@@ -128,7 +128,7 @@ export const SETTINGS = {
   FAAS_MAX_QUEUE: integer(['broker', 'most calls that have not ended; past it 429'], 200_000, 1, 10_000_000),
   FAAS_USER_CONCURRENCY: integer(['broker', 'most calls of one user that run at once'], 10, 1, 1_000_000),
   FAAS_SPARE_SLOTS: integer(
-    ['broker', 'idle mini-workers that whoever runs calls leaves to others; `0`: none'],
+    ['broker', 'idle mini-workers kept for owners that run no call; `0`: none'],
     1,
     0,
     1_000_000,

@@ -44,7 +44,7 @@ const readAsPath = (path: string): string[] => {
 };
 
 describe('Every route', () => {
-  // Whoever reaches a route for users is told to log in.
+  // With credentials required, every route of users answers 401 to this client.
   const api = startedApi({ auth: 'required' });
   const agent = new Agent({ keepAlive: true, maxSockets: 4 });
   after(() => agent.destroy());

@@ -22,7 +22,7 @@ export async function networkMode(docker: Docker, network: 'none' | 'bridge'): P
   return (await find(docker)) ?? (await make(docker));
 }
 
-/** Removes the network of functions, unless a container is on it. Whoever needs it next makes it anew. */
+/** Removes the network of functions, unless a container is on it. The next function that needs it makes it anew. */
 export async function removeIdleNetwork(docker: Docker): Promise<void> {
   const id = await find(docker);
   if (id === undefined) return;

@@ -260,7 +260,7 @@ export class DockerDriver implements SandboxDriver {
     return blanks && agent !== undefined && root ? this.#functions : undefined;
   }
 
-  /** The way of `dependencies` to their registries; `undefined` where there is none. */
+  /** The proxy by which `dependencies` reach registries; `undefined` if none is asked for, or none can work here. */
   #outlet(agent: string | undefined, toHost: ToHost | undefined): Outlet | undefined {
     const { installation } = this.#options;
     if (installation.network !== 'registries' || agent === undefined || toHost === undefined)

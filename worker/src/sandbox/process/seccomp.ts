@@ -1,4 +1,4 @@
-/** A system call's number on x86_64 and on arm64; undefined where there is none. */
+/** A system call's number on x86_64 and on arm64; `undefined` if the processor has no such call. */
 type Numbers = readonly [x64: number | undefined, arm64: number | undefined];
 
 /**
