@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import type { Container } from 'dockerode';
-import type { NetworkRange } from '@panal/protocol';
+import type { FunctionSpec, NetworkRange } from '@panal/protocol';
 import type { Installation } from '../../worker/src/sandbox/installation.js';
 import { FunctionError } from '../../worker/src/sandbox/sandbox.js';
 import { withEngine } from '../support/groups.js';
@@ -147,6 +147,18 @@ withEngine('the network of dependencies in containers', function () {
       expect(asked).to.deep.equal([]);
     });
   }
+
+  it('leaves nothing of itself in the image', async () => {
+    const [installer, runner] = [rig.driver('agent'), rig.driver('engine')];
+    for (const driver of [installer, runner]) await driver.open();
+    // The engine itself leaves /sbin/docker-init.
+    const list = 'find / /dev -xdev -not -path "/proc/*" -not -path "/sbin*" | sort';
+    const plain = await rig.shell(list);
+    const installed = await rig.shell(list, { runtime: { dependencies: 'true' } });
+    await installer.prepare(installed, new AbortController().signal);
+    const files = async (spec: FunctionSpec): Promise<string> => text((await runOnce(runner, spec)).result);
+    expect(await files(installed)).to.equal(await files(plain));
+  });
 
   it('is not that of the calls', async () => {
     const driver = rig.driver('agent');

@@ -6,8 +6,9 @@ import type { EgressRules } from '../egress/policy.js';
 import { RELAY_PORT } from '../egress/relay.js';
 import type { ToHost } from '../engine/host-paths.js';
 
-const AGENT = '/.panal/agent';
-const EGRESS = '/.panal/egress';
+/** Below /dev, which is a file system in memory: the mount points do not become part of the image. */
+const AGENT = '/dev/panal/agent';
+const EGRESS = '/dev/panal/egress';
 
 /** How what runs in one container without a network reaches what it may. */
 export interface WayOut {
