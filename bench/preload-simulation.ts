@@ -3,8 +3,8 @@
  * preload policies, and prints cold starts and the memory that stood idle, beside a fixed 10-minute keep-alive.
  * Run: `node --import tsx -C @panal/source bench/preload-simulation.ts [seed]`.
  */
-import { HistogramPolicy } from '../worker/src/histogram-policy.js';
-import { DemandPolicy, type Plan, type PreloadPolicy } from '../worker/src/preload.js';
+import { HistogramPolicy } from '../worker/src/pool/histogram-policy.js';
+import { DemandPolicy, type Plan, type PreloadPolicy } from '../worker/src/pool/preload.js';
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;

@@ -17,8 +17,8 @@ import { pino } from 'pino';
 import { Pull, Router } from 'zeromq';
 import { FakeDriver } from '../test/support/fake-sandbox.js';
 import { runtimeSpec } from '../test/support/specs.js';
-import { NoPreload } from '../worker/src/preload.js';
-import { Worker } from '../worker/src/worker.js';
+import { NoPreload } from '../worker/src/pool/preload.js';
+import { Worker } from '../worker/src/execution/worker.js';
 
 const SLOTS = 64;
 const CALLS = 200_000;

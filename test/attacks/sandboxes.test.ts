@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Lifecycle } from '@panal/protocol';
 import Docker from 'dockerode';
-import { Gate } from '../../worker/src/engine/gate.js';
+import { Gate } from '../../worker/src/support/gate.js';
 import { withBubblewrap, withCompiler, withEngine } from '../support/groups.js';
 import { eventually } from '../support/wait.js';
 import { Arena, processesWith, SLOTS, type Call } from './arena.js';

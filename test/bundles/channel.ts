@@ -7,7 +7,7 @@ import { pino } from 'pino';
 import * as zmq from 'zeromq';
 import { BundleServer, type BundleServerOptions } from '../../broker/src/bundles/bundle-server.js';
 import { BundleStore } from '../../broker/src/bundles/bundle-store.js';
-import { BundleClient, type BundleClientOptions } from '../../worker/src/bundles/bundle-client.js';
+import { BundleClient, type BundleClientOptions } from '../../worker/src/link/bundle-client.js';
 import { tar } from '../support/archives.js';
 import { eventually } from '../support/wait.js';
 

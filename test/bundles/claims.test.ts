@@ -2,7 +2,7 @@ import type { Claim } from '@panal/protocol';
 import { expect } from 'chai';
 import * as zmq from 'zeromq';
 import { Claims } from '../../broker/src/bundles/claims.js';
-import { ClaimClient } from '../../worker/src/images/claim-client.js';
+import { ClaimClient } from '../../worker/src/link/claim-client.js';
 import { temporaryFolder } from '../support/folder.js';
 import { eventually } from '../support/wait.js';
 import { Channel, log } from './channel.js';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { compare } from 'bcryptjs';
 import { expect } from 'chai';
 import { ConfigError, readConfig } from '@panal/protocol';
-import { curveKeys as workerKeys } from '../../worker/src/curve.js';
+import { curveKeys as workerKeys } from '../../worker/src/link/curve.js';
 import { curveKeys as brokerKeys } from '../../broker/src/dispatch/curve.js';
 import { makeKeys, makeRegistryLogin } from '../../broker/src/keys.js';
 import { Credentials } from '../../worker/src/images/credentials.js';

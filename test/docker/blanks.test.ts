@@ -4,8 +4,8 @@ import { runtimeSpecSchema, type FunctionSpec, type SandboxSettings } from '@pan
 import { expect } from 'chai';
 import type { DockerDriver } from '../../worker/src/sandbox/docker/driver.js';
 import type { RunRequest, RunResult, Sandbox } from '../../worker/src/sandbox/sandbox.js';
-import { DemandPolicy } from '../../worker/src/preload.js';
-import { SandboxPool } from '../../worker/src/sandbox-pool.js';
+import { DemandPolicy } from '../../worker/src/pool/preload.js';
+import { SandboxPool } from '../../worker/src/pool/sandbox-pool.js';
 import type { ArchiveEntry } from '../support/archives.js';
 import { withEngine } from '../support/groups.js';
 import { eventually } from '../support/wait.js';

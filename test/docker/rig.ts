@@ -11,7 +11,7 @@ import type { FunctionSpec, Lifecycle, RuntimeSpec, SandboxSettings } from '@pan
 import Docker from 'dockerode';
 import { pino } from 'pino';
 import { statusOf } from '../../worker/src/engine/errors.js';
-import { NO_CLAIMS, type Claims } from '../../worker/src/images/claim-client.js';
+import { NO_CLAIMS, type Claims } from '../../worker/src/link/claim-client.js';
 import { Credentials } from '../../worker/src/images/credentials.js';
 import { agentPath } from '../../worker/src/sandbox/agent.js';
 import { DockerDriver } from '../../worker/src/sandbox/docker/driver.js';

@@ -1,8 +1,8 @@
 import { readConfig } from '@panal/protocol';
 import { pino, type Logger } from 'pino';
 import { startBroker, type RunningBroker } from '../../broker/src/broker.js';
-import { NoPreload } from '../../worker/src/preload.js';
-import { Worker } from '../../worker/src/worker.js';
+import { NoPreload } from '../../worker/src/pool/preload.js';
+import { Worker } from '../../worker/src/execution/worker.js';
 import { tarGz } from './archives.js';
 import { FakeDriver } from './fake-sandbox.js';
 import { temporaryFolder } from './folder.js';

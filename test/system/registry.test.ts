@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import Docker from 'dockerode';
 import { pino } from 'pino';
 import { followProgress } from '../../worker/src/engine/progress.js';
-import { NO_CLAIMS } from '../../worker/src/images/claim-client.js';
+import { NO_CLAIMS } from '../../worker/src/link/claim-client.js';
 import { Credentials } from '../../worker/src/images/credentials.js';
 import { Registry } from '../../worker/src/images/registry.js';
 import { SharedImages } from '../../worker/src/images/shared-images.js';

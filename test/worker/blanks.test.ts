@@ -1,10 +1,10 @@
 import type { FunctionSpec } from '@panal/protocol';
 import { expect } from 'chai';
-import type { Budget } from '../../worker/src/greedy-dual.js';
-import { NoPreload } from '../../worker/src/preload.js';
+import type { Budget } from '../../worker/src/pool/greedy-dual.js';
+import { NoPreload } from '../../worker/src/pool/preload.js';
 import type { Sandbox } from '../../worker/src/sandbox/sandbox.js';
-import { SandboxPool } from '../../worker/src/sandbox-pool.js';
-import type { Shelf } from '../../worker/src/shelf.js';
+import { SandboxPool } from '../../worker/src/pool/sandbox-pool.js';
+import type { Shelf } from '../../worker/src/pool/shelf.js';
 import { FakeDriver, type FakeBlank } from '../support/fake-sandbox.js';
 import { Gate } from '../support/gate.js';
 import { runtimeSpec } from '../support/specs.js';

@@ -2,7 +2,7 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { RuntimeSpec } from '@panal/protocol';
-import { dependencyFiles } from '../../worker/src/dependency-files.js';
+import { dependencyFiles } from '../../worker/src/bundles/dependency-files.js';
 import { temporaryFolder } from '../support/folder.js';
 import { pythonRuntime, runtimeSpec } from '../support/specs.js';
 

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
-import { Worker, type WorkerOptions } from '../../worker/src/worker.js';
-import { NoPreload } from '../../worker/src/preload.js';
+import { Worker, type WorkerOptions } from '../../worker/src/execution/worker.js';
+import { NoPreload } from '../../worker/src/pool/preload.js';
 import { FakeDriver } from '../support/fake-sandbox.js';
 import { ScriptedBroker, type ScriptedBrokerOptions } from '../support/scripted-broker.js';
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Outcome } from '@panal/protocol';
-import { Outbox, type Letter } from '../../worker/src/outbox.js';
+import { Outbox, type Letter } from '../../worker/src/link/outbox.js';
 
 function letter(callNum: number): Letter {
   const outcome: Outcome = {

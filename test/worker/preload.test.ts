@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { HistogramPolicy } from '../../worker/src/histogram-policy.js';
-import { IdleHistogram } from '../../worker/src/idle-histogram.js';
-import { CLEAR, DemandPolicy, NoPreload, type Plan } from '../../worker/src/preload.js';
+import { HistogramPolicy } from '../../worker/src/pool/histogram-policy.js';
+import { IdleHistogram } from '../../worker/src/pool/idle-histogram.js';
+import { CLEAR, DemandPolicy, NoPreload, type Plan } from '../../worker/src/pool/preload.js';
 
 const MINUTE = 60_000;
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Preparation } from '../../worker/src/preparation.js';
+import { Preparation } from '../../worker/src/execution/preparation.js';
 import { FakeDriver } from '../support/fake-sandbox.js';
 import { Gate } from '../support/gate.js';
 import { imageSpec, runtimeSpec } from '../support/specs.js';

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import type { FunctionSpec } from '@panal/protocol';
-import type { Budget } from '../../worker/src/greedy-dual.js';
-import { DemandPolicy, NoPreload, type PreloadPolicy } from '../../worker/src/preload.js';
+import type { Budget } from '../../worker/src/pool/greedy-dual.js';
+import { DemandPolicy, NoPreload, type PreloadPolicy } from '../../worker/src/pool/preload.js';
 import { PlatformError, type Sandbox } from '../../worker/src/sandbox/sandbox.js';
-import { SandboxPool } from '../../worker/src/sandbox-pool.js';
-import type { Shelf } from '../../worker/src/shelf.js';
+import { SandboxPool } from '../../worker/src/pool/sandbox-pool.js';
+import type { Shelf } from '../../worker/src/pool/shelf.js';
 import { FakeDriver } from '../support/fake-sandbox.js';
 import { Gate } from '../support/gate.js';
 import { imageSpec, runtimeSpec } from '../support/specs.js';

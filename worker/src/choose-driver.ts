@@ -4,7 +4,7 @@ import { ConfigError, type BundleFormat, type Config } from '@panal/protocol';
 import Docker from 'dockerode';
 import type { Logger } from 'pino';
 import type { BundleCache } from './bundles/bundle-cache.js';
-import type { Claims } from './images/claim-client.js';
+import type { Claims } from './link/claim-client.js';
 import { Credentials } from './images/credentials.js';
 import { agentPath } from './sandbox/agent.js';
 import { DockerDriver } from './sandbox/docker/driver.js';

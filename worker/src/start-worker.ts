@@ -3,19 +3,19 @@ import { dataDirFailure, type Config, type Welcome } from '@panal/protocol';
 import type { Logger } from 'pino';
 import { Dealer } from 'zeromq';
 import { BundleCache } from './bundles/bundle-cache.js';
-import { BundleClient } from './bundles/bundle-client.js';
+import { BundleClient } from './link/bundle-client.js';
 import { CacheKeeper } from './cache/cache-keeper.js';
 import { spareRoom } from './cache/spare-room.js';
 import { chooseDriver } from './choose-driver.js';
-import { curveKeys } from './curve.js';
-import { HistogramPolicy } from './histogram-policy.js';
+import { curveKeys } from './link/curve.js';
+import { HistogramPolicy } from './pool/histogram-policy.js';
 import { claimIdentity, type Identity } from './identity.js';
-import { ClaimClient } from './images/claim-client.js';
+import { ClaimClient } from './link/claim-client.js';
 import { MeteredDriver } from './metrics/metered-driver.js';
 import { openMetrics, type ServedMetrics } from './metrics/served-metrics.js';
-import { DemandPolicy, NoPreload, type PreloadPolicy } from './preload.js';
+import { DemandPolicy, NoPreload, type PreloadPolicy } from './pool/preload.js';
 import type { DriverInfo } from './sandbox/sandbox.js';
-import { Worker, type WorkerOptions } from './worker.js';
+import { Worker, type WorkerOptions } from './execution/worker.js';
 
 /** A worker that was started. */
 export interface RunningWorker {

@@ -5,7 +5,7 @@ import type { BundleRef } from '@panal/protocol';
 import type { Cache, CacheEntry } from '../cache/cache-keeper.js';
 import { FolderCache, touch } from '../cache/folder-cache.js';
 import { PlatformError } from '../sandbox/sandbox.js';
-import { unlessAborted } from '../waiting.js';
+import { unlessAborted } from '../support/waiting.js';
 
 /** Where bundles come from. */
 export interface BundleFetcher {

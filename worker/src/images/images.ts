@@ -7,8 +7,8 @@ import {
   type ImageFunctionSpec,
   type ImageReference,
 } from '@panal/protocol';
-import { dependencyFiles, type DependencyFiles } from '../dependency-files.js';
-import { Gate } from '../engine/gate.js';
+import { dependencyFiles, type DependencyFiles } from '../bundles/dependency-files.js';
+import { Gate } from '../support/gate.js';
 import { LABEL } from '../engine/labels.js';
 import type { Cache } from '../cache/cache-keeper.js';
 import { FolderCache } from '../cache/folder-cache.js';
@@ -28,7 +28,7 @@ import { KeptImages } from './kept-images.js';
 import { Places } from './places.js';
 import { digestInRegistry, pull } from './pull.js';
 import type { SharedImages } from './shared-images.js';
-import { SingleFlight } from './single-flight.js';
+import { SingleFlight } from '../support/single-flight.js';
 
 /** Pulls and builds at once: more would share the same line to the registry, and the same disk. */
 const AT_ONCE = 2;

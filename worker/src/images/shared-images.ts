@@ -4,7 +4,7 @@ import type Docker from 'dockerode';
 import type { Logger } from 'pino';
 import { messageOf } from '../engine/errors.js';
 import { PlatformError } from '../sandbox/sandbox.js';
-import type { Claims, HeldClaim } from './claim-client.js';
+import type { Claims, HeldClaim } from '../link/claim-client.js';
 import { inspectImage, type Image } from './image.js';
 import type { Registry } from './registry.js';
 

@@ -1,5 +1,5 @@
 import { addProcessMetrics, MetricSet } from '@panal/protocol/metrics';
-import type { Worker } from '../worker.js';
+import type { Worker } from '../execution/worker.js';
 import type { MeteredDriver } from './metered-driver.js';
 import { OutcomeMetrics } from './outcome-metrics.js';
 

@@ -5,7 +5,7 @@ import type { Container, ContainerCreateOptions, ContainerInfo, HostConfig, Moun
 import type { Logger } from 'pino';
 import { removeContainer } from '../../engine/container.js';
 import { isGone, messageOf } from '../../engine/errors.js';
-import { Gate } from '../../engine/gate.js';
+import { Gate } from '../../support/gate.js';
 import { hardened, limiting, type Confines } from '../../engine/hardening.js';
 import type { Hosts } from '../../engine/hosts.js';
 import { LABEL, ofWorker } from '../../engine/labels.js';

@@ -7,7 +7,7 @@ import { attach } from '../../engine/container.js';
 import { demultiplex } from '../../engine/demux.js';
 import type { ToHost } from '../../engine/host-paths.js';
 import { archive } from '../../images/archive.js';
-import { removeTree } from '../../trees.js';
+import { removeTree } from '../../support/trees.js';
 import { listenIn, SOCKET_NAME, type Listener } from '../protocol/listener.js';
 import { StdioStream } from './stdio-stream.js';
 

@@ -5,7 +5,7 @@ import { PanalError, type FunctionSpec, type Lifecycle, type UidRange } from '@p
 import type { Logger } from 'pino';
 import type { Cache } from '../../cache/cache-keeper.js';
 import { copyFrom, FolderCache } from '../../cache/folder-cache.js';
-import { removeTree } from '../../trees.js';
+import { removeTree } from '../../support/trees.js';
 import {
   FunctionError,
   PlatformError,

@@ -3,9 +3,9 @@ import { copyFile, mkdir, mkdtemp, readdir, readFile, readlink, rename } from 'n
 import { join } from 'node:path';
 import type { BundleFormat, BundleRef, FunctionSpec } from '@panal/protocol';
 import { copyFrom, removeUnfinished, touch } from '../../cache/folder-cache.js';
-import { dependencyFiles, type DependencyFiles } from '../../dependency-files.js';
-import { SingleFlight } from '../../images/single-flight.js';
-import { copyTree, giveTree, isFolder, openTree, removeTree } from '../../trees.js';
+import { dependencyFiles, type DependencyFiles } from '../../bundles/dependency-files.js';
+import { SingleFlight } from '../../support/single-flight.js';
+import { copyTree, giveTree, isFolder, openTree, removeTree } from '../../support/trees.js';
 import { FunctionError, type OnOutput, type Prepared } from '../sandbox.js';
 import type { Installer } from './installer.js';
 import type { OwnerUids } from './uids.js';

@@ -15,7 +15,7 @@ import type { Logger } from 'pino';
 import { Dealer, Push } from 'zeromq';
 import { BatchSender } from './batch-sender.js';
 import type { CurveKeys } from './curve.js';
-import { asError, within } from './waiting.js';
+import { asError, within } from '../support/waiting.js';
 
 /** The messages that concern the worker, not the link. */
 export type Order = Extract<BrokerMessage, { type: 'invoke' | 'cancel' | 'follow' | 'ack' | 'retire' }>;

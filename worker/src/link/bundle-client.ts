@@ -11,7 +11,7 @@ import {
 import type { Logger } from 'pino';
 import type { Dealer } from 'zeromq';
 import { PlatformError } from '../sandbox/sandbox.js';
-import type { BundleFetcher } from './bundle-cache.js';
+import type { BundleFetcher } from '../bundles/bundle-cache.js';
 
 /** Bytes asked for at a time. */
 const CHUNK = 256 * 1024;

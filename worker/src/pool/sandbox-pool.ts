@@ -2,9 +2,9 @@ import { imageDigestOf, type FunctionSpec } from '@panal/protocol';
 import { Blanks } from './blanks.js';
 import { GreedyDual, type Budget } from './greedy-dual.js';
 import type { PreloadPolicy } from './preload.js';
-import type { Prepared, Sandbox, SandboxDriver } from './sandbox/sandbox.js';
+import type { Prepared, Sandbox, SandboxDriver } from '../sandbox/sandbox.js';
 import { Shelf } from './shelf.js';
-import { asError } from './waiting.js';
+import { asError } from '../support/waiting.js';
 
 /** Takes the answer of a fresh call that came from the pool from 15 ms to 9, on two cores. */
 const AFTER_CALL_MS = 10;

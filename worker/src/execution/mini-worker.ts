@@ -18,10 +18,10 @@ import {
 import { inputFor } from './input.js';
 import { LogTap } from './log-tap.js';
 import type { Preparation } from './preparation.js';
-import { Output } from './sandbox/protocol/output.js';
-import { PlatformError, Unprepared, type Sandbox } from './sandbox/sandbox.js';
-import type { SandboxPool } from './sandbox-pool.js';
-import type { Shelf } from './shelf.js';
+import { Output } from '../sandbox/protocol/output.js';
+import { PlatformError, Unprepared, type Sandbox } from '../sandbox/sandbox.js';
+import type { SandboxPool } from '../pool/sandbox-pool.js';
+import type { Shelf } from '../pool/shelf.js';
 
 /** One attempt of a call, as the broker gave it. */
 export interface Assignment {

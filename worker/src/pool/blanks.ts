@@ -1,6 +1,6 @@
 import type { GreedyDual } from './greedy-dual.js';
 import { FIXED_KEEP_ALIVE_MS } from './preload.js';
-import type { Blank, Prepared, SandboxDriver } from './sandbox/sandbox.js';
+import type { Blank, Prepared, SandboxDriver } from '../sandbox/sandbox.js';
 
 /** A blank was taken within so many ms: the next function may come as soon. */
 const BUSY_MS = 60_000;

@@ -11,17 +11,17 @@ import {
   type Welcome,
 } from '@panal/protocol';
 import type { Logger } from 'pino';
-import { BrokerLink, type LinkOptions, type Order } from './broker-link.js';
-import type { Budget } from './greedy-dual.js';
+import { BrokerLink, type LinkOptions, type Order } from '../link/broker-link.js';
+import type { Budget } from '../pool/greedy-dual.js';
 import { Line } from './line.js';
 import { MiniWorker, type Assignment } from './mini-worker.js';
 import { CANCELLED, notRun, RETURNED, type Attempt } from './not-run.js';
-import { Outbox } from './outbox.js';
+import { Outbox } from '../link/outbox.js';
 import { Preparation } from './preparation.js';
-import type { PreloadPolicy } from './preload.js';
-import { FunctionError, PlatformError, type DriverInfo, type SandboxDriver } from './sandbox/sandbox.js';
-import { SandboxPool } from './sandbox-pool.js';
-import { within } from './waiting.js';
+import type { PreloadPolicy } from '../pool/preload.js';
+import { FunctionError, PlatformError, type DriverInfo, type SandboxDriver } from '../sandbox/sandbox.js';
+import { SandboxPool } from '../pool/sandbox-pool.js';
+import { within } from '../support/waiting.js';
 
 export interface WorkerOptions {
   id: string;
