@@ -2,7 +2,7 @@ import { createServer, request, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
 import { ConfigError, readConfig } from '@panal/protocol';
 import { expect } from 'chai';
-import { clientAddress } from '../../broker/src/http/client-address.js';
+import { clientAddress } from '../../broker/src/http/users/client-address.js';
 
 describe("A client's address", () => {
   let port: number;

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { expect } from 'chai';
-import { EventStream } from '../../broker/src/http/event-stream.js';
+import { EventStream } from '../../broker/src/http/calls/event-stream.js';
 import { eventually } from '../support/wait.js';
 
 describe('EventStream', () => {

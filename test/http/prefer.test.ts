@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { preferredWait } from '../../broker/src/http/prefer.js';
+import { preferredWait } from '../../broker/src/http/calls/prefer.js';
 import { processorMs } from '../support/processor-time.js';
 
 describe('the Prefer header', () => {

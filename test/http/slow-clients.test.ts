@@ -3,10 +3,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
-import { readBody } from '../../broker/src/http/body.js';
-import { HTTP_LIMITS, mostConnections, type HttpLimits } from '../../broker/src/http/http-limits.js';
-import { listen, type Listener } from '../../broker/src/http/listen.js';
-import { UnreadAnswers } from '../../broker/src/http/unread-answers.js';
+import { readBody } from '../../broker/src/http/routing/body.js';
+import { HTTP_LIMITS, mostConnections, type HttpLimits } from '../../broker/src/http/server/http-limits.js';
+import { listen, type Listener } from '../../broker/src/http/server/listen.js';
+import { UnreadAnswers } from '../../broker/src/http/server/unread-answers.js';
 import { eventually } from '../support/wait.js';
 
 const LARGE = Buffer.alloc(32 * 1024 * 1024);

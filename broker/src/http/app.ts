@@ -1,27 +1,27 @@
 import Router from '@koa/router';
 import { PanalError } from '@panal/protocol';
 import Koa from 'koa';
-import { backupRoutes } from './backup.js';
-import { JsonReader } from './body.js';
-import { callLogRoutes } from './call-logs.js';
-import { callRoutes } from './calls.js';
-import type { Context, RequestState } from './context.js';
-import { refuseCrossSite } from './cross-site.js';
-import { errorBoundary } from './errors.js';
-import { functionRoutes } from './functions.js';
-import { gatewayRoutes } from './gateway.js';
-import { identification } from './identify.js';
-import { invocationRoutes } from './invocations.js';
-import { metricsRoutes } from './metrics.js';
-import { openApiRoute } from './openapi.js';
-import { operatingRoutes } from './operating.js';
-import { refuseAmbiguousTarget } from './request-target.js';
-import type { Route } from './route.js';
-import { runtimeRoutes } from './runtimes.js';
+import { backupRoutes } from './operating/backup.js';
+import { JsonReader } from './routing/body.js';
+import { callLogRoutes } from './calls/call-logs.js';
+import { callRoutes } from './calls/calls.js';
+import type { Context, RequestState } from './routing/context.js';
+import { refuseCrossSite } from './users/cross-site.js';
+import { errorBoundary } from './routing/errors.js';
+import { functionRoutes } from './functions/functions.js';
+import { gatewayRoutes } from './gateway/gateway.js';
+import { identification } from './users/identify.js';
+import { invocationRoutes } from './calls/invocations.js';
+import { metricsRoutes } from './operating/metrics.js';
+import { openApiRoute } from './operating/openapi.js';
+import { operatingRoutes } from './operating/operating.js';
+import { refuseAmbiguousTarget } from './routing/request-target.js';
+import type { Route } from './routing/route.js';
+import { runtimeRoutes } from './functions/runtimes.js';
 import type { Services } from './services.js';
-import { userRoutes } from './users.js';
-import { versionRoutes } from './versions.js';
-import { workerRoutes } from './workers.js';
+import { userRoutes } from './users/users.js';
+import { versionRoutes } from './functions/versions.js';
+import { workerRoutes } from './operating/workers.js';
 
 /** Every route there is. */
 export function allRoutes(services: Services): Route[] {

@@ -9,9 +9,9 @@ import type { FunctionHosts, Functions } from '../functions/functions.js';
 import type { Runtimes } from '../functions/runtimes.js';
 import type { Registrations } from '../users/registrations.js';
 import type { Users } from '../users/users.js';
-import type { ClientAddress } from './client-address.js';
-import type { Disconnection } from './context.js';
-import type { WorkerView } from './workers.js';
+import type { ClientAddress } from './users/client-address.js';
+import type { Disconnection } from './routing/context.js';
+import type { WorkerView } from './operating/workers.js';
 
 /** The parameter of a call, as it is stored and as its function gets it. */
 export interface CallInput {

@@ -1,5 +1,5 @@
 import { PanalError } from '@panal/protocol';
-import { Tally } from '../calls/tally.js';
+import { Tally } from '../../calls/tally.js';
 
 /** The part of all uploads that one owner's may be. */
 const OWNERS_SHARE = 1 / 2;

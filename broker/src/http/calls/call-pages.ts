@@ -1,6 +1,6 @@
 import { KeyedLock, LIST_BYTES, type CallQuery, type CallRecord } from '@panal/db';
 import { callJson } from './call-json.js';
-import type { CallService } from './services.js';
+import type { CallService } from '../services.js';
 
 /** Calls that are read at once. */
 const READ_AT_ONCE = 16;

@@ -1,14 +1,20 @@
 import type { CallRecord } from '@panal/db';
 import { PanalError, type ErrorCode } from '@panal/protocol';
 import { z } from 'zod';
-import { imageSchema, nameSchema } from '../functions/fields.js';
-import { abandon, endOfCall, onDisconnectSchema } from './awaited-call.js';
-import { jsonInput } from './call-input.js';
-import { credentialsOf } from './credentials.js';
-import type { ErrorShape } from './errors.js';
-import { callOf, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, idempotencyKey, CALL_ERRORS } from './keyed-call.js';
-import { route, type Route } from './route.js';
-import type { Services } from './services.js';
+import { imageSchema, nameSchema } from '../../functions/fields.js';
+import { abandon, endOfCall, onDisconnectSchema } from '../calls/awaited-call.js';
+import { jsonInput } from '../calls/call-input.js';
+import { credentialsOf } from '../users/credentials.js';
+import type { ErrorShape } from '../routing/errors.js';
+import {
+  callOf,
+  IDEMPOTENCY_KEY,
+  IDEMPOTENT_REPLAYED,
+  idempotencyKey,
+  CALL_ERRORS,
+} from '../calls/keyed-call.js';
+import { route, type Route } from '../routing/route.js';
+import type { Services } from '../services.js';
 
 /** The gateway of an earlier design, with its sentences. Unknown fields are ignored. */
 

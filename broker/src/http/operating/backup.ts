@@ -1,9 +1,9 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { PanalError } from '@panal/protocol';
-import type { Context } from './context.js';
-import { credentialsOf } from './credentials.js';
-import { route, type Route } from './route.js';
-import type { Services } from './services.js';
+import type { Context } from '../routing/context.js';
+import { credentialsOf } from '../users/credentials.js';
+import { route, type Route } from '../routing/route.js';
+import type { Services } from '../services.js';
 
 export const backupRoutes = ({ backups, operatorToken }: Services): Route[] => [
   route({

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { actingUser } from './context.js';
-import { route, type Route } from './route.js';
-import type { Services } from './services.js';
-import { isoTime } from './time.js';
+import { actingUser } from '../routing/context.js';
+import { route, type Route } from '../routing/route.js';
+import type { Services } from '../services.js';
+import { isoTime } from '../routing/time.js';
 
 /** Simply: only who can read the mail knows whether there is such an address. */
 const EMAIL = /^[^\s@]+@[^\s@]+$/;

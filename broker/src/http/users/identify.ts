@@ -1,8 +1,8 @@
 import { PanalError, PUBLIC_OWNER, type Config } from '@panal/protocol';
 import type { UserRecord } from '@panal/db';
-import type { Users } from '../users/users.js';
+import type { Users } from '../../users/users.js';
 import type { ClientAddress } from './client-address.js';
-import type { Context } from './context.js';
+import type { Context } from '../routing/context.js';
 import { credentialsOf } from './credentials.js';
 
 /**

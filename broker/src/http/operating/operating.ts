@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { route, type Route } from './route.js';
-import type { Services } from './services.js';
+import { route, type Route } from '../routing/route.js';
+import type { Services } from '../services.js';
 
 const health = z.strictObject({ status: z.literal('ok') });
 const ready = z.strictObject({ status: z.literal('ready') });

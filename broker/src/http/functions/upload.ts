@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import koaMulter from '@koa/multer';
 import { PanalError } from '@panal/protocol';
 import { MulterError } from 'multer';
-import type { Context } from './context.js';
+import type { Context } from '../routing/context.js';
 import { Uploads } from './uploads.js';
 
 /** An uploaded module. */

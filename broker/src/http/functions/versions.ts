@@ -1,12 +1,12 @@
 import type { VersionSummary } from '@panal/db';
 import { z } from 'zod';
-import { imageDigestSchema, nameSchema } from '../functions/fields.js';
-import { nextPage } from './link.js';
-import { MAX_PAGE } from './name-pages.js';
-import { wholeNumber } from './query.js';
-import { route, type Route } from './route.js';
-import type { Services } from './services.js';
-import { isoTime } from './time.js';
+import { imageDigestSchema, nameSchema } from '../../functions/fields.js';
+import { nextPage } from '../routing/link.js';
+import { MAX_PAGE } from '../routing/name-pages.js';
+import { wholeNumber } from '../routing/query.js';
+import { route, type Route } from '../routing/route.js';
+import type { Services } from '../services.js';
+import { isoTime } from '../routing/time.js';
 
 const version = z.strictObject({
   version: z.int().min(1),

@@ -1,17 +1,17 @@
 import { isUtf8 } from 'node:buffer';
 import type { CallRecord } from '@panal/db';
 import { z } from 'zod';
-import { nameSchema } from '../functions/fields.js';
+import { nameSchema } from '../../functions/fields.js';
 import { acceptAndAnswer, ACCEPTS_CALL } from './accepted-call.js';
 import { endOfCall, onDisconnectSchema } from './awaited-call.js';
-import { readBody } from './body.js';
+import { readBody } from '../routing/body.js';
 import { jsonInput, NO_INPUT } from './call-input.js';
 import { callError } from './call-json.js';
-import type { Context } from './context.js';
-import { failedCallSchema } from './errors.js';
+import type { Context } from '../routing/context.js';
+import { failedCallSchema } from '../routing/errors.js';
 import { callOf, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, idempotencyKey, CALL_ERRORS } from './keyed-call.js';
-import { route, type Route } from './route.js';
-import type { CallInput, Services } from './services.js';
+import { route, type Route } from '../routing/route.js';
+import type { CallInput, Services } from '../services.js';
 
 /** How long `/run` waits: past every deadline, retry and reasonable queue. A guard against waiting for good. */
 const RUN_WAIT_MS = 24 * 3600 * 1000;

@@ -2,8 +2,8 @@ import { isUtf8 } from 'node:buffer';
 import { sizeOfPart, type CallRecord } from '@panal/db';
 import { CALL_STATUSES, isSettled, LIFECYCLES } from '@panal/protocol';
 import { z } from 'zod';
-import { callErrorSchema } from './errors.js';
-import { isoTime } from './time.js';
+import { callErrorSchema } from '../routing/errors.js';
+import { isoTime } from '../routing/time.js';
 
 const NOTHING = new Uint8Array(0);
 

@@ -1,13 +1,13 @@
 import { CALL_STATUSES, PanalError } from '@panal/protocol';
 import { z } from 'zod';
-import { nameSchema } from '../functions/fields.js';
+import { nameSchema } from '../../functions/fields.js';
 import { callJson, callSchema } from './call-json.js';
 import { CallPages } from './call-pages.js';
-import type { Context } from './context.js';
-import { nextPage } from './link.js';
-import { callNumber, wholeNumber } from './query.js';
-import { route, type Route } from './route.js';
-import type { Services } from './services.js';
+import type { Context } from '../routing/context.js';
+import { nextPage } from '../routing/link.js';
+import { callNumber, wholeNumber } from '../routing/query.js';
+import { route, type Route } from '../routing/route.js';
+import type { Services } from '../services.js';
 
 const byNumber = z.strictObject({ callNum: callNumber });
 

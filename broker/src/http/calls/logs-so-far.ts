@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { CallRecord } from '@panal/db';
-import type { LogFollower } from '../calls/log-followers.js';
-import type { Services } from './services.js';
+import type { LogFollower } from '../../calls/log-followers.js';
+import type { Services } from '../services.js';
 
 /** How long a worker may take to say what a call has logged, in ms. One of an earlier version is silent for nothing. */
 const ANSWER_MS = 1000;

@@ -1,8 +1,8 @@
 import type { CallRecord } from '@panal/db';
 import { PanalError } from '@panal/protocol';
-import { fingerprintOf } from '../calls/keyed-calls.js';
-import type { Context } from './context.js';
-import type { CallInput, Services } from './services.js';
+import { fingerprintOf } from '../../calls/keyed-calls.js';
+import type { Context } from '../routing/context.js';
+import type { CallInput, Services } from '../services.js';
 
 /** Longest key, in characters. */
 const MAX_KEY = 255;

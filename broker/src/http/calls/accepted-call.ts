@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { callJson, callSchema } from './call-json.js';
-import { disconnection, type Context } from './context.js';
+import { disconnection, type Context } from '../routing/context.js';
 import {
   callOf,
   IDEMPOTENCY_KEY,
@@ -9,7 +9,7 @@ import {
   type Invocation,
 } from './keyed-call.js';
 import { MAX_WAIT_SECONDS, preferredWait, seconds } from './prefer.js';
-import type { Services } from './services.js';
+import type { Services } from '../services.js';
 
 const wait = z
   .string()

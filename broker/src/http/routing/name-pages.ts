@@ -1,6 +1,6 @@
 import type { NameQuery } from '@panal/db';
 import { z } from 'zod';
-import { nameSchema } from '../functions/fields.js';
+import { nameSchema } from '../../functions/fields.js';
 import type { Context } from './context.js';
 import { nextPage } from './link.js';
 import { wholeNumber } from './query.js';

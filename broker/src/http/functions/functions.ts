@@ -6,16 +6,16 @@ import {
   type ImageFunctionSpec,
 } from '@panal/protocol';
 import { z } from 'zod';
-import { imageDigestSchema, imageSchema, nameSchema } from '../functions/fields.js';
-import type { FunctionDetail } from '../functions/functions.js';
-import { acceptAndAnswer, ACCEPTS_CALL } from './accepted-call.js';
-import { PREPARE } from './call-input.js';
-import { CALL_ERRORS } from './keyed-call.js';
-import { answerNames, namesAnswer, namesQuery } from './name-pages.js';
-import { parse } from './parse.js';
-import { route, type Route } from './route.js';
-import type { Services } from './services.js';
-import { isoTime } from './time.js';
+import { imageDigestSchema, imageSchema, nameSchema } from '../../functions/fields.js';
+import type { FunctionDetail } from '../../functions/functions.js';
+import { acceptAndAnswer, ACCEPTS_CALL } from '../calls/accepted-call.js';
+import { PREPARE } from '../calls/call-input.js';
+import { CALL_ERRORS } from '../calls/keyed-call.js';
+import { answerNames, namesAnswer, namesQuery } from '../routing/name-pages.js';
+import { parse } from '../routing/parse.js';
+import { route, type Route } from '../routing/route.js';
+import type { Services } from '../services.js';
+import { isoTime } from '../routing/time.js';
 import { uploadReceiver, type Upload } from './upload.js';
 
 const imageRegistration = functionSettingsSchema.extend({ functionName: nameSchema, image: imageSchema });

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { JsonReader } from './body.js';
 import type { Context } from './context.js';
 import type { ErrorShape } from './errors.js';
-import type { Access } from './identify.js';
+import type { Access } from '../users/identify.js';
 import { parse } from './parse.js';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';

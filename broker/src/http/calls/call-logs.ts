@@ -2,13 +2,13 @@ import { StringDecoder } from 'node:string_decoder';
 import type { CallRecord } from '@panal/db';
 import { PanalError } from '@panal/protocol';
 import { z } from 'zod';
-import type { LogFollower } from '../calls/log-followers.js';
-import type { Context } from './context.js';
+import type { LogFollower } from '../../calls/log-followers.js';
+import type { Context } from '../routing/context.js';
 import { EventStream } from './event-stream.js';
 import { logsSoFar } from './logs-so-far.js';
-import { callNumber } from './query.js';
-import { route, type Route } from './route.js';
-import type { Services } from './services.js';
+import { callNumber } from '../routing/query.js';
+import { route, type Route } from '../routing/route.js';
+import type { Services } from '../services.js';
 
 const query = z.strictObject({
   follow: z

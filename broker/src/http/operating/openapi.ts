@@ -1,8 +1,8 @@
 import { ERROR_STATUS, type ErrorCode } from '@panal/protocol';
 import { z } from 'zod';
-import { PANAL_ERRORS } from './errors.js';
-import type { Access } from './identify.js';
-import { route, type Answer, type Route, type RouteDescription } from './route.js';
+import { PANAL_ERRORS } from '../routing/errors.js';
+import type { Access } from '../users/identify.js';
+import { route, type Answer, type Route, type RouteDescription } from '../routing/route.js';
 
 /** `GET /openapi.json`: describes `routes`, which may come to hold this very route. */
 export function openApiRoute(routes: readonly RouteDescription[]): Route {

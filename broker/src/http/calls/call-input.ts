@@ -1,4 +1,4 @@
-import type { CallInput } from './services.js';
+import type { CallInput } from '../services.js';
 
 /** No parameter at all, which is not an empty one. */
 export const NO_INPUT: CallInput = { kind: 'none', bytes: new Uint8Array(0) };

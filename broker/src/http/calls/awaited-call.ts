@@ -1,8 +1,8 @@
 import type { CallRecord } from '@panal/db';
 import { PanalError } from '@panal/protocol';
 import { z } from 'zod';
-import { disconnection, type Context, type Disconnection } from './context.js';
-import type { Services } from './services.js';
+import { disconnection, type Context, type Disconnection } from '../routing/context.js';
+import type { Services } from '../services.js';
 
 /** What becomes of a call whose client goes away before its end. */
 export const onDisconnectSchema = z

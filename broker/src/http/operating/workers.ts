@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { route, type Route } from './route.js';
-import type { Services } from './services.js';
+import { route, type Route } from '../routing/route.js';
+import type { Services } from '../services.js';
 
 const worker = z.strictObject({
   id: z.string(),

@@ -1,12 +1,12 @@
 import type { RuntimeSpec } from '@panal/protocol';
 import { z } from 'zod';
-import { commandSchema, imageSchema, nameSchema, pathSchema } from '../functions/fields.js';
-import type { FoundRuntime } from '../functions/runtimes.js';
-import { parse } from './parse.js';
-import { answerNames, namesAnswer, namesQuery } from './name-pages.js';
-import { route, type Route } from './route.js';
-import type { Services } from './services.js';
-import { isoTime } from './time.js';
+import { commandSchema, imageSchema, nameSchema, pathSchema } from '../../functions/fields.js';
+import type { FoundRuntime } from '../../functions/runtimes.js';
+import { parse } from '../routing/parse.js';
+import { answerNames, namesAnswer, namesQuery } from '../routing/name-pages.js';
+import { route, type Route } from '../routing/route.js';
+import type { Services } from '../services.js';
+import { isoTime } from '../routing/time.js';
 
 const registration = z.strictObject({
   name: nameSchema.optional().describe("Default: the image's last path part without tag."),

@@ -1,5 +1,5 @@
-import { route, type Route } from './route.js';
-import type { Services } from './services.js';
+import { route, type Route } from '../routing/route.js';
+import type { Services } from '../services.js';
 
 /** For a scraper of this network; nothing in it names a user or a function. */
 export const metricsRoutes = ({ metrics }: Pick<Services, 'metrics'>): Route[] => [
