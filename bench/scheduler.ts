@@ -1,4 +1,4 @@
-import { Scheduler, type Placement } from '../broker/src/dispatch/scheduler.js';
+import { Scheduler, type Placement } from '../broker/src/scheduling/scheduler.js';
 import { runtimeSpec } from '../test/support/specs.js';
 
 const WORKERS = 1000;

@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { LevelStore, type CallRecord } from '@panal/db';
 import { PanalError, type Outcome } from '@panal/protocol';
 import { Calls } from '../../broker/src/calls/calls.js';
-import type { Job } from '../../broker/src/dispatch/job.js';
+import type { Job } from '../../broker/src/scheduling/job.js';
 import { temporaryFolder } from '../support/folder.js';
 import { ScriptedDispatch } from '../support/scripted-dispatch.js';
 import { imageSpec, runtimeSpec, versionOf } from '../support/specs.js';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { parseLease } from '../../broker/src/dispatch/attempt.js';
+import { parseLease } from '../../broker/src/scheduling/attempt.js';
 import { LiveBroker } from '../support/live-broker.js';
 import { temporaryFolder } from '../support/folder.js';
 import { eventually } from '../support/wait.js';

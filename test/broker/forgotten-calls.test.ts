@@ -7,7 +7,7 @@ import { levelDatabase, type Database } from '../../db/src/database.js';
 import type { CallObserver } from '../../broker/src/calls/call-observer.js';
 import { Calls } from '../../broker/src/calls/calls.js';
 import type { LogFollower } from '../../broker/src/calls/log-followers.js';
-import type { Job } from '../../broker/src/dispatch/job.js';
+import type { Job } from '../../broker/src/scheduling/job.js';
 import { temporaryFolder } from '../support/folder.js';
 import { Gate } from '../support/gate.js';
 import { runtimeSpec, versionOf } from '../support/specs.js';

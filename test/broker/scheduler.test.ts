@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { MOST_AHEAD, type FunctionSpec } from '@panal/protocol';
-import type { Job } from '../../broker/src/dispatch/job.js';
-import { Scheduler } from '../../broker/src/dispatch/scheduler.js';
+import type { Job } from '../../broker/src/scheduling/job.js';
+import { Scheduler } from '../../broker/src/scheduling/scheduler.js';
 import { imageSpec, runtimeSpec } from '../support/specs.js';
 
 let callNum = 0;

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { FunctionSpec } from '@panal/protocol';
-import type { Job } from '../../broker/src/dispatch/job.js';
-import { Scheduler, type Placement } from '../../broker/src/dispatch/scheduler.js';
+import type { Job } from '../../broker/src/scheduling/job.js';
+import { Scheduler, type Placement } from '../../broker/src/scheduling/scheduler.js';
 import { imageSpec, runtimeSpec } from '../support/specs.js';
 
 /** A scheduler with the workers around it, which offer each mini-worker again as soon as its call ends. */

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Succession } from '../../broker/src/dispatch/succession.js';
+import { Succession } from '../../broker/src/scheduling/succession.js';
 
 describe('Succession', () => {
   const nobody = (): boolean => false;

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { expect } from 'chai';
 import { pino } from 'pino';
 import { brokerMessageSchema, PROTOCOL_VERSION } from '@panal/protocol';
-import { Holders, type Holder } from '../../broker/src/dispatch/holders.js';
+import { Holders, type Holder } from '../../broker/src/scheduling/holders.js';
 import type { LinkEvents } from '../../broker/src/dispatch/link.js';
 import { ZmqLink } from '../../broker/src/dispatch/zmq-link.js';
 import { encodeCall } from '../../worker/src/sandbox/protocol/frames.js';

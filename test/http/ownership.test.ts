@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Hello } from '@panal/protocol';
-import { viewOf } from '../../broker/src/dispatch/worker-table.js';
+import { viewOf } from '../../broker/src/scheduling/worker-table.js';
 import { allRoutes } from '../../broker/src/http/app.js';
 import { tarGz } from '../support/archives.js';
 import { imageSpec } from '../support/specs.js';

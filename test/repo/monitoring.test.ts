@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { dump, load } from 'js-yaml';
 import { z } from 'zod';
-import { WorkerTally } from '../../broker/src/dispatch/census.js';
+import { WorkerTally } from '../../broker/src/scheduling/census.js';
 import { BrokerMetrics } from '../../broker/src/metrics/broker-metrics.js';
 import { MeteredDriver } from '../../worker/src/metrics/metered-driver.js';
 import { WorkerMetrics } from '../../worker/src/metrics/worker-metrics.js';

@@ -1,5 +1,5 @@
 import type { Dispatch } from '../../broker/src/calls/attempts.js';
-import type { Job } from '../../broker/src/dispatch/job.js';
+import type { Job } from '../../broker/src/scheduling/job.js';
 
 /** Workers that are the test: keeps the jobs, for the test to say how they end. */
 export class ScriptedDispatch implements Dispatch {

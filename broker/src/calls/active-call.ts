@@ -1,6 +1,6 @@
 import { copyOfCall, INLINE_BYTES, sizeOfPart, type CallRecord, type VersionRecord } from '@panal/db';
-import type { LeasedAttempt } from '../dispatch/attempt.js';
-import type { Job } from '../dispatch/job.js';
+import type { LeasedAttempt } from '../scheduling/attempt.js';
+import type { Job } from '../scheduling/job.js';
 
 const NOTHING = new Uint8Array(0);
 

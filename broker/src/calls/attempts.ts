@@ -1,8 +1,8 @@
 import type { Logger } from 'pino';
 import { isImageOf, PanalError, type CallError, type FunctionSpec } from '@panal/protocol';
 import { copyOfCall, type CallRecord, type Store } from '@panal/db';
-import type { AttemptEvents, AttemptResult, LeasedAttempt } from '../dispatch/attempt.js';
-import type { Job } from '../dispatch/job.js';
+import type { AttemptEvents, AttemptResult, LeasedAttempt } from '../scheduling/attempt.js';
+import type { Job } from '../scheduling/job.js';
 import type { ActiveCall } from './active-call.js';
 import type { ActiveCalls } from './active-calls.js';
 import type { CallHosts } from './admission.js';

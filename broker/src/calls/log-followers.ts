@@ -1,5 +1,5 @@
 import type { CallRecord } from '@panal/db';
-import type { Job } from '../dispatch/job.js';
+import type { Job } from '../scheduling/job.js';
 import type { ActiveCall } from './active-call.js';
 
 /** Somebody who follows the logs of a call. Handlers do not throw. */

@@ -1,6 +1,6 @@
 import { addProcessMetrics, MetricSet } from '@panal/protocol/metrics';
 import type { Calls } from '../calls/calls.js';
-import type { Dispatcher } from '../dispatch/dispatcher.js';
+import type { Dispatcher } from '../scheduling/dispatcher.js';
 import { CallMetrics } from './call-metrics.js';
 import { ErrorMetrics } from './error-metrics.js';
 import { StoreMetrics } from './store-metrics.js';

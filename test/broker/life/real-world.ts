@@ -9,9 +9,9 @@ import {
   type Outcome,
 } from '@panal/protocol';
 import { Calls } from '../../../broker/src/calls/calls.js';
-import { Dispatcher } from '../../../broker/src/dispatch/dispatcher.js';
+import { Dispatcher } from '../../../broker/src/scheduling/dispatcher.js';
 import type { LinkEvents, Peer, WorkerLink } from '../../../broker/src/dispatch/link.js';
-import { Scheduler } from '../../../broker/src/dispatch/scheduler.js';
+import { Scheduler } from '../../../broker/src/scheduling/scheduler.js';
 import { MAX_ATTEMPTS } from './model.js';
 
 const OWNER = 'public';

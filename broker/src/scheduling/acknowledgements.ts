@@ -1,4 +1,4 @@
-import type { Peer, WorkerLink } from './link.js';
+import type { Peer, WorkerLink } from '../dispatch/link.js';
 
 /** How long an acknowledgement may wait for others, in ms. */
 const ACK_MS = 50;

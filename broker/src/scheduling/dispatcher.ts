@@ -15,7 +15,7 @@ import type { AttemptEvents } from './attempt.js';
 import type { Census, WorkerTally } from './census.js';
 import type { Job } from './job.js';
 import { Leases } from './leases.js';
-import type { Peer, WorkerLink } from './link.js';
+import type { Peer, WorkerLink } from '../dispatch/link.js';
 import { Placing } from './placing.js';
 import { Roster } from './roster.js';
 import type { Scheduler } from './scheduler.js';

@@ -1,6 +1,6 @@
 import type { BrokerMessage, Hello } from '@panal/protocol';
 import type { Job } from './job.js';
-import type { Peer } from './link.js';
+import type { Peer } from '../dispatch/link.js';
 
 /** An attempt that a worker has. */
 export interface Attempt {
