@@ -24,6 +24,7 @@ RUN node build.mjs && test -x build/agent
 FROM ${BUILD_BASE} AS manifests
 WORKDIR /panal
 COPY package.json package-lock.json ./
+COPY support/package.json support/
 COPY protocol/package.json protocol/
 COPY bundle/package.json bundle/
 COPY db/package.json db/
@@ -43,6 +44,7 @@ RUN npm ci --omit=dev --workspace=@panal/worker --no-audit --no-fund --loglevel=
 FROM manifests AS built
 RUN npm ci --no-audit --no-fund --loglevel=error
 COPY tsconfig.base.json ./
+COPY support support
 COPY protocol protocol
 COPY bundle bundle
 COPY db db
@@ -59,6 +61,7 @@ WORKDIR /panal
 COPY --from=broker-modules /panal/package.json ./
 COPY --from=broker-modules /panal/node_modules node_modules
 COPY runtimes runtimes
+COPY --from=built /panal/support support
 COPY --from=built /panal/protocol protocol
 COPY --from=built /panal/bundle bundle
 COPY --from=built /panal/db db
@@ -86,6 +89,7 @@ COPY runtimes runtimes
 COPY --from=agent /agent/build runtimes/agent/build
 # Loads TypeScript in the Node.js runtime.
 COPY --from=built /panal/runtimes/nodejs/esbuild runtimes/nodejs/esbuild
+COPY --from=built /panal/support support
 COPY --from=built /panal/protocol protocol
 COPY --from=built /panal/bundle bundle
 COPY --from=built /panal/worker worker

@@ -1,4 +1,3 @@
-export { KeyedLock } from './keyed-lock.js';
 export * from './records.js';
 export * from './store.js';
 export * from './level-store.js';
@@ -6,7 +5,6 @@ export { INLINE_BYTES, LIST_BYTES } from './call-codec.js';
 export { summaryOf } from './function-index.js';
 export type { CallRetention } from './call-retention.js';
 export { damageIn } from './damage.js';
-export { syncFolder } from './durable-files.js';
 export type { Durability } from './medium.js';
 export type { CommitObserver } from './commit-observer.js';
 export type { Copyable, Page, StoreCopy } from './store-copy.js';

@@ -1,4 +1,5 @@
 import { isSettled, PanalError, type FunctionSpec } from '@panal/protocol';
+import { KeyedLock } from '@panal/support';
 import { decodeCall, LIST_BYTES } from './call-codec.js';
 import {
   callKeyOf,
@@ -24,7 +25,6 @@ import {
   writesOfVersionRemoval,
 } from './function-index.js';
 import type { Write } from './group-commit.js';
-import { KeyedLock } from './keyed-lock.js';
 import { keyOf, nameOf, numberOf, under } from './keys.js';
 import { addMissingIndexes } from './late-index.js';
 import { Medium, type Durability, type WriteKind } from './medium.js';

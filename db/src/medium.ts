@@ -1,9 +1,9 @@
 import { PanalError } from '@panal/protocol';
+import { KeyedLock } from '@panal/support';
 import type { z } from 'zod';
 import { observed, type CommitObserver } from './commit-observer.js';
 import { batchWriter, openDatabase, readFailure, type Database } from './database.js';
 import { GroupCommit, type Write } from './group-commit.js';
-import { KeyedLock } from './keyed-lock.js';
 import { LogSync } from './log-sync.js';
 import type { Range } from './keys.js';
 import { decodeValue, jsonDecoder } from './record-codec.js';

@@ -1,8 +1,9 @@
 import { open, mkdir, readdir, readFile, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PanalError } from '@panal/protocol';
+import { syncFolder } from '@panal/support';
 import { z } from 'zod';
-import { syncFolder } from './durable-files.js';
+
 import { hasForeignKeys } from './unmarked-store.js';
 
 /** The file that says that a folder is a store of Panal, and in which format. */

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { link, mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspect, type BundleLimits } from '@panal/bundle';
-import { KeyedLock, syncFolder } from '@panal/db';
 import type { BundleRef } from '@panal/protocol';
+import { KeyedLock, syncFolder } from '@panal/support';
 
 /** The name of a bundle's file: a SHA-256 in hex. */
 const DIGEST = /^[0-9a-f]{64}$/;

@@ -3,7 +3,6 @@ import { isSettled, PanalError, type InputKind } from '@panal/protocol';
 import {
   CALL_PARTS,
   copyOfCall,
-  KeyedLock,
   LIST_BYTES,
   type CallKey,
   type CallQuery,
@@ -11,6 +10,7 @@ import {
   type Store,
   type VersionRecord,
 } from '@panal/db';
+import { KeyedLock } from '@panal/support';
 import { ActiveCall } from './active-call.js';
 import { ActiveCalls } from './active-calls.js';
 import { admit, type QueueBounds } from './admission.js';

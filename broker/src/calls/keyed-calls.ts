@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { KeyedLock, type CallKey, type CallRecord, type Store } from '@panal/db';
+import type { CallKey, CallRecord, Store } from '@panal/db';
 import { PanalError, type InputKind } from '@panal/protocol';
+import { KeyedLock } from '@panal/support';
 import type { Logger } from 'pino';
 
 /** For how long a key gives its call. */

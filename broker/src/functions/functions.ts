@@ -1,17 +1,17 @@
-import {
-  KeyedLock,
-  type FunctionRecord,
-  type NameQuery,
-  type Store,
-  type VersionQuery,
-  type VersionRecord,
-  type VersionSummary,
+import type {
+  FunctionRecord,
+  NameQuery,
+  Store,
+  VersionQuery,
+  VersionRecord,
+  VersionSummary,
 } from '@panal/db';
 import { PanalError, type FunctionSettings, type FunctionSpec } from '@panal/protocol';
+import { KeyedLock } from '@panal/support';
+import { LRUCache } from 'lru-cache';
 import type { BundleKeeper } from '../bundles/bundle-keeper.js';
 import { cappedVersion } from './ceilings.js';
 import { entryPoints, impliedSettings } from './entry-points.js';
-import { LruCache } from './lru-cache.js';
 import { Quota, type QuotaLimits, type Removed } from './quota.js';
 import type { Runtimes } from './runtimes.js';
 import { completeSettings, type SettingDefaults } from './settings.js';
@@ -64,7 +64,7 @@ const DELETED_AT_ONCE = 50;
 export class Functions {
   readonly #options: FunctionsOptions;
   readonly #lock = new KeyedLock();
-  readonly #active = new LruCache<VersionRecord>(CACHED_VERSIONS);
+  readonly #active = new LRUCache<string, VersionRecord>({ max: CACHED_VERSIONS });
   readonly #quota: Quota;
 
   constructor(options: FunctionsOptions) {

@@ -1,6 +1,7 @@
-import { KeyedLock, type Store, type Usage, type VersionRecord, type VersionSummary } from '@panal/db';
+import type { Store, Usage, VersionRecord, VersionSummary } from '@panal/db';
 import { PanalError } from '@panal/protocol';
-import { LruCache } from './lru-cache.js';
+import { KeyedLock } from '@panal/support';
+import { LRUCache } from 'lru-cache';
 
 /** The most that an owner may store. */
 export interface QuotaLimits {
@@ -36,7 +37,7 @@ const RETRY_AFTER = 60;
 export class Quota {
   readonly #options: QuotaOptions;
   readonly #lock = new KeyedLock();
-  readonly #usages = new LruCache<Usage>(CACHED_OWNERS);
+  readonly #usages = new LRUCache<string, Usage>({ max: CACHED_OWNERS });
 
   constructor(options: QuotaOptions) {
     this.#options = options;

@@ -1,5 +1,6 @@
-import { KeyedLock, type NameQuery, type RuntimeRecord, type Store } from '@panal/db';
+import type { NameQuery, RuntimeRecord, Store } from '@panal/db';
 import { PanalError, SYSTEM_OWNER, type RuntimeSpec } from '@panal/protocol';
+import { KeyedLock } from '@panal/support';
 import { quotaExceeded } from './quota.js';
 
 /** A runtime as an owner finds it under its name: its own, or a bundled one. */

@@ -1,5 +1,5 @@
 import { PanalError } from '@panal/protocol';
-import { LruCache } from '../functions/lru-cache.js';
+import { LRUCache } from 'lru-cache';
 import { networkOf } from './network-of.js';
 import { TokenBuckets } from './token-buckets.js';
 
@@ -33,7 +33,7 @@ export class Attempts {
   readonly #users: TokenBuckets;
   /** By pair; asked once a user has used up its own. */
   readonly #besieged: TokenBuckets;
-  readonly #known = new LruCache<object>(REMEMBERED);
+  readonly #known = new LRUCache<string, object>({ max: REMEMBERED });
 
   /** @param now a clock that never goes back, in ms. */
   constructor(now: () => number = () => performance.now()) {

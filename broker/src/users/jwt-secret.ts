@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { syncFolder } from '@panal/db';
+import { syncFolder } from '@panal/support';
 import { ConfigError } from '@panal/protocol';
 
 const MIN_LENGTH = 32;

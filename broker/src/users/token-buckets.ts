@@ -1,4 +1,4 @@
-import { LruCache } from '../functions/lru-cache.js';
+import { LRUCache } from 'lru-cache';
 
 /** Buckets that are remembered: those that were taken from last. */
 const REMEMBERED = 10_000;
@@ -21,7 +21,7 @@ export interface TokenBucketsOptions {
 /** Token buckets by key: each gives so many at once, and one more each time that `refillMs` went by. */
 export class TokenBuckets {
   readonly #options: TokenBucketsOptions;
-  readonly #buckets = new LruCache<Bucket>(REMEMBERED);
+  readonly #buckets = new LRUCache<string, Bucket>({ max: REMEMBERED });
 
   constructor(options: TokenBucketsOptions) {
     this.#options = options;

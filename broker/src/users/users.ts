@@ -1,7 +1,8 @@
-import { KeyedLock, type Store, type UserRecord } from '@panal/db';
+import type { Store, UserRecord } from '@panal/db';
 import { PanalError, PUBLIC_OWNER, SYSTEM_OWNER } from '@panal/protocol';
+import { KeyedLock } from '@panal/support';
+import { LRUCache } from 'lru-cache';
 import { v7 as uuid } from 'uuid';
-import { LruCache } from '../functions/lru-cache.js';
 import { Attempts } from './attempts.js';
 import type { Estate } from './estate.js';
 import { Lanes } from './lanes.js';
@@ -46,7 +47,7 @@ export class Users {
   readonly #attempts = new Attempts();
   readonly #presence = new Presence();
   readonly #verified: VerifiedCredentials;
-  readonly #records = new LruCache<UserRecord>(CACHED_USERS);
+  readonly #records = new LRUCache<string, UserRecord>({ max: CACHED_USERS });
   /** By name: whatever reads the store for `#records`, or writes, goes one after the other. */
   readonly #lock = new KeyedLock();
   /** Deletions under way, by name. */

@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { LruCache } from '../functions/lru-cache.js';
+import { LRUCache } from 'lru-cache';
 
 /** How long credentials that were found right need not be looked at again, in ms. */
 const KEPT_MS = 60_000;
@@ -24,7 +24,7 @@ interface Entry extends Verified {
  */
 export class VerifiedCredentials {
   readonly #key = randomBytes(32);
-  readonly #entries = new LruCache<Entry>(CAPACITY);
+  readonly #entries = new LRUCache<string, Entry>({ max: CAPACITY });
   readonly #underWay = new Map<string, Promise<Verified>>();
   readonly #now: () => number;
 

@@ -1,4 +1,5 @@
-import { KeyedLock, LIST_BYTES, type CallQuery, type CallRecord } from '@panal/db';
+import { LIST_BYTES, type CallQuery, type CallRecord } from '@panal/db';
+import { KeyedLock } from '@panal/support';
 import { callJson } from './call-json.js';
 import type { CallService } from '../services.js';
 

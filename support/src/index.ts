@@ -1,0 +1,2 @@
+export { KeyedLock } from './keyed-lock.js';
+export { syncFolder } from './sync-folder.js';
