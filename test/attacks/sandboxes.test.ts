@@ -2,9 +2,9 @@ import { existsSync, readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import pLimit from 'p-limit';
 import type { Lifecycle } from '@panal/protocol';
 import Docker from 'dockerode';
-import { Gate } from '../../worker/src/support/gate.js';
 import { withBubblewrap, withCompiler, withEngine } from '../support/groups.js';
 import { eventually } from '../support/wait.js';
 import { Arena, processesWith, SLOTS, type Call } from './arena.js';
@@ -55,10 +55,10 @@ function attacks(
   before(async () => {
     arena = await Arena.open(settings);
     arena.watch();
-    const gate = new Gate(AT_ONCE);
+    const limit = pLimit(AT_ONCE);
     for (const { attack, lifecycle } of tried) {
       const name = nameOf(attack, lifecycle);
-      const course = gate.run(() => run(arena, name, attack, lifecycle));
+      const course = limit(() => run(arena, name, attack, lifecycle));
       course.catch(() => undefined);
       courses.set(name, course);
     }

@@ -5,12 +5,9 @@ import { expect } from 'chai';
 import Docker from 'dockerode';
 import { removeContainer } from '../../worker/src/engine/container.js';
 import { Demultiplexer } from '../../worker/src/engine/demux.js';
-import { Gate } from '../../worker/src/support/gate.js';
 import { hardened } from '../../worker/src/engine/hardening.js';
 import { throughMounts } from '../../worker/src/engine/host-paths.js';
-import { SingleFlight } from '../../worker/src/support/single-flight.js';
 import { Tail } from '../../worker/src/images/tail.js';
-import { Gate as Door } from '../support/gate.js';
 import { ENGINE_SOCKET, withEngine } from '../support/groups.js';
 
 describe('the stream of a container', () => {
@@ -55,67 +52,6 @@ describe('the paths of a worker in a container', () => {
   it('lead nowhere when they are in none', () => {
     expect(throughMounts(mounts, '/database')).to.be.undefined;
     expect(throughMounts([], '/data')).to.be.undefined;
-  });
-});
-
-describe('a gate', () => {
-  it('lets as many through as it is wide, the others in their order', async () => {
-    const gate = new Gate(2);
-    const doors = [new Door(), new Door(), new Door()];
-    const order: number[] = [];
-    const all = doors.map((door, index) =>
-      gate.run(async () => {
-        order.push(index);
-        await door.pass();
-      }),
-    );
-    await Promise.resolve();
-    expect(order).to.deep.equal([0, 1]);
-    doors[1]?.open();
-    await all[1];
-    expect(order).to.deep.equal([0, 1, 2]);
-    for (const door of doors) door.open();
-    await Promise.all(all);
-  });
-
-  it('opens again after work that failed', async () => {
-    const gate = new Gate(1);
-    const failed = await gate.run(() => Promise.reject(new Error('no'))).catch(() => 'failed');
-    expect(failed).to.equal('failed');
-    expect(await gate.run(() => Promise.resolve('done'))).to.equal('done');
-  });
-});
-
-describe('work that several ask for', () => {
-  it('is done once, and goes on while anyone still wants it', async () => {
-    const flights = new SingleFlight<number>();
-    const door = new Door();
-    const [first, second] = [new AbortController(), new AbortController()];
-    let runs = 0;
-    const work = async (signal: AbortSignal): Promise<number> => {
-      runs++;
-      await door.pass(signal);
-      return runs;
-    };
-    const left = flights.run('key', first.signal, work);
-    const stayed = flights.run('key', second.signal, work);
-    first.abort(new Error('left'));
-    expect(await left.catch((error: unknown) => error)).to.have.property('message', 'left');
-    door.open();
-    expect(await stayed).to.equal(1);
-  });
-
-  it('is given up when the last one leaves', async () => {
-    const flights = new SingleFlight<void>();
-    const leave = new AbortController();
-    let given: AbortSignal | undefined;
-    const only = flights.run('key', leave.signal, async (signal) => {
-      given = signal;
-      await new Door().pass(signal);
-    });
-    leave.abort(new Error('left'));
-    expect(await only.catch(() => 'left')).to.equal('left');
-    expect(given?.aborted).to.be.true;
   });
 });
 

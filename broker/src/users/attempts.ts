@@ -1,7 +1,7 @@
 import { PanalError } from '@panal/protocol';
 import { LRUCache } from 'lru-cache';
+import { TokenBuckets } from '@panal/support';
 import { networkOf } from './network-of.js';
-import { TokenBuckets } from './token-buckets.js';
 
 /** Failed logins in a row from one address; and so many more each minute. */
 const FAILURES = 10;

@@ -1,6 +1,6 @@
 import { PanalError } from '@panal/protocol';
+import { TokenBuckets } from '@panal/support';
 import { networkOf } from './network-of.js';
-import { TokenBuckets } from './token-buckets.js';
 
 const HOUR_MS = 3_600_000;
 

@@ -2,10 +2,10 @@ import type { Store, UserRecord } from '@panal/db';
 import { PanalError, PUBLIC_OWNER, SYSTEM_OWNER } from '@panal/protocol';
 import { KeyedLock } from '@panal/support';
 import { LRUCache } from 'lru-cache';
+import pLimit from 'p-limit';
 import { v7 as uuid } from 'uuid';
 import { Attempts } from './attempts.js';
 import type { Estate } from './estate.js';
-import { Lanes } from './lanes.js';
 import { asPassword, asUserName, NAME_RULE, PASSWORD_RULE } from './names.js';
 import { networkOf } from './network-of.js';
 import { Passwords } from './passwords.js';
@@ -31,7 +31,9 @@ export interface IssuedToken {
 const CACHED_USERS = 10_000;
 
 /** Passwords that are hashed at once: half of the threads that the store and the file system need too. */
-const HASHES = { width: 2, length: 100 };
+const HASHES = 2;
+/** Passwords that may wait to be hashed. */
+const WAITING_HASHES = 100;
 
 /**
  * The users: who they are, how they prove it, and how they go.
@@ -43,7 +45,7 @@ export class Users {
   readonly #options: UsersOptions;
   readonly #now: () => number;
   readonly #passwords = new Passwords();
-  readonly #hashing = new Lanes(HASHES);
+  readonly #hashing = pLimit(HASHES);
   readonly #attempts = new Attempts();
   readonly #presence = new Presence();
   readonly #verified: VerifiedCredentials;
@@ -68,7 +70,7 @@ export class Users {
     if (name === PUBLIC_OWNER || name === SYSTEM_OWNER || (await this.#find(name)) !== undefined) {
       throw taken();
     }
-    const hashed = await this.#hashing.run(() => this.#passwords.hash(password));
+    const hashed = await this.#hash(() => this.#passwords.hash(password));
     return await this.#lock.run(name, async () => {
       const user = { name, id: uuid(), password: hashed, createdAt: this.#now() };
       if (!(await this.#options.store.addUser(user))) throw taken();
@@ -152,7 +154,7 @@ export class Users {
     if (next === undefined) throw new PanalError('INVALID_REQUEST', PASSWORD_RULE);
     const verified = await this.byPassword(name, password, address);
     if (verified.id !== id) throw wrong();
-    const hashed = await this.#hashing.run(() => this.#passwords.hash(next));
+    const hashed = await this.#hash(() => this.#passwords.hash(next));
     await this.#lock.run(name, async () => {
       await this.#put({ ...withoutToken(await this.#unchanged(verified)), password: hashed });
     });
@@ -205,10 +207,18 @@ export class Users {
     });
   }
 
+  /** Runs `work`, which hashes a password, when its turn comes. @throws PanalError TOO_MANY_ATTEMPTS if too many wait */
+  async #hash<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#hashing.pendingCount >= WAITING_HASHES) {
+      throw new PanalError('TOO_MANY_ATTEMPTS', 'too many log in or register right now', { retryAfter: 1 });
+    }
+    return await this.#hashing(work);
+  }
+
   async #check(name: string, password: string, address: string): Promise<UserRecord> {
     const attempt = { user: name, address };
     this.#attempts.check(attempt);
-    return await this.#hashing.run(async () => {
+    return await this.#hash(async () => {
       // Others may have failed while this one waited.
       this.#attempts.check(attempt);
       const user = await this.#find(name);

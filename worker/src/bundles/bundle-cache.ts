@@ -2,10 +2,10 @@ import { createHash, type Hash } from 'node:crypto';
 import { mkdir, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BundleRef } from '@panal/protocol';
+import { SingleFlight } from '@panal/support';
 import type { Cache, CacheEntry } from '../cache/cache-keeper.js';
 import { FolderCache, touch } from '../cache/folder-cache.js';
 import { PlatformError } from '../sandbox/sandbox.js';
-import { unlessAborted } from '../support/waiting.js';
 
 /** Where bundles come from. */
 export interface BundleFetcher {
@@ -17,13 +17,6 @@ export interface BundleFetcher {
   fetch(ref: BundleRef, from: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
 }
 
-/** A transfer under way, and how many wait for it. */
-interface Flight {
-  path: Promise<string>;
-  waiting: number;
-  abort: AbortController;
-}
-
 /**
  * Bundles on this machine, packed as they were uploaded, each file named by its SHA-256. A bundle is fetched once,
  * however many ask for it; what came of a broken transfer is kept, also over a restart, and the next one goes on there.
@@ -31,7 +24,7 @@ interface Flight {
 export class BundleCache implements Cache {
   readonly #folder: string;
   readonly #fetcher: BundleFetcher;
-  readonly #flights = new Map<string, Flight>();
+  readonly #transfers = new SingleFlight<string>();
   readonly #files: FolderCache;
 
   /** @param dir everything is kept below it, in `bundles`. */
@@ -48,35 +41,11 @@ export class BundleCache implements Cache {
    * @throws the signal's reason
    */
   async get(ref: BundleRef, signal: AbortSignal): Promise<string> {
-    signal.throwIfAborted();
-    let flight = this.#flights.get(ref.sha256);
-    while (flight?.abort.signal.aborted) {
-      // It writes to the same file: wait for its end.
-      await flight.path.catch(() => undefined);
-      flight = this.#flights.get(ref.sha256);
-    }
-    flight ??= this.#start(ref);
-    flight.waiting += 1;
-    try {
-      return await unlessAborted(flight.path, signal);
-    } finally {
-      flight.waiting -= 1;
-      if (flight.waiting === 0) flight.abort.abort();
-    }
+    return await this.#transfers.run(ref.sha256, signal, (shared) => this.#bring(ref, shared));
   }
 
   async entries(): Promise<CacheEntry[]> {
     return await this.#files.entries();
-  }
-
-  #start(ref: BundleRef): Flight {
-    const abort = new AbortController();
-    const path = this.#bring(ref, abort.signal).finally(() => this.#flights.delete(ref.sha256));
-    // Those who wait hear of its failure, if any still do.
-    path.catch(() => undefined);
-    const flight = { path, waiting: 0, abort };
-    this.#flights.set(ref.sha256, flight);
-    return flight;
   }
 
   async #bring(ref: BundleRef, signal: AbortSignal): Promise<string> {

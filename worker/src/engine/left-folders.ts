@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type Docker from 'dockerode';
-import { removeTree } from '../support/trees.js';
+import { removeTree } from '@panal/support';
 import { statusOf } from './errors.js';
 
 /** The host name that an engine gives a container: the beginning of its id. */

@@ -1,7 +1,7 @@
 import { imageDigestOf, type FunctionSpec } from '@panal/protocol';
+import { unlessAborted } from '@panal/support';
 import { Output } from '../sandbox/protocol/output.js';
 import type { OnOutput, Prepared } from '../sandbox/sandbox.js';
-import { unlessAborted } from '../support/waiting.js';
 
 type Prepare = (spec: FunctionSpec, signal: AbortSignal, onOutput: OnOutput) => Promise<Prepared>;
 

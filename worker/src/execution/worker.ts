@@ -11,6 +11,7 @@ import {
   type Welcome,
 } from '@panal/protocol';
 import type { Logger } from 'pino';
+import { within } from '@panal/support';
 import { BrokerLink, type LinkOptions, type Order } from '../link/broker-link.js';
 import type { Budget } from '../pool/greedy-dual.js';
 import { Line } from './line.js';
@@ -21,7 +22,6 @@ import { Preparation } from './preparation.js';
 import type { PreloadPolicy } from '../pool/preload.js';
 import { FunctionError, PlatformError, type DriverInfo, type SandboxDriver } from '../sandbox/sandbox.js';
 import { SandboxPool } from '../pool/sandbox-pool.js';
-import { within } from '../support/waiting.js';
 
 export interface WorkerOptions {
   id: string;

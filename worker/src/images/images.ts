@@ -7,8 +7,9 @@ import {
   type ImageFunctionSpec,
   type ImageReference,
 } from '@panal/protocol';
+import { SingleFlight } from '@panal/support';
+import pLimit from 'p-limit';
 import { dependencyFiles, type DependencyFiles } from '../bundles/dependency-files.js';
-import { Gate } from '../support/gate.js';
 import { LABEL } from '../engine/labels.js';
 import type { Cache } from '../cache/cache-keeper.js';
 import { FolderCache } from '../cache/folder-cache.js';
@@ -28,7 +29,6 @@ import { KeptImages } from './kept-images.js';
 import { Places } from './places.js';
 import { digestInRegistry, pull } from './pull.js';
 import type { SharedImages } from './shared-images.js';
-import { SingleFlight } from '../support/single-flight.js';
 
 /** Pulls and builds at once: more would share the same line to the registry, and the same disk. */
 const AT_ONCE = 2;
@@ -72,7 +72,7 @@ export class Images {
   readonly #flights = new SingleFlight<Image>();
   readonly #functions = new SingleFlight<Origin>();
   readonly #installations = new SingleFlight<Image>();
-  readonly #gate = new Gate(AT_ONCE);
+  readonly #limit = pLimit(AT_ONCE);
   readonly #kept: KeptImages;
 
   constructor(options: ImagesOptions) {
@@ -126,7 +126,7 @@ export class Images {
       const base = files && (await this.#dependencies(from, { code, aside, files }, signal));
       const installs = spec.runtime.dependencies !== undefined && base === undefined;
       const making = { ...from, base: base ?? runtime, code, installs };
-      await this.#gate.run(() => makeImage(this.#options, making, name, signal));
+      await this.#limit(() => makeImage(this.#options, making, name, signal));
     });
   }
 
@@ -140,7 +140,7 @@ export class Images {
       this.#options.shared.obtain('function', files.digest, shared, async (name) => {
         for (const each of files.names) await copyFile(join(code, each), join(aside, each));
         const making = { ...from, base: from.runtime, code: aside, installs: true };
-        await this.#gate.run(() => makeImage(this.#options, making, name, shared));
+        await this.#limit(() => makeImage(this.#options, making, name, shared));
       }),
     );
     this.#kept.used(image);
@@ -231,7 +231,7 @@ export class Images {
         throw error instanceof FunctionError ? baseMissing(bundled, error) : error;
       });
       announce(onOutput, `building ${bundled.image}`);
-      await this.#gate.run(() => buildBundled(docker, bundled, signal));
+      await this.#limit(() => buildBundled(docker, bundled, signal));
     };
     if (!shared.shared) {
       await build();
@@ -278,7 +278,7 @@ export class Images {
 
   async #pulledAnew(reference: string, signal: AbortSignal, onOutput: OnOutput | undefined): Promise<Image> {
     announce(onOutput, `pulling ${reference}`);
-    await this.#gate.run(() => pull(this.#options.docker, reference, this.#options.credentials, signal));
+    await this.#limit(() => pull(this.#options.docker, reference, this.#options.credentials, signal));
     return await this.#made(reference);
   }
 

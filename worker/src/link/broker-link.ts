@@ -13,9 +13,9 @@ import {
 } from '@panal/protocol';
 import type { Logger } from 'pino';
 import { Dealer, Push } from 'zeromq';
+import { asError, within } from '@panal/support';
 import { BatchSender } from './batch-sender.js';
 import type { CurveKeys } from './curve.js';
-import { asError, within } from '../support/waiting.js';
 
 /** The messages that concern the worker, not the link. */
 export type Order = Extract<BrokerMessage, { type: 'invoke' | 'cancel' | 'follow' | 'ack' | 'retire' }>;

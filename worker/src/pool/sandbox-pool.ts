@@ -1,10 +1,10 @@
 import { imageDigestOf, type FunctionSpec } from '@panal/protocol';
+import { asError } from '@panal/support';
 import { Blanks } from './blanks.js';
 import { GreedyDual, type Budget } from './greedy-dual.js';
 import type { PreloadPolicy } from './preload.js';
 import type { Prepared, Sandbox, SandboxDriver } from '../sandbox/sandbox.js';
 import { Shelf } from './shelf.js';
-import { asError } from '../support/waiting.js';
 
 /** Takes the answer of a fresh call that came from the pool from 15 ms to 9, on two cores. */
 const AFTER_CALL_MS = 10;

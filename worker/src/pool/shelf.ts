@@ -1,7 +1,7 @@
 import type { FunctionSpec } from '@panal/protocol';
+import { asError } from '@panal/support';
 import { LEAVE, type Plan } from './preload.js';
 import type { Prepared, Sandbox } from '../sandbox/sandbox.js';
-import { asError } from '../support/waiting.js';
 
 /** A sandbox that stands idle. */
 export interface IdleSandbox {

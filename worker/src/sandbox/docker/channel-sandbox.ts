@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
+import { unlessAborted } from '@panal/support';
 import { copyFrom } from '../../cache/folder-cache.js';
 import { exitCodeOf } from '../../engine/container.js';
-import { unlessAborted } from '../../support/waiting.js';
 import { Channel } from '../protocol/channel.js';
 import { PlatformError, type RunRequest, type RunResult } from '../sandbox.js';
 import { fillCodeFolder } from './code-folder.js';

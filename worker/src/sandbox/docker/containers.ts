@@ -3,9 +3,9 @@ import type { CallError } from '@panal/protocol';
 import type Docker from 'dockerode';
 import type { Container, ContainerCreateOptions, ContainerInfo, HostConfig, MountSettings } from 'dockerode';
 import type { Logger } from 'pino';
+import pLimit from 'p-limit';
 import { removeContainer } from '../../engine/container.js';
 import { isGone, messageOf } from '../../engine/errors.js';
-import { Gate } from '../../support/gate.js';
 import { hardened, limiting, type Confines } from '../../engine/hardening.js';
 import type { Hosts } from '../../engine/hosts.js';
 import { LABEL, ofWorker } from '../../engine/labels.js';
@@ -55,8 +55,8 @@ export class Containers {
   readonly watch: Watch;
   readonly log: Logger;
   readonly #options: ContainersOptions;
-  readonly #starts = new Gate(STARTS_AT_ONCE);
-  readonly #removals = new Gate(REMOVALS_AT_ONCE);
+  readonly #starts = pLimit(STARTS_AT_ONCE);
+  readonly #removals = pLimit(REMOVALS_AT_ONCE);
   /** By the names of their containers, which may be yet to come. */
   readonly #inUse = new Map<string, Removable>();
 
@@ -94,7 +94,7 @@ export class Containers {
     blueprint: Blueprint,
     attach: (container: Container) => Promise<T>,
   ): Promise<T> {
-    return await this.#starts.run(async () => {
+    return await this.#starts(async () => {
       const container = await this.docker.createContainer(await this.#recipe(name, prepared, blueprint));
       if (prepared.spec.settings.network === 'none') await this.#options.hosts.putInto(container);
       const attached = await attach(container);
@@ -132,7 +132,7 @@ export class Containers {
   /** Kills and removes a container, and says whether it is gone. Where the engine fails at it, the next `reclaim` tries again. */
   async remove(name: string): Promise<boolean> {
     try {
-      await this.#removals.run(() => removeContainer(this.docker.getContainer(name)));
+      await this.#removals(() => removeContainer(this.docker.getContainer(name)));
       return true;
     } catch (error) {
       this.log.warn({ container: name, error: messageOf(error) }, 'container not removed');
@@ -151,7 +151,7 @@ export class Containers {
       ({ Names }) => !Names.some((name) => this.#inUse.has(name.replace('/', ''))),
     );
     await Promise.all(
-      idle.map(({ Id }) => this.#removals.run(() => removeContainer(this.docker.getContainer(Id)))),
+      idle.map(({ Id }) => this.#removals(() => removeContainer(this.docker.getContainer(Id)))),
     );
   }
 
@@ -164,7 +164,7 @@ export class Containers {
     const stopped = await this.docker.listContainers({ all: true, filters });
     const strays = stopped.filter((each) => isStray(each, now));
     await Promise.all(
-      strays.map(({ Id }) => this.#removals.run(() => removeContainer(this.docker.getContainer(Id)))),
+      strays.map(({ Id }) => this.#removals(() => removeContainer(this.docker.getContainer(Id)))),
     );
   }
 

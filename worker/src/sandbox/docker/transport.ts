@@ -3,11 +3,11 @@ import { chmod, mkdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { Container, HostConfig, MountSettings } from 'dockerode';
+import { removeTree } from '@panal/support';
 import { attach } from '../../engine/container.js';
 import { demultiplex } from '../../engine/demux.js';
 import type { ToHost } from '../../engine/host-paths.js';
 import { archive } from '../../images/archive.js';
-import { removeTree } from '../../support/trees.js';
 import { listenIn, SOCKET_NAME, type Listener } from '../protocol/listener.js';
 import { StdioStream } from './stdio-stream.js';
 

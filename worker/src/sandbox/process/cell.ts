@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import type { CallError } from '@panal/protocol';
+import { removeTree } from '@panal/support';
 import { diskUse, type Kept } from '../disk-guard.js';
-import { removeTree } from '../../support/trees.js';
 import type { Bind, Link } from './bubblewrap.js';
 import type { Cgroup } from './cgroups.js';
 import type { FunctionFolder } from './function-folder.js';

@@ -3,9 +3,9 @@ import { chmod, mkdir, mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PanalError, type FunctionSpec, type Lifecycle, type UidRange } from '@panal/protocol';
 import type { Logger } from 'pino';
+import { removeTree } from '@panal/support';
 import type { Cache } from '../../cache/cache-keeper.js';
 import { copyFrom, FolderCache } from '../../cache/folder-cache.js';
-import { removeTree } from '../../support/trees.js';
 import {
   FunctionError,
   PlatformError,

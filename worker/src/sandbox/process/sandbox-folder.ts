@@ -1,6 +1,6 @@
 import { mkdir, readdir, readlink } from 'node:fs/promises';
 import { join, sep } from 'node:path';
-import { copyTree, giveTree, removeTree } from '../../support/trees.js';
+import { copyTree, giveTree, removeTree } from '@panal/support';
 import type { FunctionFolder } from './function-folder.js';
 import type { Folders, Machine } from './launcher.js';
 
