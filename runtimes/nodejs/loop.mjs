@@ -9,6 +9,7 @@
  * A small call costs one read and one write: its frames arrive together, and its result
  * and the end of the call leave together. Needs Node.js 20 and nothing but its library.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { isUtf8 } from 'node:buffer';
 import cluster from 'node:cluster';
 import fs from 'node:fs';
@@ -30,12 +31,16 @@ import {
   doneFrame,
   frames,
 } from './frames.mjs';
+import { ProgramOutput, leadPrograms } from './programs.mjs';
 
 const RETURNED = 0;
 const RAISED = 1;
 const MAX_TEXT = 1000; // characters of the one-line message of an exception
 const READ_SIZE = 64 << 10;
+const MAX_OUTSIDE = 64 << 10; // bytes kept of what was written outside of calls
+const LOAD_PATIENCE_MS = 10_000; // after which a handler that still loads may be stuck
 const NOTHING = Buffer.alloc(0);
+const UNPRINTABLE = 'an error that cannot be printed';
 
 /** Stands in for stdout and stderr: what is written to it goes to `log`, at once. */
 class Logs extends Writable {
@@ -72,24 +77,69 @@ class Calls {
   #send;
   #header = '';
   #pieces = [];
-  #inCall = false;
+  #current; // the fields of the call that runs
+  #origin = new AsyncLocalStorage(); // the fields of the call that code was started by
+  #programs; // what the programs print that were started since the last call began or ended
+  #outside = NOTHING;
+  #late = ''; // errors that came after their call, for the logs of the next
 
   ready(handler, send) {
     this.#handler = handler;
     this.#send = send;
+    this.#leavePrograms();
     this.#send(frames(READY, Buffer.from('{"protocol":1,"kind":"handler"}')));
   }
 
-  /** Sends logs of the call, or where none runs, writes them to the real stderr. */
+  /** Sends logs of the call; outside of calls, keeps them for the real stderr. */
   log(data) {
-    if (this.#inCall) this.#send(frames(ERR, data));
-    else writeStderr(data);
+    this.#programs?.drain();
+    this.#put(data);
   }
 
-  /** Logs what is about to end the process, and which no promise of a call will tell of. */
-  logUncaught(error) {
-    // Node.js writes it to the real stderr by itself.
-    if (this.#inCall) this.log(Buffer.from(`${inspect(error)}\n`));
+  #put(data) {
+    if (this.#current !== undefined) this.#send(frames(ERR, data));
+    else this.#keep(data);
+  }
+
+  #keep(data) {
+    this.#outside = Buffer.concat([this.#outside, data]).subarray(-MAX_OUTSIDE);
+  }
+
+  /** Writes what was said outside of calls to the real stderr, unless that leads to a call's logs now. */
+  showOutside() {
+    this.#programs?.drain();
+    if (this.#current !== undefined) return;
+    writeStderr(this.#outside);
+    this.#outside = NOTHING;
+  }
+
+  /** Where programs print that inherit stdout or stderr. */
+  programsFd() {
+    this.#programs ??= ProgramOutput.open((data) => this.#put(data));
+    return this.#programs?.fd;
+  }
+
+  #leavePrograms() {
+    this.#programs?.leave((data) => this.#keep(data));
+    this.#programs = undefined;
+  }
+
+  /** Ends the process if the error is of the call that runs; one that is of none, or of an earlier one, is only logged. */
+  onUncaught(error) {
+    const origin = this.#origin.getStore();
+    if (origin !== undefined && origin === this.#current) {
+      this.#report(error);
+      process.exit(1);
+    }
+    const whose = origin === undefined ? 'of no call' : `of call ${origin.get('callNum')}, after its answer`;
+    this.#late = `An error ${whose}: ${textOf(error)}\n`.slice(0, MAX_OUTSIDE);
+    if (this.#current !== undefined) this.#logLate();
+  }
+
+  #logLate() {
+    const late = this.#late;
+    this.#late = '';
+    if (late !== '') this.log(Buffer.from(late));
   }
 
   onFrame(type, payload) {
@@ -110,33 +160,45 @@ class Calls {
   /** Never rejects: whatever the handler does ends in a DONE frame. */
   async #call(body) {
     const fields = fieldsOf(this.#header);
-    this.#inCall = true;
+    this.#leavePrograms();
+    this.#current = fields;
+    this.#logLate();
     let result = NOTHING;
     let code = RETURNED;
     let text = '';
     try {
       const handler = this.#handler; // called as a function, not as a method of this object
-      let value = handler(paramsOf(body), contextOf(fields));
+      let value = this.#origin.run(fields, handler, paramsOf(body), contextOf(fields));
       if (typeof value?.then === 'function') value = await value;
       result = bytesOf(value);
     } catch (error) {
       code = RAISED;
       text = this.#report(error);
     }
-    this.#inCall = false;
+    this.#programs?.drain();
+    this.#current = undefined;
     const name = fields.get('call');
     const named = name === undefined ? text : `${text}\0${name}`;
     this.#send(Buffer.concat([frames(OUT, result), doneFrame(code, named)]));
+    this.#leavePrograms();
   }
 
   /** Logs the error with its stack and gives its message in one line. */
   #report(error) {
+    this.log(Buffer.from(`${textOf(error)}\n`));
     try {
-      this.log(Buffer.from(`${inspect(error)}\n`));
       return String(error).split('\n', 1)[0].slice(0, MAX_TEXT);
     } catch {
-      return 'an error that cannot be printed'; // its own toString, or such, throws
+      return UNPRINTABLE;
     }
+  }
+}
+
+function textOf(error) {
+  try {
+    return inspect(error);
+  } catch {
+    return UNPRINTABLE; // its own toString, or such, throws
   }
 }
 
@@ -249,13 +311,18 @@ async function serve() {
   for (const name of ['stdout', 'stderr']) {
     Object.defineProperty(process, name, { value: logs, configurable: true, enumerable: true });
   }
-  process.on('uncaughtExceptionMonitor', (error) => calls.logUncaught(error));
+  leadPrograms(() => calls.programsFd());
+  process.on('exit', () => calls.showOutside());
 
   const reader = new FrameReader((type, payload) => calls.onFrame(type, payload));
   const { input, output } = openStreams({
     buffer: Buffer.allocUnsafe(READ_SIZE),
     callback: (size, buffer) => {
-      reader.push(buffer.subarray(0, size));
+      try {
+        reader.push(buffer.subarray(0, size));
+      } catch (error) {
+        fail(error); // not of this protocol
+      }
       return true;
     },
   });
@@ -264,11 +331,30 @@ async function serve() {
     stream.on('error', (error) => {
       // The worker has gone: nobody is left to serve, or to tell.
       if (error.code === 'EPIPE' || error.code === 'ECONNRESET') process.exit(0);
-      writeStderr(`${inspect(error)}\n`);
-      process.exit(1);
+      fail(error);
     });
   }
-  calls.ready(await load(), (data) => output.write(data));
+  calls.ready(await loaded(calls), (data) => output.write(data));
+  process.on('uncaughtException', (error) => {
+    // A handler that listens as well decides itself.
+    if (process.listenerCount('uncaughtException') === 1) calls.onUncaught(error);
+  });
+}
+
+/** The handler. Until it is there, Node.js itself says what ends the process, after what was printed before. */
+async function loaded(calls) {
+  const show = () => calls.showOutside();
+  process.on('uncaughtExceptionMonitor', show);
+  const stuck = setTimeout(show, LOAD_PATIENCE_MS).unref();
+  const handler = await load();
+  clearTimeout(stuck);
+  process.off('uncaughtExceptionMonitor', show);
+  return handler;
+}
+
+function fail(error) {
+  writeStderr(`${inspect(error)}\n`);
+  process.exit(1);
 }
 
 // A process that the handler forks by node:cluster runs this file too: it is the handler's, and serves no calls.

@@ -5,6 +5,7 @@ import io
 import os
 import select
 import struct
+import sys
 import threading
 
 CALL, INPUT, END_INPUT, CANCEL, SHUTDOWN = 0x01, 0x02, 0x03, 0x04, 0x05
@@ -19,6 +20,9 @@ MAX_FRAME = 16 << 20
 MAX_PIECE = 1 << 20  # longer results and logs are split
 READ_SIZE = 64 << 10  # also all that a pipe holds
 MAX_OUTSIDE = 64 << 10  # bytes kept of what was written outside of calls
+PROGRAM_EVENTS = frozenset(  # audit events of a process that is started
+    ["subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system"]
+)
 
 
 class Channel:
@@ -87,6 +91,9 @@ class Channel:
         return LENGTH.size + length - buffered
 
     def ready(self):
+        with self._lock:
+            self._take_output()
+            self._output.renew()
         self._send(frames(READY, b'{"protocol":1,"kind":"handler"}'))
 
     def begin(self):
@@ -108,10 +115,13 @@ class Channel:
             self._take_output()
             self._in_call = False
             self._send(frames(OUT, result) + frames(DONE, OUTCOME.pack(code, EXITED) + text))
+            self._output.renew()
 
     def show_outside(self):
-        """Writes what was said outside of calls to the real stderr."""
+        """Writes what was said outside of calls to the real stderr, unless that leads to a call's logs now."""
         with self._lock:
+            if self._in_call:
+                return
             self._take_output()
             self._output.show_outside()
 
@@ -147,28 +157,71 @@ class Output:
     """What goes past sys.stdout: written to descriptors 1 and 2 by libraries and programs.
 
     Both lead into a pipe of this process. What is in it when a call ends was written by
-    that call, which nobody else could tell: the real stderr takes a way of its own.
+    that call, which nobody else could tell: the real stderr takes a way of its own. A call
+    that started programs leaves its pipe to them, and the next call gets a new one.
     """
 
     def __init__(self):
         self._real = os.dup(2)
-        # The end to write is kept, so that the pipe never ends.
-        self._pipe, self._end = os.pipe()
-        os.set_blocking(self._pipe, False)
+        self._outside = b""
+        self._left = set()  # pipes of calls that have ended
+        self._programs = False
+        self._written = select.epoll()
+        self._open()
         os.dup2(self._end, 1)
         os.dup2(self._end, 2)
-        self._readable = select.poll()
-        self._readable.register(self._pipe, select.POLLIN)
-        self._outside = b""
+        sys.addaudithook(self._notice)
         # What a library says before it aborts is lost with the pipe; this tells where it was.
         faulthandler.enable(self._real, all_threads=False)
 
+    def _open(self):
+        # The end to write is kept, so that the pipe never ends during its call.
+        self._pipe, self._end = os.pipe()
+        os.set_blocking(self._pipe, False)
+        self._readable = select.poll()
+        self._readable.register(self._pipe, select.POLLIN)
+        self._written.register(self._pipe, select.EPOLLIN)
+
+    def _notice(self, event, _args):
+        if event in PROGRAM_EVENTS:
+            self._programs = True
+
+    def renew(self):
+        """Leaves the pipe to the programs that have it, if the call started any."""
+        if not self._programs and not has_children():
+            return
+        self._programs = False
+        self._left.add(self._pipe)
+        old = self._end
+        self._open()
+        for fd in (1, 2):  # unless the handler leads them elsewhere
+            if is_same(fd, old):
+                os.dup2(self._end, fd)
+        os.close(old)
+        self._take_left()
+
     def wait(self):
-        select.select([self._pipe], [], [])
+        self._written.poll()
 
     def take(self):
-        """All that was written so far."""
+        """All that the call wrote so far."""
+        if self._left:
+            self._take_left()
         return os.read(self._pipe, READ_SIZE) if self._readable.poll(0) else b""
+
+    def _take_left(self):
+        """Keeps what programs wrote after the call that started them."""
+        for pipe in list(self._left):
+            try:
+                data = os.read(pipe, READ_SIZE)
+            except BlockingIOError:
+                continue
+            if data:
+                self.keep(data)
+            else:  # the last of them has ended
+                self._left.remove(pipe)
+                self._written.unregister(pipe)
+                os.close(pipe)
 
     def keep(self, data):
         self._outside = (self._outside + data)[-MAX_OUTSIDE:]
@@ -178,8 +231,24 @@ class Output:
         os.write(self._real, data)
 
     def leave(self):
-        os.close(self._pipe)
-        os.close(self._end)
+        self._written.close()
+        for fd in (self._pipe, self._end, *self._left):
+            os.close(fd)
+
+
+def has_children():
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def is_same(fd, other):
+    try:
+        return os.path.sameopenfile(fd, other)
+    except OSError:
+        return False  # closed by the handler
 
 
 class Logs(io.RawIOBase):

@@ -80,6 +80,30 @@ def handler(params, context):
     if do == "flood":
         subprocess.run(["sh", "-c", "head -c 1000000 /dev/zero | tr '\\\\0' x"])
         return "ok"
+    if do == "leave":
+        os.mkfifo("go")
+        os.mkfifo("gone")
+        command = "cat go; echo late; echo late too >&2; exec >gone 2>&1"
+        if params["by"] == "shell":
+            subprocess.run(["sh", "-c", "(" + command + ") & echo started"])
+        elif params["by"] == "popen":
+            subprocess.Popen(["sh", "-c", command])
+            print("started")
+        elif os.fork() == 0:
+            os.execvp("sh", ["sh", "-c", command])
+        else:
+            print("started")
+        return "left"
+    if do == "let go":
+        print("in the next call")
+        open("go", "w").close()
+        open("gone").read()
+        subprocess.run(["echo", "and its own program"])
+        return "ok"
+    if do == "redirect":
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        subprocess.run(["echo", "to nobody"])
+        return "ok"
     if do == "grow":
         return params["n"] * 10 ** 10000
     if do == "surrogate":
@@ -157,6 +181,23 @@ for (const transport of TRANSPORTS) {
       }
       expect((await call({ do: 'order' })).logs).to.equal('0\nchild 0\n1\nchild 1\n2\nchild 2\n');
       expect((await call({ do: 'flood' })).logs).to.equal('x'.repeat(1_000_000));
+    });
+
+    for (const by of ['shell', 'popen', 'fork']) {
+      it(`has in no later call's logs what a program wrote that it left behind, started by ${by}`, async () => {
+        expect(await call({ do: 'leave', by })).to.include({ result: 'left', logs: 'started\n' });
+        expect((await call({ do: 'let go' })).logs).to.equal('in the next call\nand its own program\n');
+        expect((await call({ do: 'child' })).logs).to.equal('from a program\nand its errors\n');
+        await loop.send(callFrames('{"do":"exit"}')); // a call that ends the process has its own logs, too
+        expect(await loop.next()).to.equal(undefined);
+        expect(await loop.stderr).to.equal('');
+      });
+    }
+
+    it('leads its descriptors elsewhere for good', async () => {
+      for (let times = 0; times < 2; times += 1) {
+        expect(await call({ do: 'redirect' })).to.include({ result: 'ok', logs: '' });
+      }
     });
 
     it('has in no logs what was said outside of calls, but on the real stderr in the end', async () => {

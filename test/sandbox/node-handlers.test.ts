@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { openRig } from './process-rig.js';
-import { request, summary } from './requests.js';
+import { request, summary, text } from './requests.js';
 
 const BUILD = fileURLToPath(new URL('../../runtimes/nodejs/build.mjs', import.meta.url));
 const runtime = { image: 'noderuntime', handler: 'exec node "$FAAS_RUNTIME_DIR/loop.mjs"' };
@@ -67,6 +67,21 @@ describe('Handlers of the Node.js runtime', () => {
       }
     });
   }
+
+  it('have in their logs what programs print that inherit stdout', async () => {
+    const code = `import { spawn } from 'node:child_process';
+      import { once } from 'node:events';
+      export default async () => void await once(spawn('echo', ['said'], { stdio: 'inherit' }), 'exit');`;
+    const made = { files: { 'handler.mjs': code }, runtime, settings: { memoryMb: 256 } };
+    const sandbox = await rig().start('hot', made);
+    try {
+      for (let times = 0; times < 2; times += 1) {
+        expect(text((await sandbox.run(request({ body: '{}' }))).logs)).to.equal('said\n');
+      }
+    } finally {
+      await sandbox.remove();
+    }
+  });
 
   for (const [what, files, message] of [
     ['TypeScript that is none', { 'handler.ts': 'const a = 1;\nconst b: = 2;\n' }, /handler\.ts, line 2\)/],
