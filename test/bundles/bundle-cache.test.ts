@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { BundleRef } from '@panal/protocol';
 import { expect } from 'chai';
 import { BundleCache, type BundleFetcher } from '../../worker/src/bundles/bundle-cache.js';
-import { PlatformError } from '../../worker/src/sandbox/sandbox.js';
+import { PlatformError } from '../../worker/src/errors.js';
 import { temporaryFolder } from '../support/folder.js';
 import { eventually } from '../support/wait.js';
 import { Channel, never } from './channel.js';

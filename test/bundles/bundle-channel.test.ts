@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { bundleReplySchema, decode, encode, type BundleReply, type BundleRef } from '@panal/protocol';
 import { expect } from 'chai';
 import * as zmq from 'zeromq';
-import { PlatformError } from '../../worker/src/sandbox/sandbox.js';
+import { PlatformError } from '../../worker/src/errors.js';
 import { temporaryFolder } from '../support/folder.js';
 import { eventually } from '../support/wait.js';
 import { Channel, collect, never } from './channel.js';

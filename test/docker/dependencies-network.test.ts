@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import type { Container } from 'dockerode';
 import type { FunctionSpec, NetworkRange } from '@panal/protocol';
 import type { Installation } from '../../worker/src/sandbox/installation.js';
-import { FunctionError } from '../../worker/src/sandbox/sandbox.js';
+import { FunctionError } from '../../worker/src/errors.js';
 import { withEngine } from '../support/groups.js';
 import { eventually } from '../support/wait.js';
 import { Rig, runOnce, text, type Way } from './rig.js';

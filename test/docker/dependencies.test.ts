@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { RuntimeSpec } from '@panal/protocol';
 import type { DockerDriver } from '../../worker/src/sandbox/docker/driver.js';
-import { FunctionError } from '../../worker/src/sandbox/sandbox.js';
+import { FunctionError } from '../../worker/src/errors.js';
 import { withEngine } from '../support/groups.js';
 import { Rig, runOnce, text } from './rig.js';
 

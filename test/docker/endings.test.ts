@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import type { DockerDriver } from '../../worker/src/sandbox/docker/driver.js';
-import { FunctionError } from '../../worker/src/sandbox/sandbox.js';
+import { FunctionError } from '../../worker/src/errors.js';
 import { ending, ENDING_FILES, ENDINGS, FOREIGN } from '../sandbox/ending-table.js';
 import { foreignProgram } from '../support/foreign-program.js';
 import { withEngine } from '../support/groups.js';

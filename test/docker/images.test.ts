@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import type { DockerDriver } from '../../worker/src/sandbox/docker/driver.js';
 import type { CacheEntry } from '../../worker/src/cache/cache-keeper.js';
-import { FunctionError, PlatformError, Unprepared } from '../../worker/src/sandbox/sandbox.js';
+import { FunctionError, PlatformError, Unprepared } from '../../worker/src/errors.js';
 import { withEngine } from '../support/groups.js';
 import { eventually } from '../support/wait.js';
 import { call, Rig, runOnce, text } from './rig.js';

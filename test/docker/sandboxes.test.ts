@@ -4,7 +4,7 @@ import { runtimeSpecSchema, type RuntimeSpec } from '@panal/protocol';
 import { expect } from 'chai';
 import Docker from 'dockerode';
 import { DockerDriver } from '../../worker/src/sandbox/docker/driver.js';
-import { FunctionError, PlatformError } from '../../worker/src/sandbox/sandbox.js';
+import { FunctionError, PlatformError } from '../../worker/src/errors.js';
 import type { ArchiveEntry } from '../support/archives.js';
 import { withEngine } from '../support/groups.js';
 import { eventually } from '../support/wait.js';

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import type { Installation } from '../../worker/src/sandbox/installation.js';
 import { Cgroups } from '../../worker/src/sandbox/process/cgroups.js';
-import { FunctionError } from '../../worker/src/sandbox/sandbox.js';
+import { FunctionError } from '../../worker/src/errors.js';
 import { withBubblewrap } from '../support/groups.js';
 import { openRig, type TestFunction } from './process-rig.js';
 import { text } from './requests.js';

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import { FunctionError, type Sandbox } from '../../worker/src/sandbox/sandbox.js';
+import { FunctionError } from '../../worker/src/errors.js';
+import type { Sandbox } from '../../worker/src/sandbox/sandbox.js';
 import { eventually } from '../support/wait.js';
 import { pythonRuntime } from '../support/specs.js';
 import { openRig } from './process-rig.js';

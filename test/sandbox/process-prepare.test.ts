@@ -2,7 +2,7 @@ import { readdir, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { CacheEntry } from '../../worker/src/cache/cache-keeper.js';
-import { FunctionError, Unprepared } from '../../worker/src/sandbox/sandbox.js';
+import { FunctionError, Unprepared } from '../../worker/src/errors.js';
 import { imageSpec } from '../support/specs.js';
 import { eventually } from '../support/wait.js';
 import { openRig, ProcessRig } from './process-rig.js';

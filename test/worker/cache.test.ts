@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { CacheKeeper, type Cache, type CacheKeeperOptions } from '../../worker/src/cache/cache-keeper.js';
 import { copyFrom, FolderCache, removeUnfinished, touch } from '../../worker/src/cache/folder-cache.js';
 import { spareRoom } from '../../worker/src/cache/spare-room.js';
-import { Unprepared } from '../../worker/src/sandbox/sandbox.js';
+import { Unprepared } from '../../worker/src/errors.js';
 import { deepFolders, temporaryFolder } from '../support/folder.js';
 
 /** What entries are measured in here; a folder takes a few KiB of disk itself. */

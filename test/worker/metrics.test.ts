@@ -4,7 +4,7 @@ import { MetricSet } from '@panal/protocol/metrics';
 import { MeteredDriver } from '../../worker/src/metrics/metered-driver.js';
 import { serveMetrics, type MetricsServer } from '../../worker/src/metrics/metrics-server.js';
 import { WorkerMetrics } from '../../worker/src/metrics/worker-metrics.js';
-import { FunctionError, PlatformError } from '../../worker/src/sandbox/sandbox.js';
+import { FunctionError, PlatformError } from '../../worker/src/errors.js';
 import { FakeDriver } from '../support/fake-sandbox.js';
 import { runtimeSpec } from '../support/specs.js';
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { FunctionError, PlatformError } from '../../worker/src/sandbox/sandbox.js';
+import { FunctionError, PlatformError } from '../../worker/src/errors.js';
 import { Gate } from '../support/gate.js';
 import { runtimeSpec } from '../support/specs.js';
 import { eventually } from '../support/wait.js';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { MOST_AHEAD } from '@panal/protocol';
-import { FunctionError, PlatformError, Unprepared } from '../../worker/src/sandbox/sandbox.js';
+import { FunctionError, PlatformError, Unprepared } from '../../worker/src/errors.js';
 import { echo } from '../support/fake-sandbox.js';
 import { Gate } from '../support/gate.js';
 import { runtimeSpec } from '../support/specs.js';

@@ -5,7 +5,7 @@ import type { BundleRef } from '@panal/protocol';
 import { SingleFlight } from '@panal/support';
 import type { Cache, CacheEntry } from '../cache/cache-keeper.js';
 import { FolderCache, touch } from '../cache/folder-cache.js';
-import { PlatformError } from '../sandbox/sandbox.js';
+import { PlatformError } from '../errors.js';
 
 /** Where bundles come from. */
 export interface BundleFetcher {

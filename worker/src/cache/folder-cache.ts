@@ -3,7 +3,7 @@ import { lstat, readdir, rename, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeTree } from '@panal/support';
 import { diskUse } from '../sandbox/disk-guard.js';
-import { Unprepared } from '../sandbox/sandbox.js';
+import { Unprepared } from '../errors.js';
 import type { Cache, CacheEntry } from './cache-keeper.js';
 
 /** What is being made, or removed, has a name that begins so. */

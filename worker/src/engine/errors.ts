@@ -1,4 +1,4 @@
-import { PlatformError } from '../sandbox/sandbox.js';
+import { PlatformError } from '../errors.js';
 
 /** The HTTP status with which the engine refused a request; `undefined` where it did not answer. */
 export function statusOf(error: unknown): number | undefined {

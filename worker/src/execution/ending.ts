@@ -1,6 +1,7 @@
 import type { CallError, Outcome } from '@panal/protocol';
 import type { Output } from '../sandbox/protocol/output.js';
-import { FunctionError, PlatformError, type RunResult } from '../sandbox/sandbox.js';
+import { FunctionError, PlatformError } from '../errors.js';
+import type { RunResult } from '../sandbox/sandbox.js';
 
 /** Why a mini-worker stops a call; it is the reason of the call's abort signal. */
 export class Stopped extends Error {

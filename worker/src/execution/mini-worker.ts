@@ -19,7 +19,8 @@ import { inputFor } from './input.js';
 import { LogTap } from './log-tap.js';
 import type { Preparation } from './preparation.js';
 import { Output } from '../sandbox/protocol/output.js';
-import { PlatformError, Unprepared, type Sandbox } from '../sandbox/sandbox.js';
+import { PlatformError, Unprepared } from '../errors.js';
+import type { Sandbox } from '../sandbox/sandbox.js';
 import type { SandboxPool } from '../pool/sandbox-pool.js';
 import type { Shelf } from '../pool/shelf.js';
 

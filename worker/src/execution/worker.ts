@@ -20,7 +20,8 @@ import { CANCELLED, notRun, RETURNED, type Attempt } from './not-run.js';
 import { Outbox } from '../link/outbox.js';
 import { Preparation } from './preparation.js';
 import type { PreloadPolicy } from '../pool/preload.js';
-import { FunctionError, PlatformError, type DriverInfo, type SandboxDriver } from '../sandbox/sandbox.js';
+import { FunctionError, PlatformError } from '../errors.js';
+import type { DriverInfo, SandboxDriver } from '../sandbox/sandbox.js';
 import { SandboxPool } from '../pool/sandbox-pool.js';
 
 export interface WorkerOptions {

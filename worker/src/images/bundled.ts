@@ -6,7 +6,7 @@ import type Docker from 'dockerode';
 import { messageOf } from '../engine/errors.js';
 import { LABEL } from '../engine/labels.js';
 import { followProgress, ProgressError } from '../engine/progress.js';
-import { FunctionError, PlatformError } from '../sandbox/sandbox.js';
+import { FunctionError, PlatformError } from '../errors.js';
 import { archive } from './archive.js';
 
 /** The image that a Dockerfile builds upon where no other is given: the default of its argument `BASE`. */

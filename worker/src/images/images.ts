@@ -13,7 +13,8 @@ import { dependencyFiles, type DependencyFiles } from '../bundles/dependency-fil
 import { LABEL } from '../engine/labels.js';
 import type { Cache } from '../cache/cache-keeper.js';
 import { FolderCache } from '../cache/folder-cache.js';
-import { announce, FunctionError, PlatformError, type OnOutput } from '../sandbox/sandbox.js';
+import { FunctionError, PlatformError } from '../errors.js';
+import { announce, type OnOutput } from '../sandbox/sandbox.js';
 import { baseMissing, buildBundled, findBundled, type BundledRuntime } from './bundled.js';
 import type { Credentials } from './credentials.js';
 import { FunctionCode } from './function-code.js';

@@ -1,7 +1,7 @@
 import type Docker from 'dockerode';
 import { messageOf, statusOf } from '../engine/errors.js';
 import { followProgress } from '../engine/progress.js';
-import { FunctionError, PlatformError } from '../sandbox/sandbox.js';
+import { FunctionError, PlatformError } from '../errors.js';
 import type { Credentials } from './credentials.js';
 
 /** How engines and registries say that there is no such image, or none for us; a registry without a host has none. */

@@ -1,7 +1,7 @@
 import type Docker from 'dockerode';
 import { messageOf, statusOf } from '../engine/errors.js';
 import { followProgress } from '../engine/progress.js';
-import { FunctionError, PlatformError } from '../sandbox/sandbox.js';
+import { FunctionError, PlatformError } from '../errors.js';
 import type { Credentials } from './credentials.js';
 import { digestInRegistry, pull } from './pull.js';
 

@@ -3,7 +3,7 @@ import type { ImageReference } from '@panal/protocol';
 import type Docker from 'dockerode';
 import type { Logger } from 'pino';
 import { messageOf } from '../engine/errors.js';
-import { PlatformError } from '../sandbox/sandbox.js';
+import { PlatformError } from '../errors.js';
 import type { Claims, HeldClaim } from '../link/claim-client.js';
 import { inspectImage, type Image } from './image.js';
 import type { Registry } from './registry.js';

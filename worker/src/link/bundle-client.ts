@@ -10,7 +10,7 @@ import {
 } from '@panal/protocol';
 import type { Logger } from 'pino';
 import type { Dealer } from 'zeromq';
-import { PlatformError } from '../sandbox/sandbox.js';
+import { PlatformError } from '../errors.js';
 import type { BundleFetcher } from '../bundles/bundle-cache.js';
 
 /** Bytes asked for at a time. */

@@ -1,15 +1,8 @@
 import type { FunctionSpec, Lifecycle } from '@panal/protocol';
 import { Histogram, type MetricSet } from '@panal/protocol/metrics';
 import type { Cache } from '../cache/cache-keeper.js';
-import {
-  FunctionError,
-  type Blank,
-  type DriverInfo,
-  type OnOutput,
-  type Prepared,
-  type Sandbox,
-  type SandboxDriver,
-} from '../sandbox/sandbox.js';
+import { FunctionError } from '../errors.js';
+import type { Blank, DriverInfo, OnOutput, Prepared, Sandbox, SandboxDriver } from '../sandbox/sandbox.js';
 
 /** What a driver is asked to do that takes time. */
 const STEPS = ['prepare', 'start', 'preload', 'bind'] as const;

@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import { isSystemFolder, type FunctionSpec } from '@panal/protocol';
-import { FunctionError } from './sandbox.js';
+import { FunctionError } from '../errors.js';
 
 /**
  * Brokers refuse such paths when a runtime is registered; one of an earlier version may have kept some.

@@ -24,17 +24,8 @@ import type { DiskGuard } from '../disk-guard.js';
 import { startExitCode } from '../protocol/verdict.js';
 import type { Installation } from '../installation.js';
 import { checkRuntimePath } from '../runtime-path.js';
-import {
-  FunctionError,
-  PlatformError,
-  Unprepared,
-  type Blank,
-  type DriverInfo,
-  type OnOutput,
-  type Prepared,
-  type Sandbox,
-  type SandboxDriver,
-} from '../sandbox.js';
+import { FunctionError, PlatformError, Unprepared } from '../../errors.js';
+import type { Blank, DriverInfo, OnOutput, Prepared, Sandbox, SandboxDriver } from '../sandbox.js';
 import { BlankSandbox } from './blank-sandbox.js';
 import { ChannelSandbox } from './channel-sandbox.js';
 import type { ContainerSandbox } from './container-sandbox.js';

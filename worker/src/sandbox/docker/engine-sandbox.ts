@@ -4,7 +4,8 @@ import { attach, exitCodeOf } from '../../engine/container.js';
 import { engineFailure, faultIn } from '../../engine/errors.js';
 import { ActiveCall } from '../protocol/active-call.js';
 import { notStarted, type Verdict } from '../protocol/verdict.js';
-import { PlatformError, type RunRequest, type RunResult } from '../sandbox.js';
+import { PlatformError } from '../../errors.js';
+import type { RunRequest, RunResult } from '../sandbox.js';
 import { ContainerSandbox } from './container-sandbox.js';
 import { converse, verdictOf } from './engine-call.js';
 

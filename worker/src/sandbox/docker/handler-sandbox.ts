@@ -2,7 +2,7 @@ import { engineFailure, faultIn, messageOf, statusOf } from '../../engine/errors
 import { Tail } from '../../images/tail.js';
 import { lastWords } from '../last-words.js';
 import { exited, startExitCode } from '../protocol/verdict.js';
-import { FunctionError } from '../sandbox.js';
+import { FunctionError } from '../../errors.js';
 import { ChannelSandbox } from './channel-sandbox.js';
 import type { Containers } from './containers.js';
 import { SIGKILLED } from './engine-call.js';

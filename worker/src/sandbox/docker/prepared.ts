@@ -2,7 +2,8 @@ import type { FunctionSpec } from '@panal/protocol';
 import type { Image } from '../../images/image.js';
 import type { Origin } from '../../images/images.js';
 import { runCommand } from '../run-command.js';
-import { FunctionError, type Prepared, type RunRequest } from '../sandbox.js';
+import { FunctionError } from '../../errors.js';
+import type { Prepared, RunRequest } from '../sandbox.js';
 
 /** A function whose image is there, or its runtime's image and its code. */
 export class DockerPrepared implements Prepared {

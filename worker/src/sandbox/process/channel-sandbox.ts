@@ -7,7 +7,8 @@ import { lastWords } from '../last-words.js';
 import { Output } from '../protocol/output.js';
 import { exited } from '../protocol/verdict.js';
 import { runCommand } from '../run-command.js';
-import { FunctionError, PlatformError, type RunRequest, type RunResult, type Sandbox } from '../sandbox.js';
+import { FunctionError, PlatformError } from '../../errors.js';
+import type { RunRequest, RunResult, Sandbox } from '../sandbox.js';
 import type { Cell } from './cell.js';
 import type { Exit, Launched } from './launched.js';
 

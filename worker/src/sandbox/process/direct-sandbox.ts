@@ -3,7 +3,8 @@ import { ActiveCall } from '../protocol/active-call.js';
 import type { Output } from '../protocol/output.js';
 import { exited, failed, killed, neverRun, notStarted, stopped, type Verdict } from '../protocol/verdict.js';
 import { isSimpleCommand, shellCommand } from '../run-command.js';
-import { PlatformError, type RunRequest, type RunResult, type Sandbox } from '../sandbox.js';
+import { PlatformError } from '../../errors.js';
+import type { RunRequest, RunResult, Sandbox } from '../sandbox.js';
 import type { Cell } from './cell.js';
 import type { Exit, Launched } from './launched.js';
 

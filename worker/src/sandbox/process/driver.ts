@@ -6,15 +6,8 @@ import type { Logger } from 'pino';
 import { removeTree } from '@panal/support';
 import type { Cache } from '../../cache/cache-keeper.js';
 import { copyFrom, FolderCache } from '../../cache/folder-cache.js';
-import {
-  FunctionError,
-  PlatformError,
-  type DriverInfo,
-  type OnOutput,
-  type Prepared,
-  type Sandbox,
-  type SandboxDriver,
-} from '../sandbox.js';
+import { FunctionError, PlatformError } from '../../errors.js';
+import type { DriverInfo, OnOutput, Prepared, Sandbox, SandboxDriver } from '../sandbox.js';
 import { DiskGuard, type Kept } from '../disk-guard.js';
 import type { Installation } from '../installation.js';
 import { checkRuntimePath } from '../runtime-path.js';

@@ -5,7 +5,8 @@ import type { BundleFormat, BundleRef, FunctionSpec } from '@panal/protocol';
 import { SingleFlight, copyTree, giveTree, isFolder, openTree, removeTree } from '@panal/support';
 import { copyFrom, removeUnfinished, touch } from '../../cache/folder-cache.js';
 import { dependencyFiles, type DependencyFiles } from '../../bundles/dependency-files.js';
-import { FunctionError, type OnOutput, type Prepared } from '../sandbox.js';
+import { FunctionError } from '../../errors.js';
+import type { OnOutput, Prepared } from '../sandbox.js';
 import type { Installer } from './installer.js';
 import type { OwnerUids } from './uids.js';
 

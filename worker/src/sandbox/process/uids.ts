@@ -1,7 +1,7 @@
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { UidRange } from '@panal/protocol';
-import { PlatformError } from '../sandbox.js';
+import { PlatformError } from '../../errors.js';
 
 /** Which user of the machine runs the functions of each owner. A number is never given to a second owner. */
 export class OwnerUids {

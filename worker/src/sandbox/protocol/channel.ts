@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { CallError, FunctionSpec } from '@panal/protocol';
-import { PlatformError, type RunRequest, type RunResult } from '../sandbox.js';
+import { PlatformError } from '../../errors.js';
+import type { RunRequest, RunResult } from '../sandbox.js';
 import { ActiveCall } from './active-call.js';
 import {
   emptyFrame,
