@@ -25,6 +25,7 @@ FROM ${BUILD_BASE} AS manifests
 WORKDIR /panal
 COPY package.json package-lock.json ./
 COPY support/package.json support/
+COPY api/package.json api/
 COPY protocol/package.json protocol/
 COPY bundle/package.json bundle/
 COPY db/package.json db/
@@ -45,6 +46,7 @@ FROM manifests AS built
 RUN npm ci --no-audit --no-fund --loglevel=error
 COPY tsconfig.base.json ./
 COPY support support
+COPY api api
 COPY protocol protocol
 COPY bundle bundle
 COPY db db
@@ -62,6 +64,7 @@ COPY --from=broker-modules /panal/package.json ./
 COPY --from=broker-modules /panal/node_modules node_modules
 COPY runtimes runtimes
 COPY --from=built /panal/support support
+COPY --from=built /panal/api api
 COPY --from=built /panal/protocol protocol
 COPY --from=built /panal/bundle bundle
 COPY --from=built /panal/db db
@@ -90,6 +93,7 @@ COPY --from=agent /agent/build runtimes/agent/build
 # Loads TypeScript in the Node.js runtime.
 COPY --from=built /panal/runtimes/nodejs/esbuild runtimes/nodejs/esbuild
 COPY --from=built /panal/support support
+COPY --from=built /panal/api api
 COPY --from=built /panal/protocol protocol
 COPY --from=built /panal/bundle bundle
 COPY --from=built /panal/worker worker

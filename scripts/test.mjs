@@ -11,7 +11,7 @@ import { ROOT, setUp } from './setup.mjs';
 
 /** The short set: no container, no whole cluster, and nothing that searches or loads for long. */
 const QUICK = [
-  ...['test/broker', 'test/bundle', 'test/bundles', 'test/db', 'test/http', 'test/users'],
+  ...['test/api', 'test/broker', 'test/bundle', 'test/bundles', 'test/db', 'test/http', 'test/users'],
   ...['life-model', 'restart'].flatMap((name) => ['--ignore', `test/broker/${name}.test.ts`]),
   ...['--ignore', 'test/bundle/fuzz.test.ts'],
 ];

@@ -1,3 +1,24 @@
+/** Words of the API that messages and settings use, too. */
+export {
+  BadImageReference,
+  BUNDLE_FORMATS,
+  CALL_STATUSES,
+  canonicalName,
+  functionSettingsSchema,
+  isImageOf,
+  isSettled,
+  isSystemFolder,
+  LIFECYCLES,
+  lifecycleSchema,
+  MAX_ENV_BYTES,
+  NAME_PATTERN,
+  parseImageReference,
+  type BundleFormat,
+  type CallStatus,
+  type FunctionSettings,
+  type ImageReference,
+  type Lifecycle,
+} from '@panal/api';
 export * from './claims.js';
 export * from './codec.js';
 export * from './config.js';
@@ -6,7 +27,6 @@ export * from './errors.js';
 export * from './exposure.js';
 export * from './foreign-hello.js';
 export * from './function.js';
-export * from './image-reference.js';
 export * from './json-document.js';
 export * from './messages.js';
 export * from './start-refusal.js';

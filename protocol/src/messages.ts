@@ -1,6 +1,7 @@
+import { lifecycleSchema } from '@panal/api';
 import { z } from 'zod';
 import { ERROR_STATUS, type ErrorCode } from './errors.js';
-import { functionSpecSchema, INPUT_KINDS, lifecycleSchema } from './function.js';
+import { functionSpecSchema, INPUT_KINDS } from './function.js';
 
 /** Version of the worker protocol. A broker refuses a worker of another. */
 export const PROTOCOL_VERSION = 1;

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { z } from 'zod';
 import { allRoutes } from '../../broker/src/http/app.js';
-import { errorCodes } from '../../broker/src/http/operating/openapi.js';
+import { errorCodes } from '@panal/api';
 import { startedApi } from './api.js';
 
 describe('operating routes', () => {

@@ -13,7 +13,6 @@ import { gatewayRoutes } from './gateway/gateway.js';
 import { identification } from './users/identify.js';
 import { invocationRoutes } from './calls/invocations.js';
 import { metricsRoutes } from './operating/metrics.js';
-import { openApiRoute } from './operating/openapi.js';
 import { operatingRoutes } from './operating/operating.js';
 import { refuseAmbiguousTarget } from './routing/request-target.js';
 import type { Route } from './routing/route.js';
@@ -48,7 +47,6 @@ function routeGroups(services: Services): [calling: Route[], other: Route[]] {
     ...metricsRoutes(services),
     ...backupRoutes(services),
   ];
-  all.push(openApiRoute(all));
   return [calling, all.slice(calling.length)];
 }
 

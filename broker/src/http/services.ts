@@ -1,3 +1,4 @@
+import type { WorkerView } from '@panal/api';
 import type { CallKey, CallQuery, CallRecord, VersionRecord } from '@panal/db';
 import type { Config, ErrorCode, InputKind } from '@panal/protocol';
 import type { MetricSet } from '@panal/protocol/metrics';
@@ -11,7 +12,6 @@ import type { Registrations } from '../users/registrations.js';
 import type { Users } from '../users/users.js';
 import type { ClientAddress } from './users/client-address.js';
 import type { Disconnection } from './routing/context.js';
-import type { WorkerView } from './operating/workers.js';
 
 /** The parameter of a call, as it is stored and as its function gets it. */
 export interface CallInput {

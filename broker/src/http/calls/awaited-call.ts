@@ -1,17 +1,7 @@
 import type { CallRecord } from '@panal/db';
 import { PanalError } from '@panal/protocol';
-import { z } from 'zod';
 import { disconnection, type Context, type Disconnection } from '../routing/context.js';
 import type { Services } from '../services.js';
-
-/** What becomes of a call whose client goes away before its end. */
-export const onDisconnectSchema = z
-  .enum(['cancel', 'keep'])
-  .optional()
-  .describe(
-    'What becomes of the call when the client goes away before its end. Default: `cancel`, or `keep` with an ' +
-      '`Idempotency-Key`, for it may come back.',
-  );
 
 /**
  * Waits for the end of a call for a client that hears of it by its end alone. A client that goes away takes its call
@@ -23,7 +13,7 @@ export async function endOfCall(
   ctx: Context,
   call: CallRecord,
   waitMs: number,
-  onDisconnect: z.infer<typeof onDisconnectSchema>,
+  onDisconnect: 'cancel' | 'keep',
 ): Promise<CallRecord | undefined> {
   const gone = disconnection(ctx);
   const leaves: Disconnection = (listener) =>

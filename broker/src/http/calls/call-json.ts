@@ -1,42 +1,12 @@
 import { isUtf8 } from 'node:buffer';
+import { isSettled, type Call } from '@panal/api';
 import { sizeOfPart, type CallRecord } from '@panal/db';
-import { CALL_STATUSES, isSettled, LIFECYCLES } from '@panal/protocol';
-import { z } from 'zod';
-import { callErrorSchema } from '../routing/errors.js';
 import { isoTime } from '../routing/time.js';
 
 const NOTHING = new Uint8Array(0);
 
 /** Most bytes of its logs that the error of a call carries. */
 const DETAIL_SIZE = 4096;
-
-/** A call as clients see it. Parameters and results that are not text stand in base64. */
-export const callSchema = z.strictObject({
-  callNum: z.int().min(1),
-  funcName: z.string(),
-  kind: z.literal('prepare').optional().describe('The call prepares its function, and does not run it.'),
-  version: z.int().min(1),
-  owner: z.string(),
-  status: z.enum(CALL_STATUSES),
-  params: z.unknown().optional(),
-  paramsEncoding: z.literal('base64').optional(),
-  result: z.string().optional(),
-  resultEncoding: z.literal('base64').optional(),
-  logs: z.string().optional(),
-  attempts: z.int().min(0),
-  exitCode: z.int().optional(),
-  error: callErrorSchema.optional(),
-  worker: z.string().optional(),
-  start: z.enum(LIFECYCLES).optional(),
-  preloaded: z.boolean().optional(),
-  timings: z
-    .strictObject({ queued: z.number(), prepare: z.number(), run: z.number(), total: z.number() })
-    .optional(),
-  acceptedAt: z.iso.datetime(),
-  putBackAt: z.iso.datetime().optional().describe('When it was last put back after it was DEAD.'),
-  settledAt: z.iso.datetime().optional(),
-  truncated: z.literal(true).optional().describe('In lists: something was too long to be shown whole.'),
-});
 
 /**
  * The JSON text of a call. Its parameters are put in as they are stored, which is JSON already: not parsed and written
@@ -77,7 +47,7 @@ export function callJson(call: CallRecord, limit = Infinity): string {
 }
 
 /** Why a call failed, with the end of its logs, where a function's traceback stands. `undefined` if it did not fail. */
-export function callError({ error, logs }: CallRecord): z.infer<typeof callErrorSchema> | undefined {
+export function callError({ error, logs }: CallRecord): Call['error'] {
   if (error === undefined || logs === undefined || logs.byteLength === 0) return error;
   return { ...error, detail: endOf(logs, DETAIL_SIZE) };
 }

@@ -1,61 +1,36 @@
 import { StringDecoder } from 'node:string_decoder';
+import { routes } from '@panal/api';
 import type { CallRecord } from '@panal/db';
 import { PanalError } from '@panal/protocol';
-import { z } from 'zod';
 import type { LogFollower } from '../../calls/log-followers.js';
 import type { Context } from '../routing/context.js';
 import { EventStream } from './event-stream.js';
 import { logsSoFar } from './logs-so-far.js';
-import { callNumber } from '../routing/query.js';
 import { route, type Route } from '../routing/route.js';
 import type { Services } from '../services.js';
 
-const query = z.strictObject({
-  follow: z
-    .enum(['0', '1'])
-    .optional()
-    .describe('Whether to stay until the call ends. Default: where the client accepts `text/event-stream`.'),
-});
-
 export const callLogRoutes = ({ calls }: Pick<Services, 'calls'>): Route[] => [
-  route({
-    method: 'GET',
-    path: '/call/:callNum/logs',
-    summary: 'The logs of a call, as they are or as they come',
-    params: z.strictObject({ callNum: callNumber }),
-    query,
-    headers: { Accept: 'With `text/event-stream`, the logs come as events until the call ends.' },
-    answers: {
-      200: {
-        description:
-          'The logs so far as text; or events: `log` with a piece of text as JSON, `attempt` with `{"attempt"}` ' +
-          'where an attempt begins and its logs anew, `end` with `{"callNum","status"}`.',
-        types: ['text/plain; charset=utf-8', 'text/event-stream'],
-      },
-    },
-    errors: ['CALL_NOT_FOUND'],
-    async handle(ctx, { params: { callNum }, query: { follow } }) {
-      const { owner } = ctx.state;
-      if (follow === '1' || (follow === undefined && ctx.get('Accept').includes('text/event-stream'))) {
-        const events = new EventStream();
-        try {
-          const stop = await calls.follow(owner, callNum, new EventFollower(events));
-          events.once('close', stop);
-          if (events.destroyed) stop();
-        } catch (error) {
-          events.destroy();
-          throw error;
-        }
-        answerEvents(ctx, events);
-        return;
+  route(routes.callLogs, async (ctx, { params: { callNum }, query: { follow } }) => {
+    const { owner } = ctx.state;
+    if (follow === '1' || (follow === undefined && ctx.get('Accept').includes('text/event-stream'))) {
+      const events = new EventStream();
+      try {
+        const stop = await calls.follow(owner, callNum, new EventFollower(events));
+        events.once('close', stop);
+        if (events.destroyed) stop();
+      } catch (error) {
+        events.destroy();
+        throw error;
       }
-      const call = await calls.get(owner, callNum);
-      if (call === undefined) throw new PanalError('CALL_NOT_FOUND', `there is no call ${callNum}`);
-      const logs = call.status === 'RUNNING' ? await logsSoFar(calls, call) : call.logs;
-      ctx.type = 'text/plain; charset=utf-8';
-      ctx.set('X-Content-Type-Options', 'nosniff');
-      ctx.body = Buffer.from(logs ?? []);
-    },
+      answerEvents(ctx, events);
+      return;
+    }
+    const call = await calls.get(owner, callNum);
+    if (call === undefined) throw new PanalError('CALL_NOT_FOUND', `there is no call ${callNum}`);
+    const logs = call.status === 'RUNNING' ? await logsSoFar(calls, call) : call.logs;
+    ctx.type = 'text/plain; charset=utf-8';
+    ctx.set('X-Content-Type-Options', 'nosniff');
+    ctx.body = Buffer.from(logs ?? []);
   }),
 ];
 

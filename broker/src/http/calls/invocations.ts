@@ -1,28 +1,18 @@
 import { isUtf8 } from 'node:buffer';
+import { routes } from '@panal/api';
 import type { CallRecord } from '@panal/db';
-import { z } from 'zod';
-import { nameSchema } from '../../functions/fields.js';
-import { acceptAndAnswer, ACCEPTS_CALL } from './accepted-call.js';
-import { endOfCall, onDisconnectSchema } from './awaited-call.js';
+import { acceptAndAnswer } from './accepted-call.js';
+import { endOfCall } from './awaited-call.js';
 import { readBody } from '../routing/body.js';
 import { jsonInput, NO_INPUT } from './call-input.js';
 import { callError } from './call-json.js';
 import type { Context } from '../routing/context.js';
-import { failedCallSchema } from '../routing/errors.js';
-import { callOf, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, idempotencyKey, CALL_ERRORS } from './keyed-call.js';
+import { callOf, idempotencyKey } from './keyed-call.js';
 import { route, type Route } from '../routing/route.js';
 import type { CallInput, Services } from '../services.js';
 
 /** How long `/run` waits: past every deadline, retry and reasonable queue. A guard against waiting for good. */
 const RUN_WAIT_MS = 24 * 3600 * 1000;
-
-const invocation = z.strictObject({
-  funcName: nameSchema,
-  params: z
-    .unknown()
-    .optional()
-    .describe('Any JSON. The function gets its text exactly as it is written here.'),
-});
 
 /** Bytes of a text up to which to decode it, and encode it again, costs less than a piece of its own. */
 const SHORT_TEXT = 16 * 1024;
@@ -30,47 +20,20 @@ const SHORT_TEXT = 16 * 1024;
 export const invocationRoutes = (services: Services): Route[] => {
   const { calls, limits, log } = services;
   return [
-    route({
-      method: 'POST',
-      path: '/run/:funcName',
-      summary: 'Call a function with the body as it is, and answer with its raw output',
-      params: z.strictObject({ funcName: nameSchema }),
-      query: z.strictObject({ onDisconnect: onDisconnectSchema }),
-      headers: IDEMPOTENCY_KEY,
-      rawBody: { type: '*/*', schema: z.string() },
-      answers: {
-        200: {
-          description: 'What the function wrote; as text where it is UTF-8.',
-          types: ['text/plain; charset=utf-8', 'application/octet-stream'],
-          headers: { 'X-Call-Num': 'Number of the call.', ...IDEMPOTENT_REPLAYED },
-        },
-        502: { description: 'The call failed; the code says how.', json: failedCallSchema },
-        504: { description: 'TIMEOUT', json: failedCallSchema },
-      },
-      errors: ['FUNCTION_NOT_FOUND', 'BODY_TOO_LARGE', 'REQUEST_ABORTED', ...CALL_ERRORS],
-      async handle(ctx, { params, query: { onDisconnect } }) {
-        const { funcName } = params;
-        const key = idempotencyKey(ctx);
-        const bytes = await readBody(ctx.req, limits.body);
-        // Nothing given is no parameter, rather than an empty one.
-        const input: CallInput = bytes.byteLength === 0 ? NO_INPUT : { kind: 'raw', bytes };
-        const call = await callOf(services, ctx, { funcName, input, key, awaited: true });
-        ctx.set('X-Call-Num', String(call.callNum));
-        const fate = onDisconnect ?? (key === undefined ? 'cancel' : 'keep');
-        answerRun(ctx, await endOfCall({ calls, log }, ctx, call, RUN_WAIT_MS, fate));
-      },
+    route(routes.run, async (ctx, { params, query: { onDisconnect } }) => {
+      const { funcName } = params;
+      const key = idempotencyKey(ctx);
+      const bytes = await readBody(ctx.req, limits.body);
+      // Nothing given is no parameter, rather than an empty one.
+      const input: CallInput = bytes.byteLength === 0 ? NO_INPUT : { kind: 'raw', bytes };
+      const call = await callOf(services, ctx, { funcName, input, key, awaited: true });
+      ctx.set('X-Call-Num', String(call.callNum));
+      const fate = onDisconnect ?? (key === undefined ? 'cancel' : 'keep');
+      answerRun(ctx, await endOfCall({ calls, log }, ctx, call, RUN_WAIT_MS, fate));
     }),
-    route({
-      method: 'POST',
-      path: '/invokeFunction',
-      summary: 'Call a function; wait for its end, or ask later',
-      ...ACCEPTS_CALL,
-      body: invocation,
-      errors: ['FUNCTION_NOT_FOUND', ...CALL_ERRORS],
-      async handle(ctx, { query, body, members }) {
-        const input = jsonInput(members.get('params'));
-        await acceptAndAnswer(services, ctx, { funcName: body.funcName, input }, query.wait);
-      },
+    route(routes.invokeFunction, async (ctx, { query, body, members }) => {
+      const input = jsonInput(members.get('params'));
+      await acceptAndAnswer(services, ctx, { funcName: body.funcName, input }, query.wait);
     }),
   ];
 };

@@ -10,26 +10,6 @@ const MAX_KEY = 255;
 const QUOTED = /^"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"$/;
 const BARE = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
-/** For the description of a route that heeds the header. */
-export const IDEMPOTENCY_KEY = {
-  'Idempotency-Key':
-    'Names the request, in at most 255 characters: sent again within a day, it gives the same call.',
-};
-export const IDEMPOTENT_REPLAYED = {
-  'Idempotent-Replayed': '`true` where the call was accepted with an earlier request of this key.',
-};
-
-/** What a request for a call of a function may be refused with. */
-export const CALL_ERRORS = [
-  'IDEMPOTENCY_KEY_REUSED',
-  'CALL_NOT_FOUND',
-  'NO_CONTAINER_ENGINE',
-  'NO_WORKER_FITS',
-  'QUEUE_FULL',
-  'STORE_UNAVAILABLE',
-  'SHUTTING_DOWN',
-] as const;
-
 /**
  * The request's `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header).
  * @throws PanalError INVALID_REQUEST where it is none, or too long

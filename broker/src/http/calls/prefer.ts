@@ -1,5 +1,4 @@
-/** Longest wait that a client may ask for, in seconds; a longer one is cut to it. */
-export const MAX_WAIT_SECONDS = 3600;
+import { MAX_WAIT_SECONDS } from '@panal/api';
 
 // RFC 7240 section 2, with the tokens and quoted strings of RFC 9110 section 5.6. Each part takes the space that
 // follows it, so that there is one way only to match and a long header is refused as fast as it is read.
@@ -24,7 +23,7 @@ export function preferredWait(header: string): number | undefined {
 }
 
 /** Reads a number of seconds, at most `MAX_WAIT_SECONDS`. */
-export function seconds(text: string): number | undefined {
+function seconds(text: string): number | undefined {
   return /^\d+$/.test(text) ? Math.min(Number(text), MAX_WAIT_SECONDS) : undefined;
 }
 

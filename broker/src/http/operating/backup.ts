@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { routes } from '@panal/api';
 import { PanalError } from '@panal/protocol';
 import type { Context } from '../routing/context.js';
 import { credentialsOf } from '../users/credentials.js';
@@ -6,23 +7,12 @@ import { route, type Route } from '../routing/route.js';
 import type { Services } from '../services.js';
 
 export const backupRoutes = ({ backups, operatorToken }: Services): Route[] => [
-  route({
-    method: 'GET',
-    path: '/backup',
-    access: 'anyone',
-    summary: 'A copy of all that the broker keeps, of one moment, for its operator',
-    headers: { Authorization: '`Bearer` and the token in `FAAS_OPERATOR_TOKEN`.' },
-    answers: {
-      200: { description: 'A tar archive that `panal restore` takes', types: ['application/x-tar'] },
-    },
-    errors: ['UNAUTHORIZED', 'FORBIDDEN', 'STORE_UNAVAILABLE'],
-    async handle(ctx) {
-      admitOperator(ctx, operatorToken);
-      const backup = await backups.begin();
-      ctx.set('Content-Type', 'application/x-tar');
-      ctx.set('Cache-Control', 'no-store');
-      ctx.body = backup;
-    },
+  route(routes.backup, async (ctx) => {
+    admitOperator(ctx, operatorToken);
+    const backup = await backups.begin();
+    ctx.set('Content-Type', 'application/x-tar');
+    ctx.set('Cache-Control', 'no-store');
+    ctx.body = backup;
   }),
 ];
 

@@ -1,39 +1,26 @@
-import { z } from 'zod';
+import { openApiText, routes, type AnswerJson } from '@panal/api';
 import { route, type Route } from '../routing/route.js';
 import type { Services } from '../services.js';
 
-const health = z.strictObject({ status: z.literal('ok') });
-const ready = z.strictObject({ status: z.literal('ready') });
-const unready = z.strictObject({ status: z.literal('unready'), problems: z.array(z.string()) });
-
-export const operatingRoutes = ({ readiness }: Services): Route[] => [
-  route({
-    method: 'GET',
-    path: '/healthz',
-    access: 'anyone',
-    summary: 'Whether the broker is alive',
-    answers: { 200: { description: 'It is', json: health } },
-    handle(ctx) {
-      ctx.body = { status: 'ok' } satisfies z.infer<typeof health>;
-    },
-  }),
-  route({
-    method: 'GET',
-    path: '/readyz',
-    access: 'anyone',
-    summary: 'Whether calls can be served',
-    answers: {
-      200: { description: 'They can', json: ready },
-      503: { description: 'They cannot, and why', json: unready },
-    },
-    handle(ctx) {
+export const operatingRoutes = ({ readiness }: Services): Route[] => {
+  let document: string | undefined;
+  return [
+    route(routes.health, (ctx) => {
+      ctx.body = { status: 'ok' } satisfies AnswerJson<typeof routes.health>;
+    }),
+    route(routes.readiness, (ctx) => {
       const problems = readiness.problems();
       if (problems.length === 0) {
-        ctx.body = { status: 'ready' } satisfies z.infer<typeof ready>;
+        ctx.body = { status: 'ready' } satisfies AnswerJson<typeof routes.readiness>;
         return;
       }
       ctx.status = 503;
-      ctx.body = { status: 'unready', problems } satisfies z.infer<typeof unready>;
-    },
-  }),
-];
+      ctx.body = { status: 'unready', problems } satisfies AnswerJson<typeof routes.readiness>;
+    }),
+    route(routes.openApi, (ctx) => {
+      document ??= openApiText();
+      ctx.type = 'application/json';
+      ctx.body = document;
+    }),
+  ];
+};

@@ -1,6 +1,6 @@
 import type { RouterContext } from '@koa/router';
+import type { ErrorShape } from '@panal/api';
 import type { UserRecord } from '@panal/db';
-import type { ErrorShape } from './errors.js';
 
 /** The user on whose behalf a request acts. */
 export interface ActingUser {

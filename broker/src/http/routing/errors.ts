@@ -1,37 +1,8 @@
-import { PanalError, type ErrorCode } from '@panal/protocol';
+import { PANAL_ERRORS, type ErrorCode } from '@panal/api';
+import { PanalError } from '@panal/protocol';
 import type { Context, Middleware } from 'koa';
 import type { Logger } from 'pino';
-import { z } from 'zod';
 import type { RequestState } from './context.js';
-
-/** How errors are told. */
-export interface ErrorShape {
-  /** Of its schema in the API's description. */
-  name: string;
-  schema: z.ZodType;
-  body: (error: PanalError) => unknown;
-}
-
-/** The body of every error, but on routes that have a shape of their own. */
-export const errorSchema = z.strictObject({
-  error: z.strictObject({ code: z.string(), message: z.string() }),
-});
-
-/** Why a call failed. */
-export const callErrorSchema = z.strictObject({
-  code: z.string(),
-  message: z.string(),
-  detail: z.string().optional().describe('The last 4 KiB of the logs of the call, if it has any.'),
-});
-
-/** The body of the answer for a call that failed. */
-export const failedCallSchema = z.strictObject({ error: callErrorSchema });
-
-export const PANAL_ERRORS: ErrorShape = {
-  name: 'Error',
-  schema: errorSchema,
-  body: ({ code, message }) => ({ error: { code, message } }),
-};
 
 /**
  * The one place where a failure becomes an answer: an expected one is shown, any other is logged with its stack and

@@ -1,25 +1,8 @@
+import { MAX_PAGE, type namesQuery } from '@panal/api';
 import type { NameQuery } from '@panal/db';
-import { z } from 'zod';
-import { nameSchema } from '../../functions/fields.js';
+import type { z } from 'zod';
 import type { Context } from './context.js';
 import { nextPage } from './link.js';
-import { wholeNumber } from './query.js';
-import type { Answer } from './route.js';
-
-/** Most entries of a page, and the default. */
-export const MAX_PAGE = 1000;
-
-/** The query of a list of names. */
-export const namesQuery = z.strictObject({
-  limit: wholeNumber(1, MAX_PAGE).optional().describe(`Default: ${MAX_PAGE}.`),
-  after: nameSchema.optional().describe('Only names after this one.'),
-});
-
-export const namesAnswer: Answer = {
-  description: 'Names, sorted',
-  json: z.array(nameSchema),
-  headers: { Link: '`rel="next"` while there is more.' },
-};
 
 /** Answers with a page of the names that `list` gives. */
 export async function answerNames(

@@ -1,4 +1,5 @@
-import { NAME_PATTERN, PanalError } from '@panal/protocol';
+import { NAME_PATTERN } from '@panal/api';
+import { PanalError } from '@panal/protocol';
 import type { z } from 'zod';
 
 /** A request that says too many things wrong at once is told of so many. */

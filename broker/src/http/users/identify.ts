@@ -1,15 +1,10 @@
+import type { Access } from '@panal/api';
 import { PanalError, PUBLIC_OWNER, type Config } from '@panal/protocol';
 import type { UserRecord } from '@panal/db';
 import type { Users } from '../../users/users.js';
 import type { ClientAddress } from './client-address.js';
 import type { Context } from '../routing/context.js';
 import { credentialsOf } from './credentials.js';
-
-/**
- * Who may use a route. `anyone`: credentials do not matter. `owner`: whoever may act without them too, as `public`,
- * unless `FAAS_AUTH` is `required`. `user`: a user only.
- */
-export type Access = 'anyone' | 'owner' | 'user';
 
 export interface IdentifyOptions {
   users: Users;

@@ -1,27 +1,12 @@
-import { ERROR_STATUS, type ErrorCode } from '@panal/protocol';
 import { z } from 'zod';
-import { PANAL_ERRORS } from '../routing/errors.js';
-import type { Access } from '../users/identify.js';
-import { route, type Answer, type Route, type RouteDescription } from '../routing/route.js';
+import { ERROR_STATUS, PANAL_ERRORS, type ErrorCode } from './errors.js';
+import type { Access, Answer, RouteDescription } from './route.js';
+import { routes } from './routes/index.js';
 
-/** `GET /openapi.json`: describes `routes`, which may come to hold this very route. */
-export function openApiRoute(routes: readonly RouteDescription[]): Route {
-  let text: string | undefined;
-  return route({
-    method: 'GET',
-    path: '/openapi.json',
-    summary: 'This description',
-    access: 'anyone',
-    answers: { 200: { description: 'OpenAPI 3.1', json: z.looseObject({ openapi: z.string() }) } },
-    handle(ctx) {
-      text ??= JSON.stringify(describeApi(routes));
-      ctx.type = 'application/json';
-      ctx.body = text;
-    },
-  });
-}
+/** The OpenAPI document of the API, as JSON text. */
+export const openApiText = (): string => JSON.stringify(describeApi(Object.values(routes)));
 
-/** The OpenAPI 3.1 document of the routes, from the schemas that they check requests with. */
+/** The OpenAPI 3.1 document of the routes, made from the schemas that check requests. */
 export function describeApi(routes: readonly RouteDescription[]): object {
   const paths: Record<string, Record<string, object>> = {};
   for (const each of routes) {

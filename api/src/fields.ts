@@ -1,5 +1,8 @@
-import { BadImageReference, isSystemFolder, NAME_PATTERN, parseImageReference } from '@panal/protocol';
 import { z } from 'zod';
+import { BadImageReference, parseImageReference } from './image-reference.js';
+
+/** Names of functions and runtimes. */
+export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
 /** A function's or runtime's name. A name that is not of this form is refused with `INVALID_NAME`. */
 export const nameSchema = z.string().regex(NAME_PATTERN, `must match ${NAME_PATTERN.source}`);
@@ -23,6 +26,13 @@ export const imageDigestSchema = z
     'What `image` stood for when the version first ran, and all its calls run: NAME@DIGEST, or the id of an image that ' +
       'is in no registry. Absent before the first call has ended.',
   );
+
+const SYSTEM_FOLDERS = ['/proc', '/sys', '/dev', '/run', '/var/run'];
+
+/** Whether `path`, absolute and normalised, is or lies in a folder through which a sandbox meets its kernel and Panal. */
+export function isSystemFolder(path: string): boolean {
+  return path === '/' || SYSTEM_FOLDERS.some((folder) => path === folder || path.startsWith(`${folder}/`));
+}
 
 /** A folder in a sandbox: absolute, normalised, not the root, and none of the system's own. */
 export const pathSchema = z
