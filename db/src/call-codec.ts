@@ -1,5 +1,5 @@
+import { callHeadSchema } from './call-head.js';
 import { CALL_PARTS, copyOfCall, type CallPart, type CallRecord } from './records.js';
-import { callHeadSchema } from './schemas.js';
 
 /** The first byte of every stored call; another layout gets another number. */
 const LAYOUT = 1;

@@ -1,13 +1,5 @@
-import type {
-  BundleRef,
-  CallError,
-  CallStatus,
-  FunctionSettings,
-  FunctionSpec,
-  InputKind,
-  Lifecycle,
-  RuntimeSpec,
-} from '@panal/protocol';
+import type { BundleRef, FunctionSettings, FunctionSpec, RuntimeSpec } from '@panal/protocol';
+import type { CallHead } from './call-head.js';
 
 /** A runtime of an owner. */
 export interface RuntimeRecord extends RuntimeSpec {
@@ -54,54 +46,18 @@ export interface VersionSummary {
 }
 
 /** Milliseconds spent in each phase of a call; `queued` is all the time in which no worker had it. */
-export interface CallTimings {
-  queued: number;
-  prepare: number;
-  run: number;
-  total: number;
-}
+export type CallTimings = NonNullable<CallHead['timings']>;
 
 /** The parts of a call that may be long. */
 export const CALL_PARTS = ['params', 'result', 'logs'] as const;
 export type CallPart = (typeof CALL_PARTS)[number];
 
 /** All that is known of a call. A field that is `undefined` is as good as none. */
-export interface CallRecord {
-  /** From 1, counting over all owners. */
-  callNum: number;
-  owner: string;
-  funcName: string;
-  version: number;
-  /** `FunctionSpec.id` of the version it was accepted with. */
-  functionId: string;
-  input: InputKind;
+export interface CallRecord extends CallHead {
   params: Uint8Array;
-  status: CallStatus;
-  /** Attempts begun so far. */
-  attempts: number;
-  /** Epoch ms. */
-  acceptedAt: number;
-  /** When it was last put back after it was `DEAD` (epoch ms), and how many attempts it had had by then. */
-  putBack?: { at: number; attempts: number } | undefined;
-  /** Its owner was told that it is being stopped. */
-  cancelling?: boolean | undefined;
-  /** Epoch ms before which no attempt starts (back-off). */
-  notBefore?: number | undefined;
-  settledAt?: number | undefined;
   result?: Uint8Array | undefined;
   /** stderr, capped, with a marker where it was cut. */
   logs?: Uint8Array | undefined;
-  exitCode?: number | undefined;
-  error?: CallError | undefined;
-  worker?: string | undefined;
-  start?: Lifecycle | undefined;
-  preloaded?: boolean | undefined;
-  timings?: CallTimings | undefined;
-  /**
-   * Sizes, in bytes, of the parts that this record does not hold, or only the beginning of: the store keeps them apart
-   * from it.
-   */
-  apart?: Partial<Record<CallPart, number | undefined>> | undefined;
 }
 
 /** Bytes of a part of a call, whether the record holds it or not. */

@@ -1,17 +1,11 @@
 import {
   bundleRefSchema,
-  CALL_STATUSES,
-  ERROR_STATUS,
   functionSettingsSchema,
   functionSpecSchema,
-  INPUT_KINDS,
-  lifecycleSchema,
   runtimeSpecSchema,
-  type ErrorCode,
 } from '@panal/protocol';
 import { z } from 'zod';
 import type {
-  CallRecord,
   FunctionRecord,
   KeyedCall,
   RuntimeRecord,
@@ -19,13 +13,6 @@ import type {
   VersionRecord,
   VersionSummary,
 } from './records.js';
-
-/** A call without its bytes. */
-export type CallHead = Omit<CallRecord, 'params' | 'result' | 'logs'>;
-
-const errorCode = z.custom<ErrorCode>(
-  (code) => typeof code === 'string' && Object.hasOwn(ERROR_STATUS, code),
-);
 
 export const runtimeRecordSchema: z.ZodType<RuntimeRecord> = z.object({
   ...runtimeSpecSchema.shape,
@@ -77,35 +64,4 @@ export const keyedCallSchema: z.ZodType<KeyedCall> = z.object({
   callNum: z.int(),
   fingerprint: z.string(),
   acceptedAt: z.number(),
-});
-
-export const callHeadSchema: z.ZodType<CallHead> = z.object({
-  callNum: z.int(),
-  owner: z.string(),
-  funcName: z.string(),
-  version: z.int(),
-  functionId: z.string(),
-  input: z.enum(INPUT_KINDS),
-  status: z.enum(CALL_STATUSES),
-  attempts: z.int(),
-  acceptedAt: z.number(),
-  putBack: z.object({ at: z.number(), attempts: z.int() }).exactOptional(),
-  cancelling: z.boolean().exactOptional(),
-  notBefore: z.number().exactOptional(),
-  settledAt: z.number().exactOptional(),
-  exitCode: z.int().exactOptional(),
-  error: z.object({ code: errorCode, message: z.string() }).exactOptional(),
-  worker: z.string().exactOptional(),
-  start: lifecycleSchema.exactOptional(),
-  preloaded: z.boolean().exactOptional(),
-  timings: z
-    .object({ queued: z.number(), prepare: z.number(), run: z.number(), total: z.number() })
-    .exactOptional(),
-  apart: z
-    .object({
-      params: z.int().exactOptional(),
-      result: z.int().exactOptional(),
-      logs: z.int().exactOptional(),
-    })
-    .exactOptional(),
 });

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { isSettled, type Call } from '@panal/api';
+import { CALL_FIELDS, isSettled, storedCallFields, type Call } from '@panal/api';
 import { sizeOfPart, type CallRecord } from '@panal/db';
 import { isoTime } from '../routing/time.js';
 
@@ -7,6 +7,12 @@ const NOTHING = new Uint8Array(0);
 
 /** Most bytes of its logs that the error of a call carries. */
 const DETAIL_SIZE = 4096;
+
+/** The fields of the JSON behind `funcName` and `params`. */
+const LATER_FIELDS = CALL_FIELDS.filter((field) => field !== 'funcName' && field !== 'params');
+
+const isStored = (field: keyof Call): field is keyof typeof storedCallFields =>
+  Object.hasOwn(storedCallFields, field);
 
 /**
  * The JSON text of a call. Its parameters are put in as they are stored, which is JSON already: not parsed and written
@@ -20,30 +26,22 @@ export function callJson(call: CallRecord, limit = Infinity): string {
   const isLonger = (part: 'result' | 'logs'): boolean => sizeOfPart(call, part) > limit;
   // Logs are for reading: what is not UTF-8 in them shows as U+FFFD.
   const logs = call.logs && shown(call.logs, limit, false);
-  const rest = JSON.stringify({
+  const computed: Partial<Record<keyof Call, unknown>> = {
     paramsEncoding: params?.base64 === true ? 'base64' : undefined,
-    callNum: call.callNum,
     kind: call.input === 'prepare' ? 'prepare' : undefined,
-    status: call.status,
     result: result?.text,
     resultEncoding: result?.base64 === true ? 'base64' : undefined,
-    version: call.version,
-    owner: call.owner,
-    attempts: call.attempts,
-    exitCode: call.exitCode,
     logs: logs?.text,
     error: limit === Infinity ? callError(call) : call.error,
-    worker: call.worker,
-    start: call.start,
-    preloaded: call.preloaded,
-    timings: call.timings,
     acceptedAt: isoTime(call.acceptedAt),
     putBackAt: call.putBack && isoTime(call.putBack.at),
     settledAt: call.settledAt === undefined ? undefined : isoTime(call.settledAt),
     truncated: hidesParams || isLonger('result') || isLonger('logs') || undefined,
-  });
+  };
+  const rest: typeof computed = {};
+  for (const field of LATER_FIELDS) rest[field] = isStored(field) ? call[field] : computed[field];
   const first = `{"funcName":${JSON.stringify(call.funcName)},`;
-  return first + (params === undefined ? '' : `"params":${params.json},`) + rest.slice(1);
+  return first + (params === undefined ? '' : `"params":${params.json},`) + JSON.stringify(rest).slice(1);
 }
 
 /** Why a call failed, with the end of its logs, where a function's traceback stands. `undefined` if it did not fail. */
