@@ -27,6 +27,7 @@ COPY package.json package-lock.json ./
 COPY support/package.json support/
 COPY api/package.json api/
 COPY protocol/package.json protocol/
+COPY transport/package.json transport/
 COPY bundle/package.json bundle/
 COPY db/package.json db/
 COPY broker/package.json broker/
@@ -48,6 +49,7 @@ COPY tsconfig.base.json ./
 COPY support support
 COPY api api
 COPY protocol protocol
+COPY transport transport
 COPY bundle bundle
 COPY db db
 COPY broker broker
@@ -66,6 +68,7 @@ COPY runtimes runtimes
 COPY --from=built /panal/support support
 COPY --from=built /panal/api api
 COPY --from=built /panal/protocol protocol
+COPY --from=built /panal/transport transport
 COPY --from=built /panal/bundle bundle
 COPY --from=built /panal/db db
 COPY --from=built /panal/broker broker
@@ -95,6 +98,7 @@ COPY --from=built /panal/runtimes/nodejs/esbuild runtimes/nodejs/esbuild
 COPY --from=built /panal/support support
 COPY --from=built /panal/api api
 COPY --from=built /panal/protocol protocol
+COPY --from=built /panal/transport transport
 COPY --from=built /panal/bundle bundle
 COPY --from=built /panal/worker worker
 # Root, for who has the engine's socket has the machine anyway, and the socket belongs to root.

@@ -12,7 +12,7 @@ import {
   workerMessageSchema,
   type BrokerMessage,
   type Envelope,
-} from '@panal/protocol';
+} from '@panal/transport';
 import { pino } from 'pino';
 import { Pull, Router } from 'zeromq';
 import { FakeDriver } from '../test/support/fake-sandbox.js';

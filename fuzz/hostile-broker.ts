@@ -11,7 +11,7 @@ import {
   workerMessageSchema,
   type BrokerMessage,
   type Welcome,
-} from '@panal/protocol';
+} from '@panal/transport';
 import { ManagedProcess } from '../chaos/managed-process.js';
 import { until } from '../chaos/wait.js';
 import { tarGz } from '../test/support/archives.js';

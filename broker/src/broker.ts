@@ -11,7 +11,8 @@ import {
   type Config,
 } from '@panal/protocol';
 import { Backups } from './backup/backups.js';
-import { urlOf, withPortOffset } from './addresses.js';
+import { curveKeys, serverOptions, withPortOffset, ZmqLink } from '@panal/transport/zeromq';
+import { urlOf } from './addresses.js';
 import { BundleKeeper } from './bundles/bundle-keeper.js';
 import { BundleServer } from './bundles/bundle-server.js';
 import type { BundleStore } from './bundles/bundle-store.js';
@@ -22,10 +23,8 @@ import { KeyedCalls } from './calls/keyed-calls.js';
 import { retention } from './calls/retention.js';
 import { Closers } from './closers.js';
 import { DiskRoom } from './disk-room.js';
-import { curveKeys, serverOptions } from './dispatch/curve.js';
 import { Dispatcher } from './scheduling/dispatcher.js';
 import { Scheduler } from './scheduling/scheduler.js';
-import { ZmqLink } from './dispatch/zmq-link.js';
 import { cappedVersion } from './functions/ceilings.js';
 import { Functions } from './functions/functions.js';
 import { Runtimes } from './functions/runtimes.js';

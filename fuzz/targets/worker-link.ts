@@ -1,7 +1,7 @@
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Arbitrary } from 'fast-check';
-import { brokerMessageSchema, decode, MalformedMessage, PROTOCOL_VERSION } from '@panal/protocol';
+import { brokerMessageSchema, decode, MalformedMessage, PROTOCOL_VERSION } from '@panal/transport';
 import { hostileMessages } from '../messages.js';
 import { HostileBroker } from '../hostile-broker.js';
 import type { Recording } from '../recording/record.js';

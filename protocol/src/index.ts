@@ -19,15 +19,11 @@ export {
   type ImageReference,
   type Lifecycle,
 } from '@panal/api';
-export * from './claims.js';
-export * from './codec.js';
 export * from './config.js';
 export * from './data-dir.js';
 export * from './errors.js';
 export * from './exposure.js';
-export * from './foreign-hello.js';
 export * from './function.js';
 export * from './json-document.js';
-export * from './messages.js';
 export * from './start-refusal.js';
 export * from './stop-request.js';

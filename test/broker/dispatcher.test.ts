@@ -1,13 +1,13 @@
 import { expect } from 'chai';
 import { pino } from 'pino';
 import { curveKeyPair } from 'zeromq';
-import { PROTOCOL_VERSION, type CallError, type FunctionSpec } from '@panal/protocol';
+import type { CallError, FunctionSpec } from '@panal/protocol';
+import { PROTOCOL_VERSION } from '@panal/transport';
 import type { AttemptEvents, AttemptResult, LeasedAttempt } from '../../broker/src/scheduling/attempt.js';
-import type { CurveKeys } from '../../broker/src/dispatch/curve.js';
+import { type CurveKeys, ZmqLink } from '@panal/transport/zeromq';
 import { Dispatcher } from '../../broker/src/scheduling/dispatcher.js';
 import type { Job } from '../../broker/src/scheduling/job.js';
 import { Scheduler } from '../../broker/src/scheduling/scheduler.js';
-import { ZmqLink } from '../../broker/src/dispatch/zmq-link.js';
 import { ScriptedWorker, type CurveClient } from '../support/scripted-worker.js';
 import { imageSpec, runtimeSpec } from '../support/specs.js';
 import { eventually } from '../support/wait.js';

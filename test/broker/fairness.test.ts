@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { Calls } from '../../broker/src/calls/calls.js';
 import { Dispatcher } from '../../broker/src/scheduling/dispatcher.js';
 import { Scheduler } from '../../broker/src/scheduling/scheduler.js';
-import { ZmqLink } from '../../broker/src/dispatch/zmq-link.js';
+import { ZmqLink } from '@panal/transport/zeromq';
 import { temporaryFolder } from '../support/folder.js';
 import { ScriptedWorker, type HeardInvoke } from '../support/scripted-worker.js';
 import { runtimeSpec, versionOf } from '../support/specs.js';

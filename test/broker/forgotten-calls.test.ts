@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { pino } from 'pino';
 import { LevelStore, type UserRecord } from '@panal/db';
-import type { Outcome } from '@panal/protocol';
+import type { Outcome } from '@panal/transport';
 import { levelDatabase, type Database } from '../../db/src/database.js';
 import type { CallObserver } from '../../broker/src/calls/call-observer.js';
 import { Calls } from '../../broker/src/calls/calls.js';

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { MOST_AHEAD, type FunctionSpec } from '@panal/protocol';
+import type { FunctionSpec } from '@panal/protocol';
+import { MOST_AHEAD } from '@panal/transport';
 import type { Job } from '../../broker/src/scheduling/job.js';
 import { Scheduler } from '../../broker/src/scheduling/scheduler.js';
 import { imageSpec, runtimeSpec } from '../support/specs.js';

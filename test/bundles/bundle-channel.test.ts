@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bundleReplySchema, decode, encode, type BundleReply, type BundleRef } from '@panal/protocol';
+import type { BundleRef } from '@panal/protocol';
+import { bundleReplySchema, decode, encode, type BundleReply } from '@panal/transport';
 import { expect } from 'chai';
 import * as zmq from 'zeromq';
 import { PlatformError } from '../../worker/src/errors.js';

@@ -1,4 +1,4 @@
-import type { Claim } from '@panal/protocol';
+import type { Claim } from '@panal/transport';
 import { expect } from 'chai';
 import * as zmq from 'zeromq';
 import { Claims } from '../../broker/src/bundles/claims.js';

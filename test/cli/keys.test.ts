@@ -4,7 +4,7 @@ import { compare } from 'bcryptjs';
 import { expect } from 'chai';
 import { ConfigError, readConfig } from '@panal/protocol';
 import { curveKeys as workerKeys } from '../../worker/src/link/curve.js';
-import { curveKeys as brokerKeys } from '../../broker/src/dispatch/curve.js';
+import { curveKeys as brokerKeys } from '@panal/transport/zeromq';
 import { makeKeys, makeRegistryLogin } from '../../broker/src/keys.js';
 import { Credentials } from '../../worker/src/images/credentials.js';
 import { temporaryFolder } from '../support/folder.js';

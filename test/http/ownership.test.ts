@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { Hello } from '@panal/protocol';
+import type { Hello } from '@panal/transport';
 import { viewOf } from '../../broker/src/scheduling/worker-table.js';
 import { allRoutes } from '../../broker/src/http/app.js';
 import { tarGz } from '../support/archives.js';

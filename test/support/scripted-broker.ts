@@ -1,17 +1,16 @@
+import type { FunctionSpec, InputKind } from '@panal/protocol';
 import {
   decode,
   encode,
   replyMessageSchema,
   workerMessageSchema,
   type BrokerMessage,
-  type FunctionSpec,
   type Hello,
-  type InputKind,
   type LogPiece,
   type Outcome,
   type Welcome,
   type WorkerMessage,
-} from '@panal/protocol';
+} from '@panal/transport';
 import { Pull, Router } from 'zeromq';
 import { eventually } from './wait.js';
 

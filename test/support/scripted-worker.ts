@@ -10,7 +10,7 @@ import {
   type Outcome,
   type Welcome,
   type WorkerMessage,
-} from '@panal/protocol';
+} from '@panal/transport';
 import { eventually } from './wait.js';
 
 export type HeardInvoke = Invoke & { text: string };

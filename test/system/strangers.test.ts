@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { expect } from 'chai';
 import { curveKeyPair, Dealer } from 'zeromq';
-import { encode } from '@panal/protocol';
+import { encode } from '@panal/transport';
 import { Site } from '../../fuzz/site.js';
 import { temporaryFolder } from '../support/folder.js';
 import type { CurveClient } from '../support/scripted-worker.js';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { BatchSender } from '../../worker/src/link/batch-sender.js';
+import { BatchSender } from '@panal/transport/zeromq';
 import { Gate } from '../support/gate.js';
 
 /** A socket that takes one send at a time, as zeromq.js does, and lets each wait at a gate. */

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { ConfigError, PROTOCOL_VERSION } from '@panal/protocol';
+import { ConfigError } from '@panal/protocol';
+import { PROTOCOL_VERSION } from '@panal/transport';
 import { MetricSet } from '@panal/protocol/metrics';
 import { MeteredDriver } from '../../worker/src/metrics/metered-driver.js';
 import { serveMetrics, type MetricsServer } from '../../worker/src/metrics/metrics-server.js';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { Outcome } from '@panal/protocol';
+import type { Outcome } from '@panal/transport';
 import { Outbox, type Letter } from '../../worker/src/link/outbox.js';
 
 function letter(callNum: number): Letter {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { MOST_AHEAD } from '@panal/protocol';
+import { MOST_AHEAD } from '@panal/transport';
 import { FunctionError, PlatformError, Unprepared } from '../../worker/src/errors.js';
 import { echo } from '../support/fake-sandbox.js';
 import { Gate } from '../support/gate.js';

@@ -1,5 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os';
-import { dataDirFailure, type Config, type Welcome } from '@panal/protocol';
+import { dataDirFailure, type Config } from '@panal/protocol';
+import type { Welcome } from '@panal/transport';
 import type { Logger } from 'pino';
 import { Dealer } from 'zeromq';
 import { BundleCache } from './bundles/bundle-cache.js';

@@ -9,7 +9,7 @@ import {
   type ClaimReply,
   type Envelope,
   type Release,
-} from '@panal/protocol';
+} from '@panal/transport';
 import type { Logger } from 'pino';
 import type { Router } from 'zeromq';
 import type { BundleStore } from './bundle-store.js';

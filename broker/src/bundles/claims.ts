@@ -1,4 +1,4 @@
-import type { Claim, Release } from '@panal/protocol';
+import type { Claim, Release } from '@panal/transport';
 
 /** Claims kept at once; past it the first to be heard of is forgotten, and its work may be done twice. */
 const MOST = 10_000;

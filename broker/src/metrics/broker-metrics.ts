@@ -1,4 +1,5 @@
 import { addProcessMetrics, MetricSet } from '@panal/protocol/metrics';
+import { PROTOCOL_VERSION } from '@panal/transport';
 import type { Calls } from '../calls/calls.js';
 import type { Dispatcher } from '../scheduling/dispatcher.js';
 import { CallMetrics } from './call-metrics.js';
@@ -25,7 +26,7 @@ export class BrokerMetrics {
     addWorkerMetrics(this.set, sources);
     this.store.addTo(this.set);
     this.errors.addTo(this.set);
-    return addProcessMetrics(this.set);
+    return addProcessMetrics(this.set, PROTOCOL_VERSION);
   }
 }
 

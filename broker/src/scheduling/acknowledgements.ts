@@ -1,4 +1,4 @@
-import type { Peer, WorkerLink } from '../dispatch/link.js';
+import type { Peer, WorkerLink } from '@panal/transport';
 
 /** How long an acknowledgement may wait for others, in ms. */
 const ACK_MS = 50;

@@ -1,4 +1,5 @@
-import type { CallError, Outcome } from '@panal/protocol';
+import type { CallError } from '@panal/protocol';
+import type { Outcome } from '@panal/transport';
 import type { Job } from './job.js';
 
 /** How an attempt ended, as its worker reported it. */

@@ -1,21 +1,22 @@
 import type { Logger } from 'pino';
+import type { CallError } from '@panal/protocol';
 import {
-  PROTOCOL_VERSION,
   type BrokerMessage,
-  type CallError,
   type Envelope,
   type Hello,
   type LogPiece,
   type Outcome,
+  type Peer,
+  PROTOCOL_VERSION,
   type ReplyMessage,
+  type WorkerLink,
   type WorkerMessage,
-} from '@panal/protocol';
+} from '@panal/transport';
 import { Acknowledgements } from './acknowledgements.js';
 import type { AttemptEvents } from './attempt.js';
 import type { Census, WorkerTally } from './census.js';
 import type { Job } from './job.js';
 import { Leases } from './leases.js';
-import type { Peer, WorkerLink } from '../dispatch/link.js';
 import { Placing } from './placing.js';
 import { Roster } from './roster.js';
 import type { Scheduler } from './scheduler.js';

@@ -1,4 +1,4 @@
-import type { Outcome } from '@panal/protocol';
+import type { Outcome } from '@panal/transport';
 import { leaseOf, parseLease, type AttemptEvents } from './attempt.js';
 import type { Job } from './job.js';
 import type { Scheduler } from './scheduler.js';

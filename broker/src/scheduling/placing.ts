@@ -1,9 +1,9 @@
-import { imageDigestOf, type Invoke } from '@panal/protocol';
+import { imageDigestOf } from '@panal/protocol';
+import type { Invoke, WorkerLink } from '@panal/transport';
 import type { Logger } from 'pino';
 import type { AttemptEvents } from './attempt.js';
 import type { Job } from './job.js';
 import type { Leases } from './leases.js';
-import type { WorkerLink } from '../dispatch/link.js';
 import type { Roster } from './roster.js';
 import type { Placement, Scheduler } from './scheduler.js';
 import type { Attempt, ConnectedWorker } from './worker-table.js';

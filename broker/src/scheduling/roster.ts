@@ -1,6 +1,5 @@
-import type { Hello } from '@panal/protocol';
+import type { Hello, Peer } from '@panal/transport';
 import { censusOf, WorkerTally, type Census } from './census.js';
-import type { Peer } from '../dispatch/link.js';
 import type { ConnectedWorker } from './worker-table.js';
 
 /** The connected workers, by their names and by their connections. */

@@ -1,4 +1,4 @@
-import { MOST_AHEAD } from '@panal/protocol';
+import { MOST_AHEAD } from '@panal/transport';
 import { Holders, type Holder } from './holders.js';
 import type { Job } from './job.js';
 import type { JobQueue } from './job-queue.js';

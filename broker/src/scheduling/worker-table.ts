@@ -1,6 +1,5 @@
-import type { BrokerMessage, Hello } from '@panal/protocol';
+import type { BrokerMessage, Hello, Peer } from '@panal/transport';
 import type { Job } from './job.js';
-import type { Peer } from '../dispatch/link.js';
 
 /** An attempt that a worker has. */
 export interface Attempt {

@@ -1,5 +1,4 @@
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
-import { PROTOCOL_VERSION } from '../messages.js';
 import type { MetricSet } from './metric-set.js';
 
 /** How often the event loop is looked at, in ms. */
@@ -9,9 +8,10 @@ const QUANTILES = [0.5, 0.99, 1];
 
 /**
  * Adds what every process of Panal tells of itself.
+ * @param protocolVersion of the worker protocol
  * @returns stops looking at the event loop
  */
-export function addProcessMetrics(metrics: MetricSet): () => void {
+export function addProcessMetrics(metrics: MetricSet, protocolVersion: number): () => void {
   const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   delay.enable();
   metrics.gauge(
@@ -40,7 +40,7 @@ export function addProcessMetrics(metrics: MetricSet): () => void {
     'panal_protocol_version',
     'Version of the worker protocol that this process speaks.',
     [],
-    () => PROTOCOL_VERSION,
+    () => protocolVersion,
   );
   addStandardMetrics(metrics);
   return () => void delay.disable();

@@ -1,16 +1,18 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { pino } from 'pino';
 import { LevelStore, type CallRecord, type VersionRecord } from '@panal/db';
+import { PanalError } from '@panal/protocol';
 import {
-  PanalError,
-  PROTOCOL_VERSION,
   type BrokerMessage,
   type Envelope,
+  type LinkEvents,
   type Outcome,
-} from '@panal/protocol';
+  type Peer,
+  PROTOCOL_VERSION,
+  type WorkerLink,
+} from '@panal/transport';
 import { Calls } from '../../../broker/src/calls/calls.js';
 import { Dispatcher } from '../../../broker/src/scheduling/dispatcher.js';
-import type { LinkEvents, Peer, WorkerLink } from '../../../broker/src/dispatch/link.js';
 import { Scheduler } from '../../../broker/src/scheduling/scheduler.js';
 import { MAX_ATTEMPTS } from './model.js';
 

@@ -1,4 +1,5 @@
-import type { CallError, Outcome } from '@panal/protocol';
+import type { CallError } from '@panal/protocol';
+import type { Outcome } from '@panal/transport';
 import type { Output } from '../sandbox/protocol/output.js';
 import { FunctionError, PlatformError } from '../errors.js';
 import type { RunResult } from '../sandbox/sandbox.js';

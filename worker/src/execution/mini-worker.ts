@@ -1,10 +1,5 @@
-import {
-  imageDigestOf,
-  type FunctionSpec,
-  type InputKind,
-  type LogPiece,
-  type Outcome,
-} from '@panal/protocol';
+import { imageDigestOf, type FunctionSpec, type InputKind } from '@panal/protocol';
+import type { LogPiece, Outcome } from '@panal/transport';
 import type { Logger } from 'pino';
 import {
   endingOf,

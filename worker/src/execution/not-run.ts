@@ -1,4 +1,4 @@
-import type { Outcome } from '@panal/protocol';
+import type { Outcome } from '@panal/transport';
 
 /** What names an attempt. */
 export type Attempt = Pick<Outcome, 'lease' | 'callNum'>;

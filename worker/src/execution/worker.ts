@@ -1,15 +1,15 @@
 import { hostname } from 'node:os';
+import type { FunctionSpec } from '@panal/protocol';
 import {
   MOST_AHEAD,
   PROTOCOL_VERSION,
   type Envelope,
-  type FunctionSpec,
   type Hello,
   type Invoke,
   type LogPiece,
   type Outcome,
   type Welcome,
-} from '@panal/protocol';
+} from '@panal/transport';
 import type { Logger } from 'pino';
 import { within } from '@panal/support';
 import { BrokerLink, type LinkOptions, type Order } from '../link/broker-link.js';

@@ -10,11 +10,11 @@ import {
   type ReplyMessage,
   type Welcome,
   type WorkerMessage,
-} from '@panal/protocol';
+} from '@panal/transport';
 import type { Logger } from 'pino';
+import { BatchSender } from '@panal/transport/zeromq';
 import { Dealer, Push } from 'zeromq';
 import { asError, within } from '@panal/support';
-import { BatchSender } from './batch-sender.js';
 import type { CurveKeys } from './curve.js';
 
 /** The messages that concern the worker, not the link. */

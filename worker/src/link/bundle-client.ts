@@ -1,13 +1,13 @@
+import type { BundleRef } from '@panal/protocol';
 import {
   bundleReplySchema,
   decode,
   encode,
   MalformedMessage,
-  type BundleRef,
   type BundleReply,
   type BundleRequest,
   type Envelope,
-} from '@panal/protocol';
+} from '@panal/transport';
 import type { Logger } from 'pino';
 import type { Dealer } from 'zeromq';
 import { PlatformError } from '../errors.js';

@@ -1,4 +1,4 @@
-import { claimReplySchema, decode, encode, MalformedMessage, type ClaimReply } from '@panal/protocol';
+import { claimReplySchema, decode, encode, MalformedMessage, type ClaimReply } from '@panal/transport';
 import type { Logger } from 'pino';
 import type { Dealer } from 'zeromq';
 

@@ -1,4 +1,4 @@
-import type { Outcome } from '@panal/protocol';
+import type { Outcome } from '@panal/transport';
 
 /** An outcome and its bytes: result, logs. */
 export interface Letter {

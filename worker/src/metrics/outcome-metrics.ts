@@ -1,4 +1,5 @@
-import { LIFECYCLES, type Outcome } from '@panal/protocol';
+import { LIFECYCLES } from '@panal/protocol';
+import type { Outcome } from '@panal/transport';
 import { Histogram, type Labels, type MetricSet } from '@panal/protocol/metrics';
 
 const STATUSES = ['DONE', 'FAILED', 'TIMEOUT', 'CANCELLED'] as const satisfies Outcome['status'][];

@@ -1,4 +1,5 @@
 import { addProcessMetrics, MetricSet } from '@panal/protocol/metrics';
+import { PROTOCOL_VERSION } from '@panal/transport';
 import type { Worker } from '../execution/worker.js';
 import type { MeteredDriver } from './metered-driver.js';
 import { OutcomeMetrics } from './outcome-metrics.js';
@@ -48,6 +49,6 @@ export class WorkerMetrics {
       [],
       () => worker.census().reconnects,
     );
-    return addProcessMetrics(set);
+    return addProcessMetrics(set, PROTOCOL_VERSION);
   }
 }

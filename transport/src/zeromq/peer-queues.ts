@@ -1,5 +1,6 @@
-import { MAX_BATCH, type BrokerMessage, type Envelope } from '@panal/protocol';
-import type { Peer } from './link.js';
+import { MAX_BATCH, type Envelope } from '../codec.js';
+import type { BrokerMessage } from '../messages.js';
+import type { Peer } from '../transport.js';
 
 /** Most messages that wait for one peer. A peer so far behind is as good as lost; its heartbeats will tell. */
 const MAX_WAITING = 100_000;

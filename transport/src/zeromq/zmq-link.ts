@@ -1,17 +1,11 @@
 import * as zmq from 'zeromq';
 import type { Logger } from 'pino';
-import {
-  decode,
-  encode,
-  foreignHello,
-  MalformedMessage,
-  replyMessageSchema,
-  workerMessageSchema,
-  type BrokerMessage,
-} from '@panal/protocol';
-import { portOf, withPortOffset } from '../addresses.js';
+import { decode, encode, MalformedMessage } from '../codec.js';
+import { foreignHello } from '../foreign-hello.js';
+import { replyMessageSchema, workerMessageSchema, type BrokerMessage } from '../messages.js';
+import type { LinkEvents, Peer, WorkerLink } from '../transport.js';
+import { portOf, withPortOffset } from './addresses.js';
 import { KeyGuard, serverOptions, type CurveKeys } from './curve.js';
-import type { LinkEvents, Peer, WorkerLink } from './link.js';
 import { PeerQueues } from './peer-queues.js';
 
 /** Largest frame of the dispatch channel: a greeting that names two hundred thousand attempts. */

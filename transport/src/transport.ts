@@ -1,4 +1,5 @@
-import type { BrokerMessage, Envelope, ReplyMessage, WorkerMessage } from '@panal/protocol';
+import type { Envelope } from './codec.js';
+import type { BrokerMessage, ReplyMessage, WorkerMessage } from './messages.js';
 
 /** A worker's connection, as the link names it. A worker that connects anew is another peer. */
 export type Peer = string;

@@ -1,7 +1,11 @@
-import { lifecycleSchema } from '@panal/api';
 import { z } from 'zod';
-import { ERROR_STATUS, type ErrorCode } from './errors.js';
-import { functionSpecSchema, INPUT_KINDS } from './function.js';
+import {
+  ERROR_STATUS,
+  functionSpecSchema,
+  INPUT_KINDS,
+  lifecycleSchema,
+  type ErrorCode,
+} from '@panal/protocol';
 
 /** Version of the worker protocol. A broker refuses a worker of another. */
 export const PROTOCOL_VERSION = 1;

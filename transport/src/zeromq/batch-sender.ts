@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { encode, MAX_BATCH, type Envelope } from '@panal/protocol';
+import { encode, MAX_BATCH, type Envelope } from '../codec.js';
 
 /** The sending half of a Dealer or Push socket. */
 export interface FrameSink {
