@@ -1,4 +1,5 @@
 import { CALL_STATUSES, isSettled, type CallStatus } from '@panal/protocol';
+import { writesOfOneLess, writesOfOneMore } from './call-usage.js';
 import { encodeCall, INLINE_BYTES, longPartsOf } from './call-codec.js';
 import type { Write } from './group-commit.js';
 import { keyOf, under, upTo, type Range } from './keys.js';
@@ -37,17 +38,22 @@ export function writesOfSettled(call: CallRecord, { unwritten = false } = {}): W
     [callKey(call), encodeCall(call)],
     ...partsOf(call),
     ...entries(call, call.status, NOTHING),
+    ...writesOfOneMore(call),
   ];
   if (!unwritten) writes.push(...entries(call, UNSETTLED, undefined));
   return writes;
 }
 
-/** What a call that was `DEAD` and was put back writes. */
-export function writesOfPutBack(call: CallRecord): Write[] {
+/**
+ * What a call that was `DEAD` and was put back writes.
+ * @param dead the call as it is stored
+ */
+export function writesOfPutBack(call: CallRecord, dead: CallRecord): Write[] {
   return [
     [partKey(call, 'result'), undefined],
     ...writesOfUnsettled(call),
     ...entries(call, 'DEAD', undefined),
+    ...writesOfOneLess(dead),
   ];
 }
 
@@ -58,6 +64,7 @@ export function writesOfRemovedCall(call: CallRecord): Write[] {
     [callKey(call), undefined],
     ...parts.map((part): Write => [partKey(call, part), undefined]),
     ...entries(call, call.status, undefined),
+    ...writesOfOneLess(call),
   ];
 }
 

@@ -1,8 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { PanalError } from '@panal/protocol';
+import { Addition, type AddingBatch } from './sums.js';
 
-/** What becomes of a key: a new value, or none. */
-export type Write = readonly [key: string, value: Uint8Array | undefined];
+/** A key gets a new value, is removed, or holds a sum that grows by an addition. */
+export type Write = readonly [key: string, value: Uint8Array | Addition | undefined];
 
 /** Writes all of `writes` or none, and with `sync` not before they are on disk. */
 export type WriteBatch = (
@@ -23,6 +24,7 @@ const RETRY_AFTER = 5;
 /** Writes of one or more writers that share a commit. A later write of a key replaces an earlier one. */
 class Batch {
   readonly writes = new Map<string, Uint8Array | undefined>();
+  readonly additions = new Map<string, Addition>();
   readonly done: Promise<void>;
   resolve: () => void = () => undefined;
   reject: (error: PanalError) => void = () => undefined;
@@ -38,7 +40,12 @@ class Batch {
 
   add(writes: Iterable<Write>, sync: boolean): void {
     for (const [key, value] of writes) {
+      if (value instanceof Addition) {
+        this.additions.set(key, this.additions.get(key)?.plus(value) ?? value);
+        continue;
+      }
       this.writes.set(key, value);
+      this.additions.delete(key);
       this.#bytes += key.length + (value?.byteLength ?? 0);
     }
     this.sync ||= sync;
@@ -54,12 +61,12 @@ class Batch {
  * written one after the other, in the order of arrival; while one is being written, the next collects.
  */
 export class GroupCommit {
-  readonly #write: WriteBatch;
+  readonly #write: AddingBatch;
   /** Oldest first; only the last one collects. */
   readonly #waiting: Batch[] = [];
   #running: Promise<void> | undefined;
 
-  constructor(write: WriteBatch) {
+  constructor(write: AddingBatch) {
     this.#write = write;
   }
 
@@ -91,7 +98,7 @@ export class GroupCommit {
       const batch = this.#waiting.shift();
       if (batch === undefined) break;
       try {
-        await this.#write(batch.writes, batch.sync);
+        await this.#write(batch.writes, batch.sync, batch.additions);
         batch.resolve();
       } catch (cause) {
         const options = { cause, retryAfter: RETRY_AFTER };

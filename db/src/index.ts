@@ -7,4 +7,5 @@ export type { CallRetention } from './call-retention.js';
 export { damageIn } from './damage.js';
 export type { Durability } from './medium.js';
 export type { CommitObserver } from './commit-observer.js';
+export type { Sum } from './sums.js';
 export type { Copyable, Page, StoreCopy } from './store-copy.js';

@@ -17,11 +17,13 @@ import { PanalError } from '@panal/protocol';
  * | `uses-bundle` sha256, owner, function, version | |
  * | `uses-bundle` sha256, no owner, id of a kept version | |
  * | `last-call` | the highest call number that was reserved, or stored, JSON |
- * | `call` owner | how many calls the owner has, JSON (`call-retention.ts`) |
+ * | `call` owner | where the calls of the owner begin, JSON (`call-removal.ts`) |
  * | `call` owner, number | the call (`call-codec.ts`) |
  * | `call-part` owner, number, part | params, result or logs of a call that are too long for its record |
  * | `call-by-status` status, owner, number | |
  * | `call-by-function` owner, function, status, number | |
+ * | `call-usage` | number and bytes of the settled calls that are kept, JSON (`call-usage.ts`) |
+ * | `call-usage` owner | the same of an owner |
  * | `call-key` owner, key, time | the call that was accepted with this `Idempotency-Key` at that time, JSON |
  * | `call-key-by-time` time, owner, key | its key in the store |
  *
@@ -45,6 +47,7 @@ export const KINDS = [
   'call-part',
   'call-by-status',
   'call-by-function',
+  'call-usage',
   'call-key',
   'call-key-by-time',
 ] as const;

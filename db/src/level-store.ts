@@ -12,6 +12,7 @@ import {
 } from './call-index.js';
 import { expireKeys, keyedCall, writesOfKey } from './call-keys.js';
 import { removeCalls, type CallRetention } from './call-retention.js';
+import { callUsage, countUncounted } from './call-usage.js';
 import type { CommitObserver } from './commit-observer.js';
 import { DeferredCalls } from './deferred-calls.js';
 import { levelDatabase, type Database, type Snapshot } from './database.js';
@@ -51,7 +52,8 @@ import {
 } from './schemas.js';
 import type { CallQuery, NameQuery, Store, Usage, VersionQuery } from './store.js';
 import { copyOf, writesOfPage, type Copyable, type Page, type StoreCopy } from './store-copy.js';
-import { LEAVING_USERS, noteOfLeaving, rangesOfOwner, writesOfLeaving } from './user-index.js';
+import type { Sum } from './sums.js';
+import { LEAVING_USERS, noteOfLeaving, rangesOfOwner, writesOfLeaving, writesOfLeft } from './user-index.js';
 
 export interface LevelStoreOptions {
   durability: Durability;
@@ -95,6 +97,7 @@ export class LevelStore implements Store, Copyable {
     await this.#medium.open(async () => {
       this.#lastCallNum = this.#reserved = await this.lastCallNum();
       await addMissingIndexes(this.#medium);
+      await countUncounted(this.#medium);
       this.#hasUsers = await this.#medium.hasAny(under(keyOf('user')));
       for (const key of await this.#medium.keys(LEAVING_USERS)) await this.#removeOwned(nameOf(key));
     });
@@ -333,7 +336,7 @@ export class LevelStore implements Store, Copyable {
     return await this.#lock.run(keyOf('user', call.owner), async () => {
       const stored = await this.getCall(call.owner, call.callNum);
       if (stored?.status !== 'DEAD') return false;
-      await this.#commitCalls([call], writesOfPutBack(call), 'accepted');
+      await this.#commitCalls([call], writesOfPutBack(call, stored), 'accepted');
       return true;
     });
   }
@@ -344,9 +347,13 @@ export class LevelStore implements Store, Copyable {
     // Commits are made in turn: after this one every call up to `through` is stored, or never will be.
     await this.#medium.commit([], 'later');
     // Under the lock, so that nothing of it is written for a user who is being deleted.
-    yield* removeCalls(this.#medium, { through, retention }, (owner, step) =>
-      this.#lock.run(keyOf('user', owner), step),
-    );
+    const alone = (owner: string, step: () => Promise<number>): Promise<number> =>
+      this.#lock.run(keyOf('user', owner), step);
+    yield* removeCalls({ medium: this.#medium, retention, through, alone });
+  }
+
+  async callUsage(owner?: string): Promise<Sum> {
+    return await callUsage(this.#medium, owner);
   }
 
   async getKeyedCall(owner: string, key: string): Promise<KeyedCall | undefined> {
@@ -421,7 +428,7 @@ export class LevelStore implements Store, Copyable {
         await this.#medium.commit(keys.map((key) => [key, undefined]));
       }
     }
-    await this.#medium.commit(writesOfLeaving(owner, { gone: true }));
+    await this.#medium.commit(writesOfLeft(owner, await this.callUsage(owner)));
   }
 
   async #readCall(key: string): Promise<CallRecord | undefined> {

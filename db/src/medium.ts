@@ -8,6 +8,7 @@ import { LogSync } from './log-sync.js';
 import type { Range } from './keys.js';
 import { decodeValue, jsonDecoder } from './record-codec.js';
 import { markStore, prepareStoreFolder } from './store-marker.js';
+import { adding, sumSchema } from './sums.js';
 
 /**
  * What survives a power cut. `fsync`: what was accepted, before its client hears of it, and how a call ended within
@@ -72,7 +73,9 @@ export class Medium {
       });
       const { observer, durability } = this.#options;
       const write = batchWriter(database, (torn) => (this.#torn = torn));
-      const commits = new GroupCommit(observed(write, observer));
+      const commits = new GroupCommit(
+        adding(observed(write, observer), (key) => this.getJson(key, sumSchema)),
+      );
       const sync = durability === 'os' ? undefined : new LogSync(database.location, () => observer?.failed());
       this.#connection = { database, commits, sync };
       try {

@@ -11,6 +11,7 @@ import type {
   VersionRecord,
   VersionSummary,
 } from './records.js';
+import type { Sum } from './sums.js';
 
 /** Which calls of an owner to list: newest first. */
 export interface CallQuery {
@@ -143,10 +144,11 @@ export interface Store {
   /**
    * Removes settled calls that are not to be kept, of each owner the oldest first, a page at a time: gives how many
    * after each page, so that whoever takes the pages decides how fast this goes, and may leave off after any. Their keys
-   * stay until they expire, so that no key makes a second call. Costs as much as there are owners, calls that came since
-   * the last time, and calls to remove.
+   * stay until they expire, so that no key makes a second call. Costs as much as there are owners, and calls to remove.
    */
   removeCalls(retention: CallRetention): AsyncIterable<number>;
+  /** Number and bytes of the settled calls that are kept, of an owner or of all. */
+  callUsage(owner?: string): Promise<Sum>;
   /** The call that was last accepted with this key. */
   getKeyedCall(owner: string, key: string): Promise<KeyedCall | undefined>;
   /** Forgets the keys of calls accepted before `time`, epoch ms. The calls stay. */

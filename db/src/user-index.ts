@@ -1,7 +1,9 @@
 import { CALL_STATUSES } from '@panal/protocol';
-import { writesOfNoTally } from './call-retention.js';
+import { writesOfNoBeginning } from './call-removal.js';
+import { writesOfNone } from './call-usage.js';
 import type { Write } from './group-commit.js';
 import { keyOf, under, type Range } from './keys.js';
+import type { Sum } from './sums.js';
 
 const NOTHING = Buffer.alloc(0);
 
@@ -10,15 +12,18 @@ export const LEAVING_USERS = under(keyOf('leaving-user'));
 
 export const noteOfLeaving = (name: string): string => keyOf('leaving-user', name);
 
-/** What takes a user away, and notes that what it owned is to be removed; with `gone`, that this is done. */
-export function writesOfLeaving(name: string, { gone = false } = {}): Write[] {
-  const note = noteOfLeaving(name);
-  if (gone) return [...writesOfNoTally(name), [note, undefined]];
-  return [
-    [keyOf('user', name), undefined],
-    [note, NOTHING],
-  ];
-}
+/** Removes a user, and notes that what it owned has to be removed. */
+export const writesOfLeaving = (name: string): Write[] => [
+  [keyOf('user', name), undefined],
+  [noteOfLeaving(name), NOTHING],
+];
+
+/** Notes that everything is removed that the user owned. @param calls the sum of its calls until now */
+export const writesOfLeft = (name: string, calls: Sum): Write[] => [
+  ...writesOfNoBeginning(name),
+  ...writesOfNone(name, calls),
+  [noteOfLeaving(name), undefined],
+];
 
 /** All keys of an owner, but those of its functions and versions. */
 export function rangesOfOwner(owner: string): Range[] {

@@ -66,6 +66,7 @@ describe('Calls of LevelDB that are not to be kept', () => {
         expect(done).to.deep.equal(all);
         expect(ofDice).to.deep.equal(all);
         expect(all?.length).to.be.at.least(50);
+        expect((await store.callUsage(owner)).calls).to.equal(all?.length);
       }
       if (!(end instanceof PanalError)) break;
       cuts++;
@@ -95,6 +96,24 @@ describe('Calls of LevelDB that are not to be kept', () => {
     read = 0;
     expect(await remove({ newest: 2900, settledSince: 0 })).to.equal(10);
     expect(read).to.be.at.most(60);
+  });
+
+  it('are counted once where a store of an earlier version has no sums', async () => {
+    await settle(1, 20);
+    await settle(21, 25, 'zoe');
+    await store.acceptCall(aCall(26));
+    const sums = (): Promise<unknown> =>
+      Promise.all([store.callUsage('ada'), store.callUsage('zoe'), store.callUsage()]);
+    const before = await sums();
+    await store.close();
+    const database = levelDatabase(join(folder(), 'store'));
+    await openDatabase(database);
+    const range = { gte: keyOf('call-usage'), lt: keyOf('call-usage') + '\u0001' };
+    expect(await database.keys(range).all()).to.have.length(3);
+    await database.clear(range);
+    await database.close();
+    await store.open();
+    expect(await sums()).to.deep.equal(before);
   });
 
   it('do not stop at one that cannot be read', async () => {

@@ -136,14 +136,15 @@ export function describeRetention(subject: Subject): void {
   });
 }
 
-async function remove(store: Store, retention: CallRetention): Promise<number> {
+/** Removes what is not to be kept; resolves with how many calls that were. */
+export async function remove(store: Store, retention: CallRetention): Promise<number> {
   let total = 0;
   for await (const removed of store.removeCalls(retention)) total += removed;
   return total;
 }
 
 /** Numbers of an owner's calls, ascending; the same however they are asked for. */
-async function listed(store: Store, owner = 'ada'): Promise<number[]> {
+export async function listed(store: Store, owner = 'ada'): Promise<number[]> {
   const numbers = async (query: { status?: CallRecord['status']; funcName?: string }): Promise<number[]> =>
     (await store.listCalls({ owner, limit: 9999, ...query })).map(({ callNum }) => callNum);
   const byStatus = await Promise.all(CALL_STATUSES.map((status) => numbers({ status })));

@@ -1,6 +1,7 @@
 import { PanalError } from '@panal/protocol';
 import type { Store } from '@panal/db';
 import { expect } from 'chai';
+import { describeCallBytes } from './store-conformance-bytes.js';
 import { describeCallListing } from './store-conformance-listing.js';
 import { describeCallKeys } from './store-conformance-keys.js';
 import { describeFunctions } from './store-conformance-functions.js';
@@ -48,6 +49,7 @@ export function describeStore(name: string, makeStore: () => Store): void {
     describeCallListing(subject);
     describeLongParts(subject);
     describeRetention(subject);
+    describeCallBytes(subject);
   });
 }
 
