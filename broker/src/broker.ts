@@ -20,6 +20,7 @@ import { readBundledRuntimes, RUNTIMES_DIR } from './bundled-runtimes.js';
 import { callLog } from './calls/call-log.js';
 import { Calls } from './calls/calls.js';
 import { KeyedCalls } from './calls/keyed-calls.js';
+import { keptCalls } from './calls/kept-calls.js';
 import { retention } from './calls/retention.js';
 import { Closers } from './closers.js';
 import { DiskRoom } from './disk-room.js';
@@ -158,7 +159,7 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
     calls.announceStop();
     await http.close(config.FAAS_GRACE_MS);
   });
-  startUpkeep(config, { store, keeper, log }, closers);
+  await startUpkeep(config, { store, keeper, log }, closers);
   reception.open(app);
   const url = urlOf(config.HOST, http.port);
   await holder.note(url);
@@ -173,13 +174,12 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
 }
 
 /** Begins to remove what is kept no longer. */
-function startUpkeep(
-  { FAAS_CALLS_KEEP_S: keepS, FAAS_CALLS_KEEP: newest }: Config,
+async function startUpkeep(
+  config: Config,
   { store, keeper, log }: { store: LevelStore; keeper: BundleKeeper; log: Logger },
   closers: Closers,
-): void {
-  const kept = { ...(keepS > 0 && { keepMs: 1000 * keepS }), ...(newest > 0 && { newest }) };
-  const oldCalls = retention({ store, ...kept, log });
+): Promise<void> {
+  const oldCalls = retention({ store, kept: await keptCalls(config, () => store.hasUsers), log });
   for (const task of [oldCalls, keeper]) {
     task.start();
     closers.add(() => task.stop());

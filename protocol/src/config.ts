@@ -8,6 +8,7 @@ import {
   networkRange,
   oneOf,
   optional,
+  optionalInteger,
   setting,
   text,
   uidRange,
@@ -139,11 +140,11 @@ export const SETTINGS = {
     1,
     10_000_000,
   ),
-  FAAS_DISK_FLOOR_MB: setting<number | undefined>(
+  FAAS_DISK_FLOOR_MB: optionalInteger(
     ['broker', 'MiB of disk below which nothing is accepted; the default is at most 256'],
     'a tenth of the disk',
-    () => undefined,
-    (value) => integer(['broker', ''], 1, 0, 1_000_000_000).parse(value),
+    0,
+    1_000_000_000,
   ),
   FAAS_UPLOADS: integer(
     ['broker', 'most uploads at once, one owner half of them; past it 429'],
@@ -197,6 +198,18 @@ export const SETTINGS = {
   FAAS_CALLS_KEEP: integer(
     ['broker', 'most calls kept of each owner after they ended, the newest; `0`: any number'],
     1_000_000,
+    0,
+    1_000_000_000,
+  ),
+  FAAS_CALLS_KEEP_MB: optionalInteger(
+    ['broker', 'most MiB of calls kept after they ended, the newest; by default at most 10240; `0`: any'],
+    'half of the disk',
+    0,
+    1_000_000_000,
+  ),
+  FAAS_USER_CALLS_KEEP_MB: optionalInteger(
+    ['broker', 'the same of one owner; the default counts once a user has registered; `0`: any'],
+    'half of the total',
     0,
     1_000_000_000,
   ),
@@ -301,23 +314,23 @@ export const SETTINGS = {
     1,
     1_000_000_000,
   ),
-  FAAS_SANDBOXES: setting<number | undefined>(
+  FAAS_SANDBOXES: optionalInteger(
     ['worker', 'most sandboxes that stand idle, ready for their next call'],
     'twice the slots',
-    () => undefined,
-    (value) => integer(['worker', ''], 1, 0, 100_000).parse(value),
+    0,
+    100_000,
   ),
-  FAAS_SANDBOX_MEMORY_MB: setting<number | undefined>(
+  FAAS_SANDBOX_MEMORY_MB: optionalInteger(
     ['worker', 'most memory that idle sandboxes may be entitled to together, in MiB'],
     'half of the machine',
-    () => undefined,
-    (value) => integer(['worker', ''], 1, 0, 1_000_000_000).parse(value),
+    0,
+    1_000_000_000,
   ),
-  FAAS_WORKER_MEMORY_MB: setting<number | undefined>(
+  FAAS_WORKER_MEMORY_MB: optionalInteger(
     ['worker', 'most memory that running calls may be entitled to together, in MiB'],
     '3/4 of the machine',
-    () => undefined,
-    (value) => integer(['worker', ''], 1, 6, 1_000_000_000).parse(value),
+    6,
+    1_000_000_000,
   ),
   FAAS_AGENT: oneOf(
     ['worker', '`auto`: calls go through the agent where it is built; `off`: through the engine, slower'],

@@ -44,18 +44,27 @@ export function setting<T>(
 }
 
 export function integer(about: Describe, fallback: number, min: number, max: number): Setting<number> {
-  return setting(
-    about,
-    String(fallback),
-    () => fallback,
-    (text) => {
-      const value = Number(text);
-      if (!/^\d+$/.test(text) || value < min || value > max) {
-        throw new BadValue(`must be a whole number from ${min} to ${max}`);
-      }
-      return value;
-    },
-  );
+  return setting(about, String(fallback), () => fallback, wholeNumber(min, max));
+}
+
+/** @param shown what holds if it is not set */
+export function optionalInteger(
+  about: Describe,
+  shown: string,
+  min: number,
+  max: number,
+): Setting<number | undefined> {
+  return setting<number | undefined>(about, shown, () => undefined, wholeNumber(min, max));
+}
+
+function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < min || value > max) {
+      throw new BadValue(`must be a whole number from ${min} to ${max}`);
+    }
+    return value;
+  };
 }
 
 export function oneOf<const T extends string>(

@@ -85,7 +85,12 @@ describe('Calls that are kept no longer', () => {
     for (let n = 0; n < 3; n++) await settledCall();
     await api().post('/invokeFunction', { funcName: 'dice' });
     const day = 24 * 3600 * 1000;
-    const later = retention({ store: api().store, keepMs: day, log, now: () => Date.now() + day + 1000 });
+    const later = retention({
+      store: api().store,
+      kept: { keepMs: day },
+      log,
+      now: () => Date.now() + day + 1000,
+    });
     later.start();
     await eventually('those that ended are gone', async () => (await listed()).length === 1);
     await later.stop();
@@ -97,6 +102,7 @@ describe('Calls that are kept no longer', () => {
     let pages = 0;
     const stopping = retention({
       store: {
+        callUsage: () => Promise.resolve({ calls: 0, bytes: 0 }),
         async *removeCalls() {
           for (;;) {
             yield ++pages;
@@ -104,7 +110,7 @@ describe('Calls that are kept no longer', () => {
           }
         },
       },
-      newest: 1,
+      kept: { newest: 1 },
       log,
     });
     stopping.start();
@@ -118,6 +124,24 @@ describe('Calls that are kept no longer', () => {
 
 describe('A broker that keeps few calls', () => {
   const folder = temporaryFolder();
+
+  it('lets the oldest go within a moment if they take too much', async () => {
+    const broker = await LiveBroker.start(folder(), { FAAS_CALLS_KEEP_MB: '1' });
+    try {
+      await broker.worker();
+      await broker.register('dice');
+      // Its result is its parameter: so each call takes about twice that, and three of them less than 1 MiB.
+      for (let n = 0; n < 6; n++) {
+        await fetch(`${broker.url}/run/dice`, { method: 'POST', body: 'x'.repeat(140_000) });
+      }
+      const numbers = async (): Promise<string[]> =>
+        Object.keys((await (await fetch(`${broker.url}/calls`)).json()) as object);
+      await eventually('the others are gone', async () => (await numbers()).length === 3);
+      expect(await numbers()).to.deep.equal(['c6', 'c5', 'c4']);
+    } finally {
+      await broker.stop();
+    }
+  });
 
   it('has those alone after its start', async () => {
     let broker = await LiveBroker.start(folder());

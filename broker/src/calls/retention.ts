@@ -3,47 +3,78 @@ import type { CallRetention, Store } from '@panal/db';
 import type { Logger } from 'pino';
 import { Periodic } from '../periodic.js';
 
-/** Between two rounds, in ms: how far beyond their number calls may pile up. */
-const EVERY_MS = 60_000;
-/** After each page, in ms, so that calls that come and end go first. */
+/** Between two rounds over all owners, in ms. */
+const ROUND_MS = 60_000;
+/** Between two checks of the bytes of all calls, in ms. */
+const LOOK_MS = 1000;
+/** Pauses for so many ms after so many removed calls, so that live calls go first. */
 const PAUSE_MS = 5;
+const PAUSE_CALLS = 250;
+
+/** Which settled calls are kept; what is `undefined` is not bounded. */
+export interface KeptCalls {
+  /** For how long after it settled, in ms. */
+  keepMs?: number | undefined;
+  /** How many of each owner, the newest. */
+  newest?: number | undefined;
+  /** How many bytes of each owner, the newest. */
+  ownerBytes?: (() => number | undefined) | undefined;
+  /** How many bytes in all, the newest. */
+  bytes?: number | undefined;
+}
 
 export interface RetentionOptions {
-  store: Pick<Store, 'removeCalls'>;
-  /** For how long a call is kept after it settled, in ms; for good by default. */
-  keepMs?: number;
-  /** How many settled calls of each owner are kept, the newest; any number by default. */
-  newest?: number;
+  store: Pick<Store, 'removeCalls' | 'callUsage'>;
+  kept: KeptCalls;
   log: Logger;
   /** Epoch ms. */
   now?: () => number;
 }
 
 /**
- * Removes settled calls that were kept for long enough, or are too many, now and every minute, page by page. `DEAD` ones
- * are kept as the others are: so long they can be put back. A call that has not settled is never removed.
+ * Removes settled calls that are too old, too many or too large, page by page, at start and once a minute. Calls that
+ * together exceed `bytes` go within a second. A `DEAD` call is kept as long as any other, and can be put back until then.
+ * A call that has not settled is never removed.
  */
 export function retention(options: RetentionOptions): Periodic {
+  let nextRound = 0;
   return new Periodic({
-    work: (signal) => removeCalls(options, signal),
-    everyMs: EVERY_MS,
+    async work(signal) {
+      if (performance.now() >= nextRound) {
+        nextRound = performance.now() + ROUND_MS;
+        await removeCalls(options, boundsOf(options), signal);
+      } else if (await isTooMuch(options)) {
+        await removeCalls(options, { bytes: options.kept.bytes }, signal);
+      }
+    },
+    everyMs: LOOK_MS,
     failure: 'settled calls that are not to be kept were not all removed',
     log: options.log,
   });
 }
 
+function boundsOf({ kept, now = Date.now }: RetentionOptions): CallRetention {
+  const { keepMs, newest, ownerBytes, bytes } = kept;
+  const settledSince = keepMs === undefined ? undefined : now() - keepMs;
+  return { settledSince, newest, ownerBytes: ownerBytes?.(), bytes };
+}
+
+async function isTooMuch({ store, kept: { bytes = Infinity } }: RetentionOptions): Promise<boolean> {
+  return bytes !== Infinity && (await store.callUsage()).bytes > bytes;
+}
+
 async function removeCalls(
-  { store, keepMs, newest, log, now = Date.now }: RetentionOptions,
+  { store, log }: RetentionOptions,
+  bounds: CallRetention,
   signal: AbortSignal,
 ): Promise<void> {
-  const kept: CallRetention = {
-    ...(keepMs !== undefined && { settledSince: now() - keepMs }),
-    ...(newest !== undefined && { newest }),
-  };
-  let calls = 0;
-  for await (const removed of store.removeCalls(kept)) {
+  let [calls, sincePause] = [0, 0];
+  for await (const removed of store.removeCalls(bounds)) {
     calls += removed;
+    sincePause += removed;
     if (signal.aborted) break;
+    if (sincePause < PAUSE_CALLS) continue;
+    sincePause = 0;
     await pause(PAUSE_MS);
   }
   if (calls > 0) log.debug({ calls }, 'removed settled calls');
