@@ -37,8 +37,8 @@ type Life = (first: number, concurrency: number) => Promise<void>;
 const ofStore = (store: LevelStore): Life => {
   const client = async (callNum: number): Promise<void> => {
     const accepted = call(callNum);
-    await store.acceptCall(accepted);
-    await store.settleCall({ ...accepted, status: 'DONE', attempts: 1, settledAt: Date.now(), result });
+    await store.calls.acceptCall(accepted);
+    await store.calls.settleCall({ ...accepted, status: 'DONE', attempts: 1, settledAt: Date.now(), result });
   };
   return async (first, concurrency) => {
     await Promise.all(Array.from({ length: concurrency }, (_, index) => client(first + index)));

@@ -59,7 +59,7 @@ async function fill(location: string, size: { functions: number; calls: number }
       createdAt: 1,
       updatedAt: 1,
     };
-    await store.putFunction(record, versionOf(spec));
+    await store.functions.putFunction(record, versionOf(spec));
   });
   // Of late, or the broker would be busy removing them.
   const since = Date.now() - size.calls;
@@ -78,7 +78,7 @@ async function fill(location: string, size: { functions: number; calls: number }
       settledAt: since + n + 1,
       result: Buffer.from('[4,6,4,3]'),
     };
-    await store.settleCall(record);
+    await store.calls.settleCall(record);
   });
   await store.close();
 }

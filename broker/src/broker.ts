@@ -86,7 +86,7 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
   const room = await openRoom(config, store, log, closers);
   const dispatcher = makeDispatcher(config, store, room, log);
   const limits = ownerLimits(config);
-  const keeper = new BundleKeeper({ store, bundles, log });
+  const keeper = new BundleKeeper({ store: store.functions, bundles, log });
   const calls: Calls = new Calls({
     store,
     dispatch: dispatcher,
@@ -112,12 +112,12 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
   const unwatch = metrics.watch({ calls, dispatcher });
   closers.add(async () => unwatch());
   const runtimes = new Runtimes({
-    store,
+    store: store.functions,
     bundled: await readBundledRuntimes(RUNTIMES_DIR),
     most: config.FAAS_USER_RUNTIMES,
   });
   const functions: Functions = new Functions({
-    store,
+    store: store.functions,
     runtimes,
     bundles: keeper,
     calls,
@@ -179,7 +179,11 @@ async function startUpkeep(
   { store, keeper, log }: { store: LevelStore; keeper: BundleKeeper; log: Logger },
   closers: Closers,
 ): Promise<void> {
-  const oldCalls = retention({ store, kept: await keptCalls(config, () => store.hasUsers), log });
+  const oldCalls = retention({
+    store: store.calls,
+    kept: await keptCalls(config, () => store.users.hasUsers),
+    log,
+  });
   for (const task of [oldCalls, keeper]) {
     task.start();
     closers.add(() => task.stop());
@@ -196,7 +200,11 @@ async function openBackups(
 }
 
 function openKeyedCalls(store: LevelStore, calls: Calls, log: Logger, closers: Closers): KeyedCalls {
-  const keyed = new KeyedCalls({ store, getCall: (owner, callNum) => calls.get(owner, callNum), log });
+  const keyed = new KeyedCalls({
+    store: store.keys,
+    getCall: (owner, callNum) => calls.get(owner, callNum),
+    log,
+  });
   keyed.start();
   closers.add(async () => keyed.stop());
   return keyed;
@@ -208,7 +216,7 @@ async function openUsers(
 ): Promise<Users> {
   const secret = await jwtSecret(config.FAAS_DATA_DIR, config.FAAS_JWT_SECRET);
   return new Users({
-    store,
+    store: store.users,
     tokens: new Tokens({ secret, ttl: config.FAAS_TOKEN_TTL_S, now: Date.now }),
     estate: estateOf(calls, functions),
   });
@@ -252,7 +260,7 @@ function makeDispatcher(config: Config, store: LevelStore, room: DiskRoom, log: 
     scheduler: new Scheduler({
       ownerLimit: ownerLimits(config).running,
       // Without users there is `public` alone, and nobody to leave anything to.
-      spare: () => (spare.slots > 0 && store.hasUsers ? spare : undefined),
+      spare: () => (spare.slots > 0 && store.users.hasUsers ? spare : undefined),
     }),
     brokerId: uuid(),
     hasRoomFor: (calls) => room.hasRoomFor(calls),

@@ -4,6 +4,7 @@ import type { Medium } from './medium.js';
 import { decodeValue, encodeJson, jsonDecoder } from './record-codec.js';
 import type { CallKey, CallRecord, KeyedCall } from './records.js';
 import { keyedCallSchema } from './schemas.js';
+import type { KeyStore } from './store.js';
 
 /** Keys forgotten at once. */
 const EXPIRY_PAGE = 1000;
@@ -24,27 +25,36 @@ export function writesOfKey(
   ];
 }
 
-/** The newest call of a key. */
-export async function keyedCall(medium: Medium, owner: string, name: string): Promise<KeyedCall | undefined> {
-  const range = under(keyOf('call-key', owner, name));
-  const [newest] = await medium.read((database) =>
-    database.iterator({ ...range, reverse: true, limit: 1 }).all(),
-  );
-  return newest && decodeValue(newest[0], newest[1], jsonDecoder(keyedCallSchema));
-}
+/** The keys of calls of a `LevelStore`. */
+export class LevelKeys implements KeyStore {
+  readonly #medium: Medium;
 
-/** Forgets, page by page, the keys of calls accepted before `time`. */
-export async function expireKeys(medium: Medium, time: number): Promise<void> {
-  const range = upTo(keyOf('call-key-by-time'), time);
-  for (;;) {
-    const page = await medium.read((database) => database.iterator({ ...range, limit: EXPIRY_PAGE }).all());
-    if (page.length === 0) return;
-    await medium.commit(
-      page.flatMap(([entry, at]): Write[] => [
-        [entry, undefined],
-        [Buffer.from(at).toString(), undefined],
-      ]),
-      'later',
+  constructor(medium: Medium) {
+    this.#medium = medium;
+  }
+
+  async getKeyedCall(owner: string, key: string): Promise<KeyedCall | undefined> {
+    const range = under(keyOf('call-key', owner, key));
+    const [newest] = await this.#medium.read((database) =>
+      database.iterator({ ...range, reverse: true, limit: 1 }).all(),
     );
+    return newest && decodeValue(newest[0], newest[1], jsonDecoder(keyedCallSchema));
+  }
+
+  async expireCallKeys(time: number): Promise<void> {
+    const range = upTo(keyOf('call-key-by-time'), time);
+    for (;;) {
+      const page = await this.#medium.read((database) =>
+        database.iterator({ ...range, limit: EXPIRY_PAGE }).all(),
+      );
+      if (page.length === 0) return;
+      await this.#medium.commit(
+        page.flatMap(([entry, at]): Write[] => [
+          [entry, undefined],
+          [Buffer.from(at).toString(), undefined],
+        ]),
+        'later',
+      );
+    }
   }
 }

@@ -58,17 +58,27 @@ export interface Usage {
  * with `fsync`; a read of that call waits for it. Writes that arrive together share one commit. A read costs what it returns,
  * not what is stored. `open` and `close` may be called twice.
  *
- * Every method throws `PanalError` `STORE_UNAVAILABLE` when the medium fails; a failed write left nothing behind. A
- * record that cannot be understood is `INTERNAL`.
+ * Every method of its parts throws `PanalError` `STORE_UNAVAILABLE` if the medium fails; a failed write leaves nothing
+ * behind. A record that cannot be understood is `INTERNAL`.
  */
 export interface Store {
   open(): Promise<void>;
   /** Waits for the writes under way. */
   close(): Promise<void>;
 
+  readonly users: UserStore;
+  readonly functions: FunctionStore;
+  readonly calls: CallStore;
+  readonly keys: KeyStore;
+}
+
+/** Users by their names. */
+export interface UserStore {
   getUser(name: string): Promise<UserRecord | undefined>;
   /** Stores a new user, unless there is one of this name: then nothing is written, and it resolves with `false`. */
   addUser(user: UserRecord): Promise<boolean>;
+  /** Whether any user was ever known while the store was open. */
+  readonly hasUsers: boolean;
   /** Replaces a user. */
   putUser(user: UserRecord): Promise<void>;
   /**
@@ -77,7 +87,10 @@ export interface Store {
    * this name waits. Nothing may be written on the user's behalf meanwhile.
    */
   deleteUser(name: string): Promise<void>;
+}
 
+/** Runtimes, functions and their versions. */
+export interface FunctionStore {
   getRuntime(owner: string, name: string): Promise<RuntimeRecord | undefined>;
   putRuntime(runtime: RuntimeRecord): Promise<void>;
   deleteRuntime(owner: string, name: string): Promise<void>;
@@ -118,7 +131,10 @@ export interface Store {
   /** Ids of the versions that are kept. */
   listKeptVersions(): Promise<string[]>;
   forgetKeptVersion(id: string): Promise<void>;
+}
 
+/** Calls, and their numbers. */
+export interface CallStore {
   /** The highest call number that is stored, or reserved; 0 for none. */
   lastCallNum(): Promise<number>;
   /**
@@ -149,10 +165,6 @@ export interface Store {
   removeCalls(retention: CallRetention): AsyncIterable<number>;
   /** Number and bytes of the settled calls that are kept, of an owner or of all. */
   callUsage(owner?: string): Promise<Sum>;
-  /** The call that was last accepted with this key. */
-  getKeyedCall(owner: string, key: string): Promise<KeyedCall | undefined>;
-  /** Forgets the keys of calls accepted before `time`, epoch ms. The calls stay. */
-  expireCallKeys(time: number): Promise<void>;
   /** The call, whole. */
   getCall(owner: string, callNum: number): Promise<CallRecord | undefined>;
   /** A part that is kept apart from the call's record; `undefined` if there is none. */
@@ -165,4 +177,12 @@ export interface Store {
   listCalls(query: CallQuery): Promise<CallRecord[]>;
   /** Every call that is not settled, oldest first: what a broker takes up again when it starts. Long parts stay `apart`. */
   unsettledCalls(): AsyncIterable<CallRecord>;
+}
+
+/** The idempotency keys of calls: each is stored with its call by `CallStore.acceptCall`. */
+export interface KeyStore {
+  /** The call that was last accepted with this key. */
+  getKeyedCall(owner: string, key: string): Promise<KeyedCall | undefined>;
+  /** Forgets the keys of calls accepted before `time`, epoch ms. The calls stay. */
+  expireCallKeys(time: number): Promise<void>;
 }

@@ -1,6 +1,6 @@
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LevelStore } from '@panal/db';
+import { LevelStore, type CallStore } from '@panal/db';
 import { PanalError } from '@panal/protocol';
 import { expect } from 'chai';
 import { CallNumbers } from '../../broker/src/calls/call-numbers.js';
@@ -16,7 +16,7 @@ describe('Call numbers', () => {
   });
   afterEach(() => store.close());
 
-  async function numbersOf(from: Pick<LevelStore, 'lastCallNum' | 'reserveCallNums'>): Promise<CallNumbers> {
+  async function numbersOf(from: Pick<CallStore, 'lastCallNum' | 'reserveCallNums'>): Promise<CallNumbers> {
     const numbers = new CallNumbers(from);
     await numbers.open();
     return numbers;
@@ -32,28 +32,28 @@ describe('Call numbers', () => {
   }
 
   it('go up one by one, past every block', async () => {
-    const taken = await take(await numbersOf(store), 5000);
+    const taken = await take(await numbersOf(store.calls), 5000);
     expect(taken).to.deep.equal(Array.from({ length: 5000 }, (_, index) => index + 1));
   });
 
   it('go on after an orderly stop where they were', async () => {
-    const numbers = await numbersOf(store);
+    const numbers = await numbersOf(store.calls);
     await take(numbers, 3);
     await numbers.close();
     await store.close();
     await store.open();
-    expect(await take(await numbersOf(store), 2)).to.deep.equal([4, 5]);
+    expect(await take(await numbersOf(store.calls), 2)).to.deep.equal([4, 5]);
   });
 
   it('leave out after a crash what the broker may have given out', async () => {
-    const numbers = await numbersOf(store);
+    const numbers = await numbersOf(store.calls);
     await take(numbers, 1300);
     // As a process that is killed leaves it.
     await cp(join(folder(), 'store'), join(folder(), 'crashed'), { recursive: true });
     const crashed = new LevelStore(join(folder(), 'crashed'), { durability: 'os' });
     await crashed.open();
     try {
-      const [next = 0] = await take(await numbersOf(crashed), 1);
+      const [next = 0] = await take(await numbersOf(crashed.calls), 1);
       expect(next).to.be.within(1301, 1300 + 2000);
     } finally {
       await crashed.close();
@@ -62,7 +62,7 @@ describe('Call numbers', () => {
   });
 
   it('are given to all who wait for the same block, each to one', async () => {
-    const numbers = await numbersOf(store);
+    const numbers = await numbersOf(store.calls);
     const taken = await Promise.all(Array.from({ length: 3000 }, () => take(numbers, 1)));
     expect(new Set(taken.flat()).size).to.equal(3000);
   });
@@ -70,10 +70,10 @@ describe('Call numbers', () => {
   it('are not given out while they cannot be reserved', async () => {
     let broken = true;
     const numbers = await numbersOf({
-      lastCallNum: () => store.lastCallNum(),
+      lastCallNum: () => store.calls.lastCallNum(),
       reserveCallNums: async (through) => {
         if (broken) throw new PanalError('STORE_UNAVAILABLE', 'the store cannot write');
-        await store.reserveCallNums(through);
+        await store.calls.reserveCallNums(through);
       },
     });
     const failure: unknown = await take(numbers, 1).catch((error: unknown) => error);

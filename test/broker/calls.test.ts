@@ -72,7 +72,7 @@ describe('Calls', () => {
       createdAt: 1,
       updatedAt: 1,
     };
-    await store.putFunction(record, dice);
+    await store.functions.putFunction(record, dice);
     calls = open();
     await calls.recover();
   });
@@ -85,7 +85,11 @@ describe('Calls', () => {
   it('has a call in the store before it says that it is accepted', async () => {
     const { callNum } = await calls.accept(dice, input, { awaited: false });
     expect(callNum).to.equal(1);
-    expect(await store.getCall('public', 1)).to.include({ funcName: 'dice', status: 'PENDING', attempts: 0 });
+    expect(await store.calls.getCall('public', 1)).to.include({
+      funcName: 'dice',
+      status: 'PENDING',
+      attempts: 0,
+    });
   });
 
   it('refuses a call that could not be stored, and does not run it', async () => {
@@ -107,7 +111,7 @@ describe('Calls', () => {
     const settled = await waiting;
     expect(settled).to.include({ status: 'DONE', exitCode: 0, start: 'warm', worker: 'w1' });
     expect(settled?.timings).to.include({ prepare: 2, run: 3 });
-    const stored = await store.getCall('public', 1);
+    const stored = await store.calls.getCall('public', 1);
     expect(Buffer.from(stored?.result ?? []).toString()).to.equal('[4,6,4,3]');
     expect(Buffer.from(stored?.logs ?? []).toString()).to.equal('rolled');
   });
@@ -133,7 +137,7 @@ describe('Calls', () => {
       calls.cancel('public', 1),
     ]);
     expect(cancelled.status).to.equal('DONE');
-    expect((await store.getCall('public', 1))?.status).to.equal('DONE');
+    expect((await store.calls.getCall('public', 1))?.status).to.equal('DONE');
   });
 
   it('tries a call again when its worker is lost, and gives up as DEAD', async () => {

@@ -17,10 +17,13 @@ describe('A call whose owner was told that it is being stopped', () => {
     const store = new LevelStore(join(folder(), 'store'), { durability: 'os' });
     await store.open();
     const times = { createdAt: 1, updatedAt: 1 };
-    await store.putFunction({ owner, name: 'dice', activeVersion: 1, latestVersion: 1, ...times }, dice);
-    await store.acceptCall(aCall(1, { owner, functionId }));
+    await store.functions.putFunction(
+      { owner, name: 'dice', activeVersion: 1, latestVersion: 1, ...times },
+      dice,
+    );
+    await store.calls.acceptCall(aCall(1, { owner, functionId }));
     // What a broker writes before it says so.
-    await store.updateCall(aCall(1, { owner, functionId, attempts: 1, cancelling: true }));
+    await store.calls.updateCall(aCall(1, { owner, functionId, attempts: 1, cancelling: true }));
     await store.close();
     broker = await LiveBroker.start(folder(), { FAAS_HEARTBEAT_MS: '50' });
   });

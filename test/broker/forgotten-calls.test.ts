@@ -54,7 +54,7 @@ describe('A user who is deleted while a call settles', () => {
       database: (location) => guarded(location, () => before()),
     });
     await store.open();
-    await store.addUser(ana('first'));
+    await store.users.addUser(ana('first'));
     const observer: CallObserver = {
       accepted: () => counted.push('accepted'),
       retried: () => counted.push('retried'),
@@ -114,16 +114,16 @@ describe('A user who is deleted while a call settles', () => {
 
   async function deleteUser(): Promise<void> {
     calls.forgetOwner('ana');
-    await store.deleteUser('ana');
+    await store.users.deleteUser('ana');
   }
 
   async function expectNothingLeft(): Promise<void> {
     expect(calls.unsettled).to.equal(0);
-    expect(await store.addUser(ana('second'))).to.equal(true);
+    expect(await store.users.addUser(ana('second'))).to.equal(true);
     expect(await calls.list({ owner: 'ana', limit: 9 })).to.deep.equal([]);
     expect(await calls.get('ana', 1)).to.equal(undefined);
     const unsettled = [];
-    for await (const call of store.unsettledCalls()) unsettled.push(call);
+    for await (const call of store.calls.unsettledCalls()) unsettled.push(call);
     expect(unsettled).to.deep.equal([]);
     expect(jobs).to.deep.equal([]);
   }

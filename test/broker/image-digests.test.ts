@@ -25,7 +25,7 @@ describe('The image that a version is bound to', () => {
     await store.open();
     const times = { createdAt: 1, updatedAt: 1 };
     const record = { owner: 'public', name: 'dice', activeVersion: 1, latestVersion: 1, ...times };
-    await store.putFunction(record, versionOf(imageSpec('dice')));
+    await store.functions.putFunction(record, versionOf(imageSpec('dice')));
     dispatch = new ScriptedDispatch();
     const policy = { attempts: 2, backoffMs: 0 };
     const log = pino({ level: 'silent' });
@@ -39,7 +39,7 @@ describe('The image that a version is bound to', () => {
   });
 
   async function begin(): Promise<Job> {
-    const version = await store.getVersion('public', 'dice', 1);
+    const version = await store.functions.getVersion('public', 'dice', 1);
     if (version === undefined) throw new Error('there is no version');
     await calls.accept(version, input, { awaited: false });
     const job = dispatch.jobs.shift();
@@ -65,8 +65,8 @@ describe('The image that a version is bound to', () => {
   }
 
   const stored = async (): Promise<(string | undefined)[]> => {
-    const version = await store.getVersion('public', 'dice', 1);
-    const summary = await store.getSummary('public', 'dice', 1);
+    const version = await store.functions.getVersion('public', 'dice', 1);
+    const summary = await store.functions.getSummary('public', 'dice', 1);
     return [version && imageDigestOf(version.spec), summary?.imageDigest];
   };
 
@@ -84,10 +84,10 @@ describe('The image that a version is bound to', () => {
   it('stays with a version that was deleted while its calls run', async () => {
     const job = await begin();
     await calls.keepVersions([job.spec.id]);
-    await store.deleteFunction('public', 'dice');
-    expect(await store.bindImage(job.spec, FIRST)).to.equal(FIRST);
-    expect(await store.bindImage(job.spec, SECOND)).to.equal(FIRST);
-    const kept = await store.getKeptVersion(job.spec.id);
+    await store.functions.deleteFunction('public', 'dice');
+    expect(await store.functions.bindImage(job.spec, FIRST)).to.equal(FIRST);
+    expect(await store.functions.bindImage(job.spec, SECOND)).to.equal(FIRST);
+    const kept = await store.functions.getKeptVersion(job.spec.id);
     expect(kept && imageDigestOf(kept.spec)).to.equal(FIRST);
   });
 });

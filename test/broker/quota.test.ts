@@ -16,10 +16,10 @@ describe('Quota', () => {
     counted = 0;
     quota = new Quota({
       store: {
-        isBundleUsed: (sha256, owner) => store.isBundleUsed(sha256, owner),
+        isBundleUsed: (sha256, owner) => store.functions.isBundleUsed(sha256, owner),
         usageOf: (owner) => {
           counted++;
-          return store.usageOf(owner);
+          return store.functions.usageOf(owner);
         },
       },
       limitsOf: (owner) => (owner === 'public' ? undefined : { functions, bytes, versions }),
@@ -34,7 +34,7 @@ describe('Quota', () => {
     const { owner, name, version: number } = version.spec;
     const record = { owner, name, activeVersion: number, latestVersion: number, createdAt: 1, updatedAt: 1 };
     try {
-      await quota.store(version, number === 1, () => store.putFunction(record, version));
+      await quota.store(version, number === 1, () => store.functions.putFunction(record, version));
       return 'stored';
     } catch (error) {
       if (error instanceof PanalError) return error.code;
@@ -75,7 +75,7 @@ describe('Quota', () => {
     for (const version of versions) results.push(await keep(version));
     expect(results).to.deep.equal(['stored', 'stored', 'QUOTA_EXCEEDED']);
     const removed = { versions: versions.slice(0, 1).map(summaryOf), functions: 0 } as const;
-    await quota.remove('ada', removed, () => store.deleteVersion('ada', 'f', 1));
+    await quota.remove('ada', removed, () => store.functions.deleteVersion('ada', 'f', 1));
     expect(await keep(versions[2])).to.equal('stored');
   });
 
@@ -91,13 +91,13 @@ describe('Quota', () => {
   it('makes room for what was removed, and for nothing that stays', async () => {
     const [one, two, three] = [bundle('f', 1, 'a'), bundle('f', 2, 'b'), bundle('g', 1, 'b')];
     for (const each of [one, two, three]) expect(await keep(each)).to.equal('stored');
-    const remove = (version: number) => () => store.deleteVersion('ada', 'f', version);
+    const remove = (version: number) => () => store.functions.deleteVersion('ada', 'f', version);
     await quota.remove('ada', { versions: [summaryOf(two)], functions: 0 }, remove(2));
     expect(await keep(bundle('f', 3, 'c'))).to.equal('QUOTA_EXCEEDED');
     await quota.remove('ada', { versions: [summaryOf(one)], functions: 0 }, remove(1));
     expect(await keep(bundle('f', 3, 'c'))).to.equal('stored');
     await quota.remove('ada', { versions: [summaryOf(bundle('f', 3, 'c'))], functions: 1 }, () =>
-      store.deleteFunction('ada', 'f'),
+      store.functions.deleteFunction('ada', 'f'),
     );
     expect(await keep(bundle('h', 1, 'd'))).to.equal('stored');
     expect(counted).to.equal(1);

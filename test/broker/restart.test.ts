@@ -29,7 +29,10 @@ describe('A broker that starts with 100,000 calls to take up', () => {
     const store = new LevelStore(join(folder(), 'store'), { durability: 'os' });
     await store.open();
     const times = { createdAt: 1, updatedAt: 1 };
-    await store.putFunction({ owner, name: 'dice', activeVersion: 1, latestVersion: 1, ...times }, dice);
+    await store.functions.putFunction(
+      { owner, name: 'dice', activeVersion: 1, latestVersion: 1, ...times },
+      dice,
+    );
     for (let first = 1; first <= PENDING + SETTLED; first += PAGE) {
       const numbers = Array.from({ length: PAGE }, (_, index) => first + index);
       await Promise.all(
@@ -38,8 +41,8 @@ describe('A broker that starts with 100,000 calls to take up', () => {
           .map(async (callNum) => {
             const call = aCall(callNum, { owner, functionId });
             // The oldest ones have ended.
-            if (callNum > SETTLED) await store.acceptCall(call);
-            else await store.settleCall({ ...call, status: 'DONE', attempts: 1, settledAt: 2000 });
+            if (callNum > SETTLED) await store.calls.acceptCall(call);
+            else await store.calls.settleCall({ ...call, status: 'DONE', attempts: 1, settledAt: 2000 });
           }),
       );
     }

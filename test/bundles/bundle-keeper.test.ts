@@ -1,6 +1,6 @@
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { summaryOf, LevelStore, type VersionRecord } from '@panal/db';
+import { summaryOf, LevelStore, type FunctionStore, type VersionRecord } from '@panal/db';
 import type { BundleRef } from '@panal/protocol';
 import { expect } from 'chai';
 import { pino } from 'pino';
@@ -26,14 +26,14 @@ describe('Bundles', () => {
     await store.open();
     bundles = new BundleStore(folder(), limits);
     await bundles.open();
-    keeper = keeperOf(store);
+    keeper = keeperOf(store.functions);
   });
   afterEach(async () => {
     await keeper.stop();
     await store.close();
   });
 
-  const keeperOf = (asked: Pick<LevelStore, 'isBundleUsed'>): BundleKeeper =>
+  const keeperOf = (asked: Pick<FunctionStore, 'isBundleUsed'>): BundleKeeper =>
     new BundleKeeper({ bundles, store: asked, log: pino({ level: 'silent' }) });
 
   const kept = async (): Promise<string[]> => await readdir(join(folder(), 'bundles'));
@@ -53,13 +53,13 @@ describe('Bundles', () => {
     return async (bundle) => {
       const made = version(name, bundle, owner);
       const times = { createdAt: 1, updatedAt: 1 };
-      await store.putFunction({ ...made.spec, activeVersion: 1, latestVersion: 1, ...times }, made);
+      await store.functions.putFunction({ ...made.spec, activeVersion: 1, latestVersion: 1, ...times }, made);
       return made;
     };
   }
 
   async function remove(deleted: VersionRecord): Promise<void> {
-    await store.deleteFunction(deleted.spec.owner, deleted.spec.name);
+    await store.functions.deleteFunction(deleted.spec.owner, deleted.spec.name);
     await keeper.discard([summaryOf(deleted)]);
   }
 
@@ -81,11 +81,11 @@ describe('Bundles', () => {
 
   it('stay while a deleted version is kept for its calls', async () => {
     const dice = await keeper.adopt(await upload('same'), register('dice'));
-    await store.keepVersion(dice);
+    await store.functions.keepVersion(dice);
     await remove(dice);
     await keeper.sweep();
     expect(await kept()).to.have.length(1);
-    await store.forgetKeptVersion(dice.spec.id);
+    await store.functions.forgetKeptVersion(dice.spec.id);
     await keeper.discard([summaryOf(dice)]);
     expect(await kept()).to.deep.equal([]);
   });
@@ -113,7 +113,7 @@ describe('Bundles', () => {
     });
     await eventually('it is about to be stored', () => gate.arrivals === 1);
     const done = Promise.all([remove(before), keeper.sweep()]);
-    await eventually('the function is gone', async () => !(await store.getFunction('ana', 'dice')));
+    await eventually('the function is gone', async () => !(await store.functions.getFunction('ana', 'dice')));
     gate.open();
     await Promise.all([again, done]);
     expect(await kept()).to.deep.equal([bundleOf(await again)]);
@@ -121,11 +121,11 @@ describe('Bundles', () => {
 
   it('that are being removed are brought anew by an upload of the same code', async () => {
     const before = await keeper.adopt(await upload('same'), register('dice'));
-    await store.deleteFunction('ana', 'dice');
+    await store.functions.deleteFunction('ana', 'dice');
     const gate = new Gate();
     const slow = keeperOf({
       async isBundleUsed(sha256) {
-        const used = await store.isBundleUsed(sha256);
+        const used = await store.functions.isBundleUsed(sha256);
         await gate.pass();
         return used;
       },
@@ -143,7 +143,7 @@ describe('Bundles', () => {
     // Died after the file was there, and before its version was stored; and after a version was deleted.
     await bundles.adopt(await upload('never stored'), () => Promise.resolve());
     await keeper.adopt(await upload('deleted'), register('coin'));
-    await store.deleteFunction('ana', 'coin');
+    await store.functions.deleteFunction('ana', 'coin');
     await writeFile(join(folder(), 'bundles', 'README'), '');
     expect(await kept()).to.have.length(4);
     await store.close();
@@ -169,7 +169,7 @@ describe('Bundles', () => {
     await Promise.all([...names.map(life), sweeps()]);
     expect(await kept()).to.have.length(1);
     for (const name of names) {
-      await store.deleteFunction('ana', name);
+      await store.functions.deleteFunction('ana', name);
     }
     await keeper.sweep();
     expect(await kept()).to.deep.equal([]);

@@ -25,8 +25,8 @@ describe('panal backup and panal restore', function () {
     const store = new LevelStore(at('restored/store'), { durability: 'os' });
     await store.open();
     try {
-      expect(await store.listFunctions({ owner: 'public', limit: 9 })).to.deep.equal(['kept']);
-      expect(Buffer.from((await store.getCall('public', 2))?.result ?? []).toString()).to.equal('it');
+      expect(await store.functions.listFunctions({ owner: 'public', limit: 9 })).to.deep.equal(['kept']);
+      expect(Buffer.from((await store.calls.getCall('public', 2))?.result ?? []).toString()).to.equal('it');
     } finally {
       await store.close();
     }

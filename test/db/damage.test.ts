@@ -19,7 +19,7 @@ describe('A damaged store', () => {
   beforeEach(async () => {
     const store = await openStore();
     for (let callNum = 1; callNum <= CALLS; callNum++) {
-      await store.settleCall(settled(aCall(callNum), { result: Buffer.alloc(300, callNum) }));
+      await store.calls.settleCall(settled(aCall(callNum), { result: Buffer.alloc(300, callNum) }));
     }
     await store.close();
   });
@@ -36,7 +36,7 @@ describe('A damaged store', () => {
   }
 
   const listed = async (store: LevelStore): Promise<number> =>
-    (await store.listCalls({ owner: 'ada', limit: 1000 })).length;
+    (await store.calls.listCalls({ owner: 'ada', limit: 1000 })).length;
 
   it('says what it lost where it can be opened all the same', async () => {
     await overwrite(await fileOf(/\.log$/), 40_000);
@@ -56,8 +56,8 @@ describe('A damaged store', () => {
     const store = await openStore();
     const left = await listed(store);
     expect(left).to.be.greaterThan(0).and.to.be.lessThan(CALLS);
-    expect(await store.getCall('ada', left)).to.include({ callNum: left, status: 'DONE' });
-    expect(await store.getCall('ada', left + 1)).to.equal(undefined);
+    expect(await store.calls.getCall('ada', left)).to.include({ callNum: left, status: 'DONE' });
+    expect(await store.calls.getCall('ada', left + 1)).to.equal(undefined);
     await store.close();
   });
 

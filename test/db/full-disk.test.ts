@@ -12,24 +12,26 @@ describe('A store on a full disk', () => {
   it('refuses writes, goes on reading, and heals when there is room again', async () => {
     const store = new LevelStore(join(disk().path, 'store'), { durability: 'fsync' });
     await store.open();
-    await store.putRuntime(aRuntime('python'));
-    for (let callNum = 1; callNum <= 5; callNum++) await store.acceptCall(long(callNum));
+    await store.functions.putRuntime(aRuntime('python'));
+    for (let callNum = 1; callNum <= 5; callNum++) await store.calls.acceptCall(long(callNum));
     await disk().fill();
     for (let attempt = 0; attempt < 5; attempt++) {
-      expect(await codeOf(store.acceptCall(long(6)))).to.equal('STORE_UNAVAILABLE');
+      expect(await codeOf(store.calls.acceptCall(long(6)))).to.equal('STORE_UNAVAILABLE');
       expect(store.failing).to.equal(true);
-      expect((await store.getCall('ada', 5))?.params).to.have.length(512 * 1024);
-      expect(await store.getRuntime('ada', 'python')).to.include({ name: 'python' });
+      expect((await store.calls.getCall('ada', 5))?.params).to.have.length(512 * 1024);
+      expect(await store.functions.getRuntime('ada', 'python')).to.include({ name: 'python' });
     }
     expect(await codeOf(store.heal())).to.equal('STORE_UNAVAILABLE');
     await disk().free();
     await store.heal();
     expect(store.failing).to.equal(false);
-    await store.acceptCall(long(6));
+    await store.calls.acceptCall(long(6));
     await store.close();
     await store.open();
     for (const callNum of [1, 5, 6]) {
-      expect((await store.getCall('ada', callNum))?.params).to.deep.equal(Buffer.from(long(callNum).params));
+      expect((await store.calls.getCall('ada', callNum))?.params).to.deep.equal(
+        Buffer.from(long(callNum).params),
+      );
     }
     await store.close();
   });

@@ -35,12 +35,12 @@ describe('LevelStore', () => {
         database: (path) => watchSync(levelDatabase(path), (each) => synced.push(each)),
       });
       await store.open();
-      await store.acceptCall(aCall(1));
-      await store.acceptCall(aCall(2), { lazy: true });
-      await store.settleCall(settled(aCall(2)));
-      await store.settleCall(settled(aCall(1)));
-      await store.putRuntime(aRuntime('python'));
-      await store.reserveCallNums(7);
+      await store.calls.acceptCall(aCall(1));
+      await store.calls.acceptCall(aCall(2), { lazy: true });
+      await store.calls.settleCall(settled(aCall(2)));
+      await store.calls.settleCall(settled(aCall(1)));
+      await store.functions.putRuntime(aRuntime('python'));
+      await store.calls.reserveCallNums(7);
       await store.close();
       expect(synced, durability).to.deep.equal(expected);
     }
@@ -64,25 +64,25 @@ describe('LevelStore', () => {
     const error: unknown = await store.open().catch((reason: unknown) => reason);
     expect(error).to.be.instanceOf(PanalError).with.property('code', 'STORE_UNAVAILABLE');
     expect(String(error)).to.include(location());
-    expect(await codeOf(store.lastCallNum())).to.equal('STORE_UNAVAILABLE');
+    expect(await codeOf(store.calls.lastCallNum())).to.equal('STORE_UNAVAILABLE');
   });
 
   it('ends a deletion that a crash cut short, when it is opened next', async () => {
     const store = await openStore();
-    await store.acceptCall(aCall(1));
-    await store.putRuntime(aRuntime('python'));
+    await store.calls.acceptCall(aCall(1));
+    await store.functions.putRuntime(aRuntime('python'));
     await store.close();
     const database = levelDatabase(location());
     await openDatabase(database);
     await database.put(keyOf('leaving-user', 'ada'), Buffer.alloc(0));
     await database.close();
     await store.open();
-    expect(await store.getCall('ada', 1)).to.equal(undefined);
-    expect(await store.listRuntimes({ owner: 'ada', limit: 9 })).to.deep.equal([]);
-    await store.putRuntime(aRuntime('python'));
+    expect(await store.calls.getCall('ada', 1)).to.equal(undefined);
+    expect(await store.functions.listRuntimes({ owner: 'ada', limit: 9 })).to.deep.equal([]);
+    await store.functions.putRuntime(aRuntime('python'));
     await store.close();
     await store.open();
-    expect(await store.listRuntimes({ owner: 'ada', limit: 9 })).to.deep.equal(['python']);
+    expect(await store.functions.listRuntimes({ owner: 'ada', limit: 9 })).to.deep.equal(['python']);
     await store.close();
   });
 
@@ -97,14 +97,14 @@ describe('LevelStore', () => {
       }) as typeof database.keys;
       return database;
     });
-    await store.addUser(aUser('ada'));
-    await store.acceptCall(aCall(1));
+    await store.users.addUser(aUser('ada'));
+    await store.calls.acceptCall(aCall(1));
     broken = true;
-    expect(await codeOf(store.deleteUser('ada'))).to.equal('STORE_UNAVAILABLE');
+    expect(await codeOf(store.users.deleteUser('ada'))).to.equal('STORE_UNAVAILABLE');
     broken = false;
-    expect(await store.getUser('ada')).to.equal(undefined);
-    expect(await store.addUser(aUser('ada', { id: 'second' }))).to.equal(true);
-    expect(await store.listCalls({ owner: 'ada', limit: 9 })).to.deep.equal([]);
+    expect(await store.users.getUser('ada')).to.equal(undefined);
+    expect(await store.users.addUser(aUser('ada', { id: 'second' }))).to.equal(true);
+    expect(await store.calls.listCalls({ owner: 'ada', limit: 9 })).to.deep.equal([]);
     await store.close();
   });
 
@@ -121,15 +121,15 @@ describe('LevelStore', () => {
     await database.put(keyOf('version', 'ada', 'dice', 3), Buffer.from('damaged'));
     await database.close();
     const store = await openStore();
-    expect(await store.hasRuntimeImage('ada', 'image-250')).to.equal(true);
-    expect(await store.hasRuntimeImage('eve', 'image-250')).to.equal(false);
-    const summaries = await store.listSummaries({ owner: 'ada', name: 'dice' });
+    expect(await store.functions.hasRuntimeImage('ada', 'image-250')).to.equal(true);
+    expect(await store.functions.hasRuntimeImage('eve', 'image-250')).to.equal(false);
+    const summaries = await store.functions.listSummaries({ owner: 'ada', name: 'dice' });
     expect(summaries.map(({ version }) => version))
       .to.have.length(249)
       .and.include.members([1, 250]);
-    expect((await store.usageOf('ada')).versions).to.equal(249);
-    await store.deleteRuntime('ada', 'runtime-250');
-    expect(await store.hasRuntimeImage('ada', 'image-250')).to.equal(false);
+    expect((await store.functions.usageOf('ada')).versions).to.equal(249);
+    await store.functions.deleteRuntime('ada', 'runtime-250');
+    expect(await store.functions.hasRuntimeImage('ada', 'image-250')).to.equal(false);
     await store.close();
   });
 
@@ -141,13 +141,15 @@ describe('LevelStore', () => {
     }
     await database.close();
     const store = await openStore();
-    const error: unknown = await store.getRuntime('ada', 'python').catch((reason: unknown) => reason);
+    const error: unknown = await store.functions
+      .getRuntime('ada', 'python')
+      .catch((reason: unknown) => reason);
     if (!(error instanceof PanalError)) expect.fail('no PanalError');
     expect(error.code).to.equal('INTERNAL');
     expect(error.message).not.to.include('python');
     expect(String(error.cause)).to.include('python');
-    expect(await codeOf(store.getCall('ada', 1))).to.equal('INTERNAL');
-    expect(await codeOf(store.listCalls({ owner: 'ada', limit: 1 }))).to.equal('INTERNAL');
+    expect(await codeOf(store.calls.getCall('ada', 1))).to.equal('INTERNAL');
+    expect(await codeOf(store.calls.listCalls({ owner: 'ada', limit: 1 }))).to.equal('INTERNAL');
     await store.close();
   });
 
@@ -172,12 +174,16 @@ describe('LevelStore', () => {
     await Promise.all(
       calls.map((call, index) => {
         const status = statuses[index % 3] ?? 'DONE';
-        return status === 'PENDING' ? store.acceptCall(call) : store.settleCall(settled(call, { status }));
+        return status === 'PENDING'
+          ? store.calls.acceptCall(call)
+          : store.calls.settleCall(settled(call, { status }));
       }),
     );
     const visits = async (query: Partial<CallQuery>): Promise<number> => {
       visited = 0;
-      expect(await store.listCalls({ owner: 'ada', limit: 10, before: 2000, ...query })).to.have.length(10);
+      expect(await store.calls.listCalls({ owner: 'ada', limit: 10, before: 2000, ...query })).to.have.length(
+        10,
+      );
       return visited;
     };
     expect(await visits({})).to.equal(10);
@@ -188,7 +194,7 @@ describe('LevelStore', () => {
     // One page from each status that the function's calls are in.
     expect(await visits({ funcName: 'dice' })).to.equal(10 * statuses.length);
     visited = 0;
-    expect(await store.listCalls({ owner: 'ada', limit: 10, status: 'RUNNING' })).to.have.length(0);
+    expect(await store.calls.listCalls({ owner: 'ada', limit: 10, status: 'RUNNING' })).to.have.length(0);
     expect(visited).to.equal(0);
     await store.close();
   });
@@ -200,7 +206,7 @@ describe('LevelStore', () => {
     const accept = async (from: number, to: number): Promise<number> => {
       let failed = 0;
       for (let callNum = from; callNum < to; callNum++) {
-        const code = await codeOf(store.acceptCall(aCall(callNum, { params: new Uint8Array(1000) })));
+        const code = await codeOf(store.calls.acceptCall(aCall(callNum, { params: new Uint8Array(1000) })));
         if (code === undefined) stored.push(callNum);
         else expect(code).to.equal('STORE_UNAVAILABLE');
         failed += code === undefined ? 0 : 1;
@@ -214,7 +220,7 @@ describe('LevelStore', () => {
     expect(await accept(40, 60)).to.equal(0);
     await store.close();
     await store.open();
-    const listed = await store.listCalls({ owner: 'ada', limit: 99 });
+    const listed = await store.calls.listCalls({ owner: 'ada', limit: 99 });
     expect(listed.map(({ callNum }) => callNum).reverse()).to.deep.equal(stored);
     await store.close();
   });

@@ -49,44 +49,44 @@ withLoopDisks('A power cut', function () {
   }
 
   const statusAfter = async (callNum: number): Promise<string | undefined> =>
-    await afterPowerCut(async (left) => (await left.getCall('ada', callNum))?.status);
+    await afterPowerCut(async (left) => (await left.calls.getCall('ada', callNum))?.status);
 
   for (const durability of ['fsync', 'strict'] as const) {
     it(`takes no accepted call, and no change that a client was told of, with ${durability}`, async () => {
       await openStore(durability);
-      await store.acceptCall(aCall(1));
-      await store.acceptCall(aCall(2), { key: { name: 'key', fingerprint: 'f' } });
-      await store.acceptCall(aCall(3), { lazy: true });
-      await store.updateCall(aCall(3, { cancelling: true }));
+      await store.calls.acceptCall(aCall(1));
+      await store.calls.acceptCall(aCall(2), { key: { name: 'key', fingerprint: 'f' } });
+      await store.calls.acceptCall(aCall(3), { lazy: true });
+      await store.calls.updateCall(aCall(3, { cancelling: true }));
       await afterPowerCut(async (left) => {
-        expect((await left.getCall('ada', 1))?.status).to.equal('PENDING');
-        expect((await left.getKeyedCall('ada', 'key'))?.callNum).to.equal(2);
-        expect((await left.getCall('ada', 3))?.cancelling).to.equal(true);
+        expect((await left.calls.getCall('ada', 1))?.status).to.equal('PENDING');
+        expect((await left.keys.getKeyedCall('ada', 'key'))?.callNum).to.equal(2);
+        expect((await left.calls.getCall('ada', 3))?.cancelling).to.equal(true);
       });
     });
   }
 
   it('takes no outcome with strict', async () => {
     await openStore('strict');
-    await store.acceptCall(aCall(1));
-    await store.settleCall(settled(aCall(1)));
+    await store.calls.acceptCall(aCall(1));
+    await store.calls.settleCall(settled(aCall(1)));
     expect(await statusAfter(1)).to.equal('DONE');
   });
 
   it('takes with fsync no outcome that is older than a moment', async () => {
     await openStore('fsync');
-    await store.acceptCall(aCall(1));
-    await store.settleCall(settled(aCall(1)));
+    await store.calls.acceptCall(aCall(1));
+    await store.calls.settleCall(settled(aCall(1)));
     await eventually('it is on disk', async () => (await statusAfter(1)) === 'DONE');
   });
 
   it('takes with fsync no outcome that somebody has read', async () => {
     await openStore('fsync');
     for (const callNum of [1, 2]) {
-      await store.acceptCall(aCall(callNum));
-      await store.settleCall(settled(aCall(callNum)));
-      if (callNum === 1) await store.getCall('ada', 1);
-      else await store.listCalls({ owner: 'ada', limit: 1 });
+      await store.calls.acceptCall(aCall(callNum));
+      await store.calls.settleCall(settled(aCall(callNum)));
+      if (callNum === 1) await store.calls.getCall('ada', 1);
+      else await store.calls.listCalls({ owner: 'ada', limit: 1 });
       expect(await statusAfter(callNum)).to.equal('DONE');
     }
   });
@@ -94,22 +94,22 @@ withLoopDisks('A power cut', function () {
   it('takes none of them either when LevelDB has gone on to another log', async () => {
     await openStore('fsync');
     const numbers = Array.from({ length: OUTCOMES }, (_, index) => index + 1);
-    await Promise.all(numbers.map((n) => store.settleCall(settled(aCall(n), { result: RESULT }))));
-    await store.getCall('ada', OUTCOMES);
-    const left = await afterPowerCut((each) => each.listCalls({ owner: 'ada', limit: OUTCOMES + 1 }));
+    await Promise.all(numbers.map((n) => store.calls.settleCall(settled(aCall(n), { result: RESULT }))));
+    await store.calls.getCall('ada', OUTCOMES);
+    const left = await afterPowerCut((each) => each.calls.listCalls({ owner: 'ada', limit: OUTCOMES + 1 }));
     expect(left).to.have.length(OUTCOMES);
   });
 
   it('takes nothing after an orderly end', async () => {
     await openStore('fsync');
-    await store.settleCall(settled(aCall(1)));
+    await store.calls.settleCall(settled(aCall(1)));
     await store.close();
     expect(await statusAfter(1)).to.equal('DONE');
   });
 
   for (const durability of ['fsync', 'strict', 'os'] as const) {
     it(`lets no call number be given out twice, with ${durability}`, async () => {
-      const numbers = new CallNumbers(await openStore(durability));
+      const numbers = new CallNumbers((await openStore(durability)).calls);
       await numbers.open();
       let last = 0;
       // The last one is awaited: nothing of it is stored.
@@ -119,7 +119,7 @@ withLoopDisks('A power cut', function () {
       }
       expect(last).to.equal(1700);
       await afterPowerCut(async (left) => {
-        const next = new CallNumbers(left);
+        const next = new CallNumbers(left.calls);
         await next.open();
         await next.fill();
         expect(next.take()).to.be.greaterThan(last);
@@ -132,7 +132,7 @@ withLoopDisks('A power cut', function () {
     await openStore('os');
     await mkdir(join(folder(), 'disk', 'other'));
     await writeFile(join(folder(), 'disk', 'other', 'synced'), 'x', { flush: true });
-    await store.acceptCall(aCall(1));
+    await store.calls.acceptCall(aCall(1));
     expect(await statusAfter(1), 'a cut that takes nothing shows nothing').to.equal(undefined);
   });
 });

@@ -35,12 +35,12 @@ describe('Calls of LevelDB that are not to be kept', () => {
 
   async function settle(from: number, to: number, owner = 'ada'): Promise<void> {
     const numbers = Array.from({ length: to - from + 1 }, (_, index) => from + index);
-    await Promise.all(numbers.map((callNum) => store.settleCall(settled(aCall(callNum, { owner })))));
+    await Promise.all(numbers.map((callNum) => store.calls.settleCall(settled(aCall(callNum, { owner })))));
   }
 
   async function remove(retention: CallRetention): Promise<number> {
     let total = 0;
-    for await (const removed of store.removeCalls(retention)) total += removed;
+    for await (const removed of store.calls.removeCalls(retention)) total += removed;
     return total;
   }
 
@@ -60,13 +60,13 @@ describe('Calls of LevelDB that are not to be kept', () => {
       for (const owner of ['ada', 'zoe']) {
         const [all, done, ofDice] = await Promise.all(
           [{}, { status: 'DONE' as const }, { funcName: 'dice' }].map((query) =>
-            store.listCalls({ owner, limit: 2000, ...query }),
+            store.calls.listCalls({ owner, limit: 2000, ...query }),
           ),
         );
         expect(done).to.deep.equal(all);
         expect(ofDice).to.deep.equal(all);
         expect(all?.length).to.be.at.least(50);
-        expect((await store.callUsage(owner)).calls).to.equal(all?.length);
+        expect((await store.calls.callUsage(owner)).calls).to.equal(all?.length);
       }
       if (!(end instanceof PanalError)) break;
       cuts++;
@@ -76,7 +76,7 @@ describe('Calls of LevelDB that are not to be kept', () => {
       ['ada', 900],
       ['zoe', 1000],
     ] as const) {
-      const left = await store.listCalls({ owner, limit: 2000 });
+      const left = await store.calls.listCalls({ owner, limit: 2000 });
       expect(left.map(({ callNum }) => callNum)).to.deep.equal(
         Array.from({ length: 50 }, (_, n) => newest - n),
       );
@@ -101,9 +101,9 @@ describe('Calls of LevelDB that are not to be kept', () => {
   it('are counted once where a store of an earlier version has no sums', async () => {
     await settle(1, 20);
     await settle(21, 25, 'zoe');
-    await store.acceptCall(aCall(26));
+    await store.calls.acceptCall(aCall(26));
     const sums = (): Promise<unknown> =>
-      Promise.all([store.callUsage('ada'), store.callUsage('zoe'), store.callUsage()]);
+      Promise.all([store.calls.callUsage('ada'), store.calls.callUsage('zoe'), store.calls.callUsage()]);
     const before = await sums();
     await store.close();
     const database = levelDatabase(join(folder(), 'store'));

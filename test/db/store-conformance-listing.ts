@@ -7,7 +7,7 @@ import type { Subject } from './store-conformance.js';
 
 export function describeCallListing(subject: Subject): void {
   it('lists calls newest first, page by page', async () => {
-    for (let callNum = 1; callNum <= 12; callNum++) await subject.store.acceptCall(aCall(callNum));
+    for (let callNum = 1; callNum <= 12; callNum++) await subject.store.calls.acceptCall(aCall(callNum));
     expect(await numbers(subject.store, { owner: 'ada', limit: 5 })).to.deep.equal([12, 11, 10, 9, 8]);
     expect(await numbers(subject.store, { owner: 'ada', limit: 5, before: 8 })).to.deep.equal([
       7, 6, 5, 4, 3,
@@ -19,14 +19,14 @@ export function describeCallListing(subject: Subject): void {
   it('lists a call once, by its status, while it settles', async () => {
     const { store } = subject;
     const calls = Array.from({ length: 40 }, (_, index) => aCall(index + 1));
-    await Promise.all(calls.map((call) => store.acceptCall(call)));
-    const settling = Promise.all(calls.map((call) => store.settleCall(settled(call))));
+    await Promise.all(calls.map((call) => store.calls.acceptCall(call)));
+    const settling = Promise.all(calls.map((call) => store.calls.settleCall(settled(call))));
     for (let done = false; !done;) {
-      const listed = await store.listCalls({ owner: 'ada', funcName: 'dice', limit: 99 });
+      const listed = await store.calls.listCalls({ owner: 'ada', funcName: 'dice', limit: 99 });
       expect(listed.map(({ callNum }) => callNum)).to.deep.equal(
         calls.map(({ callNum }) => callNum).reverse(),
       );
-      const pending = await store.listCalls({ owner: 'ada', status: 'PENDING', limit: 99 });
+      const pending = await store.calls.listCalls({ owner: 'ada', status: 'PENDING', limit: 99 });
       expect(pending.every(({ status }) => status === 'PENDING')).to.equal(true);
       done = listed.every(({ status }) => status === 'DONE');
     }
@@ -48,10 +48,10 @@ export function describeCallListing(subject: Subject): void {
             lives.map(async ({ owner, funcName, end, updates }, index) => {
               const call = aCall(run * 1000 + index, { owner: prefix + owner, funcName });
               calls.set(call.callNum, end === 'PENDING' ? call : settled(call, { status: end }));
-              await store.acceptCall(call, { lazy: true });
+              await store.calls.acceptCall(call, { lazy: true });
               for (let attempts = 1; attempts <= updates; attempts++)
-                await store.updateCall({ ...call, attempts });
-              if (end !== 'PENDING') await store.settleCall(settled(call, { status: end }));
+                await store.calls.updateCall({ ...call, attempts });
+              if (end !== 'PENDING') await store.calls.settleCall(settled(call, { status: end }));
             }),
           );
           for (const { owner, before, ...filter } of queries) {
@@ -93,5 +93,5 @@ function expected(
 }
 
 async function numbers(store: Store, query: CallQuery): Promise<number[]> {
-  return (await store.listCalls(query)).map(({ callNum }) => callNum);
+  return (await store.calls.listCalls(query)).map(({ callNum }) => callNum);
 }

@@ -10,14 +10,14 @@ export function describeRetention(subject: Subject): void {
     it('go once they settled too long ago, with all that lists them', async () => {
       const { store } = subject;
       for (const callNum of [1, 2, 3, 4]) {
-        await store.acceptCall(aCall(callNum));
-        await store.settleCall(settled(aCall(callNum), { settledAt: 5000 + callNum }));
+        await store.calls.acceptCall(aCall(callNum));
+        await store.calls.settleCall(settled(aCall(callNum), { settledAt: 5000 + callNum }));
       }
       expect(await remove(store, { settledSince: 5003 })).to.equal(2);
       await subject.reopen();
       expect(await listed(subject.store)).to.deep.equal([3, 4]);
-      expect(await subject.store.getCall('ada', 2)).to.equal(undefined);
-      expect(plain(await subject.store.getCall('ada', 3))).to.deep.equal(
+      expect(await subject.store.calls.getCall('ada', 2)).to.equal(undefined);
+      expect(plain(await subject.store.calls.getCall('ada', 3))).to.deep.equal(
         settled(aCall(3), { settledAt: 5003 }),
       );
       expect(await remove(subject.store, { settledSince: 5003 })).to.equal(0);
@@ -25,8 +25,8 @@ export function describeRetention(subject: Subject): void {
 
     it('count from when they settled, not from when they were accepted', async () => {
       const { store } = subject;
-      await store.settleCall(settled(aCall(1), { settledAt: 9000 }));
-      await store.settleCall(settled(aCall(2), { settledAt: 2000 }));
+      await store.calls.settleCall(settled(aCall(1), { settledAt: 9000 }));
+      await store.calls.settleCall(settled(aCall(2), { settledAt: 2000 }));
       expect(await remove(store, { settledSince: 3000 })).to.equal(1);
       expect(await listed(store)).to.deep.equal([1]);
     });
@@ -35,7 +35,7 @@ export function describeRetention(subject: Subject): void {
       const { store } = subject;
       for (let callNum = 1; callNum <= 12; callNum++) {
         const owner = callNum % 4 === 0 ? 'zoe' : 'ada';
-        await store.settleCall(settled(aCall(callNum, { owner })));
+        await store.calls.settleCall(settled(aCall(callNum, { owner })));
       }
       expect(await remove(store, { newest: 4 })).to.equal(5);
       expect(await listed(store)).to.deep.equal([7, 9, 10, 11]);
@@ -50,7 +50,7 @@ export function describeRetention(subject: Subject): void {
         [0, [4, 5, 6]],
         [7, [11, 12, 13]],
       ] as const) {
-        for (let n = 0; n < more; n++) await subject.store.settleCall(settled(aCall(++last)));
+        for (let n = 0; n < more; n++) await subject.store.calls.settleCall(settled(aCall(++last)));
         await remove(subject.store, { newest: 3 });
         expect(await listed(subject.store)).to.deep.equal(expected);
         await subject.reopen();
@@ -59,14 +59,14 @@ export function describeRetention(subject: Subject): void {
 
     it('are never those that have not settled, however old, nor do those count', async () => {
       const { store } = subject;
-      for (const callNum of [1, 3, 5, 7]) await store.acceptCall(aCall(callNum));
-      await store.acceptCall(aCall(9), { lazy: true });
-      for (const callNum of [2, 4, 6]) await store.settleCall(settled(aCall(callNum)));
+      for (const callNum of [1, 3, 5, 7]) await store.calls.acceptCall(aCall(callNum));
+      await store.calls.acceptCall(aCall(9), { lazy: true });
+      for (const callNum of [2, 4, 6]) await store.calls.settleCall(settled(aCall(callNum)));
       expect(await remove(store, { newest: 2 })).to.equal(1);
       expect(await listed(store)).to.deep.equal([1, 3, 4, 5, 6, 7, 9]);
       expect(await remove(store, { settledSince: 1e12, newest: 0 })).to.equal(2);
       expect(await listed(store)).to.deep.equal([1, 3, 5, 7, 9]);
-      await store.settleCall(settled(aCall(1)));
+      await store.calls.settleCall(settled(aCall(1)));
       expect(await remove(store, { settledSince: 1e12 })).to.equal(1);
       expect(await listed(store)).to.deep.equal([3, 5, 7, 9]);
     });
@@ -75,21 +75,21 @@ export function describeRetention(subject: Subject): void {
       const { store } = subject;
       const statuses = CALL_STATUSES.filter(isSettled);
       for (const [index, status] of statuses.entries()) {
-        await store.settleCall(settled(aCall(index + 1), { status }));
+        await store.calls.settleCall(settled(aCall(index + 1), { status }));
       }
       expect(await remove(store, { settledSince: 1e12 })).to.equal(statuses.length);
       for (const status of statuses) {
-        expect(await store.listCalls({ owner: 'ada', status, limit: 9 })).to.deep.equal([]);
+        expect(await store.calls.listCalls({ owner: 'ada', status, limit: 9 })).to.deep.equal([]);
       }
-      expect(await store.lastCallNum(), 'no number is given out again').to.equal(statuses.length);
+      expect(await store.calls.lastCallNum(), 'no number is given out again').to.equal(statuses.length);
     });
 
     it('may be more than go at once, and whoever removes them may leave off', async () => {
       const { store } = subject;
       const numbers = Array.from({ length: 2500 }, (_, index) => index + 1);
-      await Promise.all(numbers.map((callNum) => store.settleCall(settled(aCall(callNum)))));
+      await Promise.all(numbers.map((callNum) => store.calls.settleCall(settled(aCall(callNum)))));
       let first = 0;
-      for await (const removed of store.removeCalls({ newest: 10 })) {
+      for await (const removed of store.calls.removeCalls({ newest: 10 })) {
         first += removed;
         if (first > 0) break;
       }
@@ -100,36 +100,39 @@ export function describeRetention(subject: Subject): void {
 
     it('leave their keys, so that none makes a second call', async () => {
       const { store } = subject;
-      await store.acceptCall(aCall(1), { key: { name: 'order 7', fingerprint: 'f' } });
-      await store.settleCall(settled(aCall(1)));
+      await store.calls.acceptCall(aCall(1), { key: { name: 'order 7', fingerprint: 'f' } });
+      await store.calls.settleCall(settled(aCall(1)));
       expect(await remove(store, { newest: 0 })).to.equal(1);
-      expect(await store.getKeyedCall('ada', 'order 7')).to.include({ callNum: 1 });
+      expect(await store.keys.getKeyedCall('ada', 'order 7')).to.include({ callNum: 1 });
     });
 
     it('are not put back', async () => {
       const { store } = subject;
       const again: CallRecord = aCall(1, { putBack: { at: 9000, attempts: 1 } });
-      await store.settleCall(settled(aCall(1), { status: 'DEAD' }));
+      await store.calls.settleCall(settled(aCall(1), { status: 'DEAD' }));
       await remove(store, { newest: 0 });
-      expect(await store.putBackCall(again)).to.equal(false);
+      expect(await store.calls.putBackCall(again)).to.equal(false);
       expect(await listed(store)).to.deep.equal([]);
     });
 
     it('are put back or removed, and never both', async () => {
       const { store } = subject;
       for (let callNum = 1; callNum <= 40; callNum++) {
-        await store.settleCall(settled(aCall(callNum), { status: 'DEAD' }));
-        const [isBack] = await Promise.all([store.putBackCall(aCall(callNum)), remove(store, { newest: 0 })]);
-        expect((await store.getCall('ada', callNum))?.status).to.equal(isBack ? 'PENDING' : undefined);
+        await store.calls.settleCall(settled(aCall(callNum), { status: 'DEAD' }));
+        const [isBack] = await Promise.all([
+          store.calls.putBackCall(aCall(callNum)),
+          remove(store, { newest: 0 }),
+        ]);
+        expect((await store.calls.getCall('ada', callNum))?.status).to.equal(isBack ? 'PENDING' : undefined);
       }
     });
 
     it('are not counted for a user who takes the name of one who was deleted', async () => {
       const { store } = subject;
-      for (let callNum = 1; callNum <= 9; callNum++) await store.settleCall(settled(aCall(callNum)));
+      for (let callNum = 1; callNum <= 9; callNum++) await store.calls.settleCall(settled(aCall(callNum)));
       await remove(store, { newest: 9 });
-      await store.deleteUser('ada');
-      await store.settleCall(settled(aCall(10)));
+      await store.users.deleteUser('ada');
+      await store.calls.settleCall(settled(aCall(10)));
       expect(await remove(store, { newest: 1 })).to.equal(0);
       expect(await listed(store)).to.deep.equal([10]);
     });
@@ -139,14 +142,14 @@ export function describeRetention(subject: Subject): void {
 /** Removes what is not to be kept; resolves with how many calls that were. */
 export async function remove(store: Store, retention: CallRetention): Promise<number> {
   let total = 0;
-  for await (const removed of store.removeCalls(retention)) total += removed;
+  for await (const removed of store.calls.removeCalls(retention)) total += removed;
   return total;
 }
 
 /** Numbers of an owner's calls, ascending; the same however they are asked for. */
 export async function listed(store: Store, owner = 'ada'): Promise<number[]> {
   const numbers = async (query: { status?: CallRecord['status']; funcName?: string }): Promise<number[]> =>
-    (await store.listCalls({ owner, limit: 9999, ...query })).map(({ callNum }) => callNum);
+    (await store.calls.listCalls({ owner, limit: 9999, ...query })).map(({ callNum }) => callNum);
   const byStatus = await Promise.all(CALL_STATUSES.map((status) => numbers({ status })));
   const ascending = (found: number[]): number[] => [...found].sort((a, b) => a - b);
   const all = ascending(await numbers({}));

@@ -7,23 +7,23 @@ import type { Subject } from './store-conformance.js';
 export function describeUsers(subject: Subject): void {
   it('keeps a user, with and without a token', async () => {
     const { store } = subject;
-    expect(await store.getUser('ada')).to.equal(undefined);
-    expect(await store.addUser(aUser('ada'))).to.equal(true);
+    expect(await store.users.getUser('ada')).to.equal(undefined);
+    expect(await store.users.addUser(aUser('ada'))).to.equal(true);
     await subject.reopen();
-    expect(await subject.store.getUser('ada')).to.deep.equal(aUser('ada'));
+    expect(await subject.store.users.getUser('ada')).to.deep.equal(aUser('ada'));
     const changed = aUser('ada', { token: { id: 't1', issuedAt: 7, expiresAt: 9 } });
-    await subject.store.putUser(changed);
+    await subject.store.users.putUser(changed);
     await subject.reopen();
-    expect(await subject.store.getUser('ada')).to.deep.equal(changed);
+    expect(await subject.store.users.getUser('ada')).to.deep.equal(changed);
   });
 
   it('adds a user of a name once, also when several are added at the same time', async () => {
     const { store } = subject;
     const users = [1, 2, 3].map((n) => aUser('ada', { id: `ada-${n}` }));
-    const added = await Promise.all(users.map((user) => store.addUser(user)));
+    const added = await Promise.all(users.map((user) => store.users.addUser(user)));
     expect(added.filter(Boolean)).to.have.length(1);
-    expect(await store.getUser('ada')).to.deep.equal(users[added.indexOf(true)]);
-    expect(await store.addUser(aUser('ada'))).to.equal(false);
+    expect(await store.users.getUser('ada')).to.deep.equal(users[added.indexOf(true)]);
+    expect(await store.users.addUser(aUser('ada'))).to.equal(false);
   });
 
   it('removes a user with all that it owned, and nothing of others', async () => {
@@ -31,42 +31,42 @@ export function describeUsers(subject: Subject): void {
     // Names whose keys are close to those of `ada`.
     const others = ['ad', 'ada2', 'ada\u0000', 'adb'];
     for (const owner of ['ada', ...others]) await furnish(store, owner);
-    await store.deleteUser('ada');
+    await store.users.deleteUser('ada');
     await subject.reopen();
     expect(await belongings(subject.store, 'ada')).to.deep.equal(NOTHING);
     for (const owner of others) expect(await belongings(subject.store, owner), owner).to.deep.equal(ALL);
-    expect(await subject.store.isBundleUsed(SHA256)).to.equal(true);
+    expect(await subject.store.functions.isBundleUsed(SHA256)).to.equal(true);
     expect(await unsettledOwners(subject.store)).to.deep.equal(others);
-    for (const owner of others) await subject.store.deleteUser(owner);
-    expect(await subject.store.isBundleUsed(SHA256)).to.equal(false);
+    for (const owner of others) await subject.store.users.deleteUser(owner);
+    expect(await subject.store.functions.isBundleUsed(SHA256)).to.equal(false);
   });
 
   it('removes more than it reads at once', async () => {
     const { store } = subject;
-    await store.addUser(aUser('ada'));
+    await store.users.addUser(aUser('ada'));
     const calls = Array.from({ length: 2500 }, (_, index) => aCall(index + 1));
-    await Promise.all(calls.map((call) => store.settleCall(settled(call))));
+    await Promise.all(calls.map((call) => store.calls.settleCall(settled(call))));
     const names = Array.from({ length: 250 }, (_, index) => `f${index}`);
-    await Promise.all(names.map((name) => store.putFunction(aFunction(name), aVersion(name, 1))));
-    await store.deleteUser('ada');
+    await Promise.all(names.map((name) => store.functions.putFunction(aFunction(name), aVersion(name, 1))));
+    await store.users.deleteUser('ada');
     expect(await belongings(store, 'ada')).to.deep.equal(NOTHING);
-    expect(await store.lastCallNum()).to.equal(2500);
+    expect(await store.calls.lastCallNum()).to.equal(2500);
   });
 
   it('adds a user of the same name only when nothing is left of the one before', async () => {
     const { store } = subject;
     await furnish(store, 'ada');
     const [, added] = await Promise.all([
-      store.deleteUser('ada'),
-      store.addUser(aUser('ada', { id: 'second' })),
+      store.users.deleteUser('ada'),
+      store.users.addUser(aUser('ada', { id: 'second' })),
     ]);
     expect(added).to.equal(true);
     expect(await belongings(store, 'ada')).to.deep.equal({ ...NOTHING, user: 'second' });
   });
 
   it('removes a user who is not there', async () => {
-    await subject.store.deleteUser('nobody');
-    expect(await subject.store.addUser(aUser('nobody'))).to.equal(true);
+    await subject.store.users.deleteUser('nobody');
+    expect(await subject.store.users.addUser(aUser('nobody'))).to.equal(true);
   });
 }
 
@@ -98,34 +98,34 @@ async function furnish(store: Store, owner: string): Promise<void> {
     ...version,
     spec: { ...version.spec, owner },
   });
-  await store.addUser(aUser(owner, { id: 'id of it' }));
-  await store.putRuntime(aRuntime('python', { owner }));
-  await store.putFunction(aFunction('dice', { owner }), own(aVersion('dice', 1)));
-  await store.putFunction(aFunction('image', { owner }), own(anImageVersion('image', 1)));
+  await store.users.addUser(aUser(owner, { id: 'id of it' }));
+  await store.functions.putRuntime(aRuntime('python', { owner }));
+  await store.functions.putFunction(aFunction('dice', { owner }), own(aVersion('dice', 1)));
+  await store.functions.putFunction(aFunction('image', { owner }), own(anImageVersion('image', 1)));
   for (const status of CALL_STATUSES) {
     if (status === 'RUNNING') continue;
-    const call = aCall((await store.lastCallNum()) + 1, { owner });
-    await store.acceptCall(call);
-    if (status !== 'PENDING') await store.settleCall(settled(call, { status }));
+    const call = aCall((await store.calls.lastCallNum()) + 1, { owner });
+    await store.calls.acceptCall(call);
+    if (status !== 'PENDING') await store.calls.settleCall(settled(call, { status }));
   }
 }
 
 async function belongings(store: Store, owner: string): Promise<Belongings> {
   const limit = 100;
   return {
-    user: (await store.getUser(owner))?.id,
-    functions: await store.listFunctions({ owner, limit }),
-    versions: await store.listVersions(owner, 'dice'),
-    runtimes: await store.listRuntimes({ owner, limit: 9 }),
-    usesRuntime: await store.isRuntimeUsed(owner, '*', 'python'),
-    calls: (await store.listCalls({ owner, limit })).length,
-    byFunction: (await store.listCalls({ owner, limit, funcName: 'dice' })).length,
-    pending: (await store.listCalls({ owner, limit, status: 'PENDING' })).length,
+    user: (await store.users.getUser(owner))?.id,
+    functions: await store.functions.listFunctions({ owner, limit }),
+    versions: await store.functions.listVersions(owner, 'dice'),
+    runtimes: await store.functions.listRuntimes({ owner, limit: 9 }),
+    usesRuntime: await store.functions.isRuntimeUsed(owner, '*', 'python'),
+    calls: (await store.calls.listCalls({ owner, limit })).length,
+    byFunction: (await store.calls.listCalls({ owner, limit, funcName: 'dice' })).length,
+    pending: (await store.calls.listCalls({ owner, limit, status: 'PENDING' })).length,
   };
 }
 
 async function unsettledOwners(store: Store): Promise<string[]> {
   const owners: string[] = [];
-  for await (const { owner } of store.unsettledCalls()) owners.push(owner);
+  for await (const { owner } of store.calls.unsettledCalls()) owners.push(owner);
   return owners;
 }

@@ -17,8 +17,8 @@ describe('The folder of a store', () => {
   async function makeStore({ marked = true } = {}): Promise<void> {
     const store = newStore();
     await store.open();
-    await store.addUser(aUser('ada'));
-    await store.acceptCall(aCall(1));
+    await store.users.addUser(aUser('ada'));
+    await store.calls.acceptCall(aCall(1));
     await store.close();
     if (!marked) await rm(at('PANAL-STORE'));
   }
@@ -53,7 +53,7 @@ describe('The folder of a store', () => {
   async function expectTheCall(): Promise<void> {
     const store = newStore();
     await store.open();
-    expect(await store.getCall('ada', 1)).to.include({ funcName: 'dice' });
+    expect(await store.calls.getCall('ada', 1)).to.include({ funcName: 'dice' });
     await store.close();
   }
 
@@ -132,7 +132,7 @@ describe('The folder of a store', () => {
     await writeFile(at('MANIFEST-000001'), 'half');
     const store = newStore();
     await store.open();
-    await store.acceptCall(aCall(1));
+    await store.calls.acceptCall(aCall(1));
     await store.close();
     await expectTheCall();
   });

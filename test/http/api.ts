@@ -110,7 +110,7 @@ export class Api {
     });
     this.bundles = new BundleStore(folder, { maxUnpacked: 1024 * 1024, maxEntries: 100 });
     const { store, bundles, cluster } = this;
-    this.runtimes = new Runtimes({ store, bundled: [pythonRuntime] });
+    this.runtimes = new Runtimes({ store: store.functions, bundled: [pythonRuntime] });
     const defaults = readConfig({});
     const sink = new Writable({
       write: (line: Buffer, _encoding, done) => {
@@ -121,14 +121,21 @@ export class Api {
     const log = pino({ level: 'info' }, sink);
     const policy = { attempts: 1, backoffMs: 0 };
     const counted = { observer: metrics.calls, log };
-    this.keeper = new BundleKeeper({ store, bundles, log });
+    this.keeper = new BundleKeeper({ store: store.functions, bundles, log });
     const onVersionGone = (version: VersionRecord): void => void this.keeper.discard([summaryOf(version)]);
     const events = { onVersionGone, ...counted };
     this.calls = new Calls({ store, dispatch: cluster, policy, maxQueue: 200, recoveryMs: 0, ...events });
     const { calls, runtimes, keeper } = this;
-    this.functions = new Functions({ store, bundles: keeper, calls, hosts: cluster, runtimes, defaults });
+    this.functions = new Functions({
+      store: store.functions,
+      bundles: keeper,
+      calls,
+      hosts: cluster,
+      runtimes,
+      defaults,
+    });
     this.users = new Users({
-      store,
+      store: store.users,
       tokens: new Tokens({ secret: TOKEN_SECRET, ttl: 3600, now: () => this.now }),
       estate: estateOf(calls, this.functions),
       now: () => this.now,
@@ -141,7 +148,11 @@ export class Api {
       functions: this.functions,
       runtimes: this.runtimes,
       calls: this.calls,
-      keyedCalls: new KeyedCalls({ store, getCall: (owner, callNum) => calls.get(owner, callNum), log }),
+      keyedCalls: new KeyedCalls({
+        store: store.keys,
+        getCall: (owner, callNum) => calls.get(owner, callNum),
+        log,
+      }),
       cluster,
       readiness: { problems: () => this.problems },
       room: { admit: () => undefined },

@@ -31,7 +31,7 @@ describe('Authentication', () => {
   it('without credentials is acting as public', async () => {
     await api().registerImage('dice');
     expect((await api().get('/functions')).json).to.deep.equal(['dice']);
-    expect(await api().store.listFunctions({ owner: 'public', limit: 9 })).to.deep.equal(['dice']);
+    expect(await api().store.functions.listFunctions({ owner: 'public', limit: 9 })).to.deep.equal(['dice']);
   });
 
   it('by Basic and by Bearer is acting as that user, on every kind of route', async () => {

@@ -38,7 +38,7 @@ async function firstNumberAfterRestore(copied: Buffer, target: string): Promise<
   const store = new LevelStore(join(target, 'store'), { durability: 'os' });
   await store.open();
   try {
-    const numbers = new CallNumbers(store);
+    const numbers = new CallNumbers(store.calls);
     await numbers.open();
     await numbers.fill();
     return numbers.take();

@@ -32,23 +32,23 @@ describe('What a request costs', () => {
     const runtimes = numbers(RUNTIMES).map((number) =>
       aRuntime(`runtime-${number}`, { owner, image: `image-${number}`, run: COMMAND, dependencies: COMMAND }),
     );
-    await Promise.all(runtimes.map((runtime) => store.putRuntime(runtime)));
+    await Promise.all(runtimes.map((runtime) => store.functions.putRuntime(runtime)));
     for (const version of numbers(VERSIONS)) {
       const made = anImageVersion('many', version);
       const spec = { ...made.spec, owner, settings: { ...made.spec.settings, env: ENV } };
       const record = aFunction('many', { owner, activeVersion: version, latestVersion: version });
-      await store.putFunction(record, { ...made, spec, settings: { env: ENV } });
+      await store.functions.putFunction(record, { ...made, spec, settings: { env: ENV } });
     }
     const others = { owner: 'eve', funcName: 'other', result: new Uint8Array(10_000) };
     await Promise.all(
       numbers(OTHERS_CALLS).map((number) =>
-        store.settleCall(settled(aCall(number, { owner: 'eve' }), others)),
+        store.calls.settleCall(settled(aCall(number, { owner: 'eve' }), others)),
       ),
     );
     const mine = numbers(500).map((number) =>
       settled(aCall(OTHERS_CALLS + number, { owner, funcName: number === 7 ? 'rare' : 'often' })),
     );
-    await Promise.all(mine.map((call) => store.settleCall(call)));
+    await Promise.all(mine.map((call) => store.calls.settleCall(call)));
   });
 
   it('is what it returns, however much is stored', async () => {

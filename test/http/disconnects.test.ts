@@ -47,7 +47,7 @@ describe('a client that goes away', () => {
       const socket = send(path, '{"funcName":"dice"}');
       const job = await api().take();
       socket.destroy();
-      await eventually('nobody waits', async () => (await api().store.getCall('public', 1))?.status);
+      await eventually('nobody waits', async () => (await api().store.calls.getCall('public', 1))?.status);
       await api().end(job, 'late');
       expect((await api().get('/call/1')).json).to.include({ status: 'DONE', result: 'late' });
       expect([api().cluster.cancelled, api().logged]).to.deep.equal([[], []]);
@@ -67,7 +67,7 @@ describe('a client that goes away', () => {
       const socket = send(`/functions/activate${query}`, body, `Authorization: ${authorization}\r\n`);
       await eventually('it waits', () => api().cluster.jobs.length === 1);
       socket.destroy();
-      const stored = () => api().store.getCall('ada', 1);
+      const stored = () => api().store.calls.getCall('ada', 1);
       await eventually('its call is left so', async () => (await stored())?.status === becomes);
       expect(api().cluster.jobs).to.have.length(becomes === 'PENDING' ? 1 : 0);
     });

@@ -98,10 +98,10 @@ describe('a hostile request', () => {
     await api().registerImage('dice');
     for (let i = 0; i < 40; i++) await api().post('/invokeFunction', { funcName: 'dice', params: i });
     const { store } = api();
-    const list = store.listCalls.bind(store);
+    const list = store.calls.listCalls.bind(store.calls);
     let reading = 0;
     let most = 0;
-    store.listCalls = async (query: CallQuery) => {
+    store.calls.listCalls = async (query: CallQuery) => {
       reading += query.limit;
       most = Math.max(most, reading);
       const found = await list(query);

@@ -141,19 +141,19 @@ describe('Idempotency-Key', () => {
     await invoke('k');
     const at = (ms: number): KeyedCalls =>
       new KeyedCalls({
-        store,
+        store: store.keys,
         getCall: (owner, number) => calls.get(owner, number),
         log: services.log,
         now: () => Date.now() + ms,
       });
-    const key = (await store.getKeyedCall('public', 'k')) ?? expect.fail('there is no key');
+    const key = (await store.keys.getKeyedCall('public', 'k')) ?? expect.fail('there is no key');
     const call = (await calls.get('public', 1)) ?? expect.fail('there is no call');
     const once = (keyed: KeyedCalls): Promise<{ replayed: boolean }> =>
       keyed.once('public', { name: 'k', fingerprint: key.fingerprint }, () => Promise.resolve(call));
     expect(await once(at(KEY_LIFE_MS - 60_000))).to.include({ replayed: true });
     expect(await once(at(KEY_LIFE_MS + 60_000))).to.include({ replayed: false });
     at(KEY_LIFE_MS + 60_000).start();
-    await eventually('the key is forgotten', async () => !(await store.getKeyedCall('public', 'k')));
+    await eventually('the key is forgotten', async () => !(await store.keys.getKeyedCall('public', 'k')));
   });
 });
 

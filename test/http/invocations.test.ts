@@ -118,7 +118,7 @@ describe('POST /invokeFunction', () => {
     const reply = await api().post('/invokeFunction', { funcName: 'dice' }, { prefer: 'wait=1' });
     expect([reply.status, reply.json]).to.deep.equal([202, { callNum: 1, status: 'PENDING' }]);
     expect(reply.headers.get('preference-applied')).to.equal('wait=1');
-    expect((await api().store.getCall(PUBLIC_OWNER, 1))?.status).to.equal('PENDING');
+    expect((await api().store.calls.getCall(PUBLIC_OWNER, 1))?.status).to.equal('PENDING');
   });
 
   it('does not wait where it is not asked to, or not in seconds', async () => {

@@ -62,7 +62,7 @@ describe('POST /functions/:name/prepare', () => {
 
   it('is found again after a restart', async () => {
     await prepare();
-    expect(await api().store.getCall('public', 1)).to.include({ input: 'prepare', status: 'PENDING' });
+    expect(await api().store.calls.getCall('public', 1)).to.include({ input: 'prepare', status: 'PENDING' });
   });
 
   it('refuses unknown functions, and all while a worker would not understand the call', async () => {

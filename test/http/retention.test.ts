@@ -24,7 +24,7 @@ describe('Calls that are kept no longer', () => {
   }
 
   async function remove(kept: CallRetention): Promise<void> {
-    for await (const removed of api().store.removeCalls(kept)) expect(removed).to.be.at.least(0);
+    for await (const removed of api().store.calls.removeCalls(kept)) expect(removed).to.be.at.least(0);
   }
 
   beforeEach(async () => {
@@ -66,8 +66,8 @@ describe('Calls that are kept no longer', () => {
     const callNum = await settledCall({ status: 'FAILED', platform: true, error });
     expect(await listed('?status=DEAD')).to.deep.equal([`c${callNum}`]);
     const { store } = api();
-    const putBackCall = store.putBackCall.bind(store);
-    store.putBackCall = async (call) => {
+    const putBackCall = store.calls.putBackCall.bind(store.calls);
+    store.calls.putBackCall = async (call) => {
       await remove({ newest: 0 });
       return await putBackCall(call);
     };
@@ -86,7 +86,7 @@ describe('Calls that are kept no longer', () => {
     await api().post('/invokeFunction', { funcName: 'dice' });
     const day = 24 * 3600 * 1000;
     const later = retention({
-      store: api().store,
+      store: api().store.calls,
       kept: { keepMs: day },
       log,
       now: () => Date.now() + day + 1000,

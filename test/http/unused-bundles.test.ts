@@ -49,7 +49,7 @@ describe('Code that was uploaded over HTTP', () => {
       expect(await next.storedBundles()).to.have.length(1);
       await next.end(await next.take(), 'second');
       await eventually('it is gone', async () => (await next.storedBundles()).length === 0);
-      expect(await next.store.listKeptVersions()).to.deep.equal([]);
+      expect(await next.store.functions.listKeptVersions()).to.deep.equal([]);
     } finally {
       await next.stop();
     }
@@ -70,10 +70,11 @@ describe('Code that was uploaded over HTTP', () => {
       expect(await deleted).to.equal(204);
       const accepted = answers.filter(({ status }) => status === 202).map(numberOf);
       for (const callNum of accepted) {
-        const call = await api().store.getCall(PUBLIC_OWNER, callNum);
-        expect(await api().store.getKeptVersion(call?.functionId ?? ''), 'its version').not.to.equal(
-          undefined,
-        );
+        const call = await api().store.calls.getCall(PUBLIC_OWNER, callNum);
+        expect(
+          await api().store.functions.getKeptVersion(call?.functionId ?? ''),
+          'its version',
+        ).not.to.equal(undefined);
       }
       expect(await bundles()).to.equal(accepted.length > 0 ? 1 : 0);
       for (const callNum of accepted) await api().send('DELETE', `/call/${callNum}`);
@@ -85,8 +86,8 @@ describe('Code that was uploaded over HTTP', () => {
     await api().upload('dice', code());
     const gate = new Gate();
     const { store } = api();
-    const deleteFunction = store.deleteFunction.bind(store);
-    store.deleteFunction = async (owner, name) => {
+    const deleteFunction = store.functions.deleteFunction.bind(store.functions);
+    store.functions.deleteFunction = async (owner, name) => {
       await gate.pass();
       await deleteFunction(owner, name);
     };
@@ -127,8 +128,8 @@ describe('Code that was uploaded over HTTP', () => {
     await api().upload('dice', code());
     const gate = new Gate();
     const { store } = api();
-    const find = store.getKeyedCall.bind(store);
-    store.getKeyedCall = async (owner, key) => {
+    const find = store.keys.getKeyedCall.bind(store.keys);
+    store.keys.getKeyedCall = async (owner, key) => {
       await gate.pass();
       return await find(owner, key);
     };

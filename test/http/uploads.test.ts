@@ -236,13 +236,15 @@ describe('uploaded functions', () => {
   });
 
   it('leave nothing where the store cannot write', async () => {
-    api().store.putFunction = () => Promise.reject(new PanalError('STORE_UNAVAILABLE', 'the disk is full'));
+    api().store.functions.putFunction = () =>
+      Promise.reject(new PanalError('STORE_UNAVAILABLE', 'the disk is full'));
     await expectRefused(await api().upload('dice', module), 503, 'STORE_UNAVAILABLE');
   });
 
   it('leave a bundle that another function uses', async () => {
     await api().upload('first', module);
-    api().store.putFunction = () => Promise.reject(new PanalError('STORE_UNAVAILABLE', 'the disk is full'));
+    api().store.functions.putFunction = () =>
+      Promise.reject(new PanalError('STORE_UNAVAILABLE', 'the disk is full'));
     expect((await api().upload('second', module)).status).to.equal(503);
     expect(await api().storedBundles()).to.have.length(1);
   });

@@ -19,7 +19,7 @@ describe('Users over HTTP', () => {
     });
     const again = await api().post('/users', { ...credentials, password: 'other' });
     expect([again.status, errorCode(again)]).to.deep.equal([409, 'ALREADY_EXISTS']);
-    const stored = JSON.stringify(await api().store.getUser('ana@example.org'));
+    const stored = JSON.stringify(await api().store.users.getUser('ana@example.org'));
     expect(stored).not.to.contain('secret');
     expect(JSON.stringify(api().logged)).not.to.contain('secret');
   });
@@ -172,7 +172,7 @@ describe('Users over HTTP', () => {
     );
     expect(statuses).to.include(200);
     for (const status of statuses) expect([200, 401]).to.include(status);
-    expect(await api().store.getUser('ana')).to.equal(undefined);
+    expect(await api().store.users.getUser('ana')).to.equal(undefined);
   });
 
   it('whose upload is under way when they are deleted leave nothing to who takes the name', async () => {
@@ -216,7 +216,7 @@ describe('Whoever registers users without end', () => {
     const bare = await gateway('c');
     expect([bare.status, (bare.json as { status: string }).status]).to.deep.equal([429, 'error']);
     expect(bare.headers.get('retry-after')).not.to.equal(null);
-    expect(await api().store.getUser('c@example.org')).to.equal(undefined);
+    expect(await api().store.users.getUser('c@example.org')).to.equal(undefined);
 
     expect((await gateway('c', from('192.0.2.2'))).status).to.equal(200);
     // Who is registered goes on.

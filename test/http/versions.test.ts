@@ -54,7 +54,7 @@ describe('versions over HTTP', () => {
     it(`are kept for a call that has not ended when ${what} is deleted, also across a restart`, async () => {
       await api().registerImage('reverse');
       await api().post('/invokeFunction', { funcName: 'reverse' });
-      const { functionId } = (await api().store.getCall(PUBLIC_OWNER, 1)) ?? {};
+      const { functionId } = (await api().store.calls.getCall(PUBLIC_OWNER, 1)) ?? {};
       await api().registerImage('reverse', { memoryMb: 64 });
       expect((await api().send('DELETE', deletion)).status).to.equal(204);
       // Another of the same name and number must not take its place.
@@ -70,7 +70,7 @@ describe('versions over HTTP', () => {
         // In its own time, after the call's end was told.
         await eventually(
           'it is kept no longer',
-          async () => (await restarted.store.listKeptVersions()).length === 0,
+          async () => (await restarted.store.functions.listKeptVersions()).length === 0,
         );
       } finally {
         await restarted.stop();
@@ -81,6 +81,6 @@ describe('versions over HTTP', () => {
   it('are not kept where no call needs them', async () => {
     await api().registerImage('reverse');
     await api().send('DELETE', '/functions/reverse');
-    expect(await api().store.listKeptVersions()).to.deep.equal([]);
+    expect(await api().store.functions.listKeptVersions()).to.deep.equal([]);
   });
 });

@@ -31,7 +31,7 @@ describe('Users', () => {
 
   const make = (): Users =>
     new Users({
-      store,
+      store: store.users,
       tokens: new Tokens({ secret: 'a secret of the test that is long enough', ttl: 3600, now: () => now }),
       estate: {
         async remove(owner) {
@@ -216,7 +216,7 @@ describe('Users', () => {
     now += 3_599_000;
     expect(await make().issueToken('ana', 'x', ADDRESS)).to.deep.equal(first);
     expect((await users.byToken(first.token)).id).to.equal(ana.id);
-    expect(JSON.stringify(await store.getUser('ana'))).not.to.contain(first.token);
+    expect(JSON.stringify(await store.users.getUser('ana'))).not.to.contain(first.token);
     now += 1000;
     expect(await codeOf(users.byToken(first.token))).to.equal('UNAUTHORIZED');
     const second = await users.issueToken('ana', 'x', ADDRESS);
@@ -285,6 +285,6 @@ describe('Users', () => {
     await store.open();
     expect((await logIn('ana', 'x')).id).to.equal(ana.id);
     await users.delete(ana);
-    expect(await store.getUser('ana')).to.equal(undefined);
+    expect(await store.users.getUser('ana')).to.equal(undefined);
   });
 });

@@ -1,4 +1,4 @@
-import type { Store, VersionSummary } from '@panal/db';
+import type { FunctionStore, VersionSummary } from '@panal/db';
 import type { BundleRef } from '@panal/protocol';
 import type { Logger } from 'pino';
 import { Periodic } from '../periodic.js';
@@ -9,7 +9,7 @@ const EVERY_MS = 3600 * 1000;
 
 export interface BundleKeeperOptions {
   bundles: Pick<BundleStore, 'adopt' | 'remove' | 'list'>;
-  store: Pick<Store, 'isBundleUsed'>;
+  store: Pick<FunctionStore, 'isBundleUsed'>;
   log: Logger;
 }
 

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { isImageOf, PanalError, type CallError, type FunctionSpec } from '@panal/protocol';
-import { copyOfCall, type CallRecord, type Store } from '@panal/db';
+import { copyOfCall, type CallRecord, type CallStore } from '@panal/db';
 import type { AttemptEvents, AttemptResult, LeasedAttempt } from '../scheduling/attempt.js';
 import type { Job } from '../scheduling/job.js';
 import type { ActiveCall } from './active-call.js';
@@ -22,7 +22,7 @@ export interface Dispatch extends CallHosts {
 }
 
 export interface AttemptsOptions {
-  store: Pick<Store, 'updateCall' | 'settleCall' | 'getCallPart'>;
+  store: Pick<CallStore, 'updateCall' | 'settleCall' | 'getCallPart'>;
   dispatch: Dispatch;
   policy: RetryPolicy;
   /** Stores which image a version is bound to; resolves with the one that was stored first. */

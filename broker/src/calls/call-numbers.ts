@@ -1,4 +1,4 @@
-import type { Store } from '@panal/db';
+import type { CallStore } from '@panal/db';
 
 /** Numbers reserved at once: a crash leaves out at most so many and half as many. */
 const BLOCK = 1000;
@@ -10,12 +10,12 @@ const LOW = BLOCK / 2;
  * disk before. What a crash leaves of a block is never given out; what an orderly stop leaves is.
  */
 export class CallNumbers {
-  readonly #store: Pick<Store, 'lastCallNum' | 'reserveCallNums'>;
+  readonly #store: Pick<CallStore, 'lastCallNum' | 'reserveCallNums'>;
   #last = 0;
   #reserved = 0;
   #reserving: Promise<void> | undefined;
 
-  constructor(store: Pick<Store, 'lastCallNum' | 'reserveCallNums'>) {
+  constructor(store: Pick<CallStore, 'lastCallNum' | 'reserveCallNums'>) {
     this.#store = store;
   }
 

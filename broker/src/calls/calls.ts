@@ -24,7 +24,7 @@ import { leftCalls } from './recovery.js';
 import type { RetryPolicy } from './retry.js';
 
 export interface CallsOptions extends QueueBounds {
-  store: Store;
+  store: Pick<Store, 'calls' | 'functions'>;
   dispatch: Dispatch;
   policy: RetryPolicy;
   /** Milliseconds that calls of an earlier run wait for the workers that may still have them. */
@@ -66,12 +66,18 @@ export class Calls {
     this.#active = new ActiveCalls(options.memoryBytes);
     const { store, log, dispatch, observer = NOBODY_COUNTS, onVersionGone = () => undefined } = options;
     this.#observer = observer;
-    this.#numbers = new CallNumbers(store);
-    this.#kept = new KeptVersions(store, log, (id) => this.#active.version(id) !== undefined, onVersionGone);
+    this.#numbers = new CallNumbers(store.calls);
+    this.#kept = new KeptVersions(
+      store.functions,
+      log,
+      (id) => this.#active.version(id) !== undefined,
+      onVersionGone,
+    );
     this.#followers = new LogFollowers((job, on) => dispatch.follow(job, on));
     this.attempts = new Attempts({
-      bindImage: (spec, imageDigest) => store.bindImage(spec, imageDigest),
+      bindImage: (spec, imageDigest) => store.functions.bindImage(spec, imageDigest),
       ...options,
+      store: store.calls,
       observer,
       active: this.#active,
       followers: this.#followers,
@@ -83,7 +89,7 @@ export class Calls {
   async recover(): Promise<void> {
     const { store, recoveryMs, log } = this.#options;
     await this.#numbers.open();
-    for await (const call of leftCalls(store, (record) => this.#versionOf(record))) {
+    for await (const call of leftCalls(store.calls, (record) => this.#versionOf(record))) {
       this.#active.add(call);
       this.attempts.submitIn(call, Math.max(recoveryMs, (call.record.notBefore ?? 0) - Date.now()));
     }
@@ -168,9 +174,10 @@ export class Calls {
     this.#observer.accepted();
     const { record } = call;
     const { awaited, key } = options;
-    if (key !== undefined) return await this.#begin(call, this.#options.store.acceptCall(record, { key }));
+    if (key !== undefined)
+      return await this.#begin(call, this.#options.store.calls.acceptCall(record, { key }));
     // What cannot stay in memory until the call has ended must be on disk before it begins.
-    const stored = this.#options.store.acceptCall(record, { lazy: awaited && inMemory });
+    const stored = this.#options.store.calls.acceptCall(record, { lazy: awaited && inMemory });
     if (!awaited || !inMemory) return await this.#begin(call, stored);
     this.attempts.submit(call);
     stored.catch((error: unknown) => this.attempts.forget(call, error));
@@ -191,7 +198,7 @@ export class Calls {
       if (active?.owner === owner) throw notDead(active);
       const { store, dispatch } = this.#options;
       const named = { owner, callNum, now: Date.now() };
-      const call = await takeDeadCall(store, named, (record) => this.#versionOf(record));
+      const call = await takeDeadCall(store.calls, named, (record) => this.#versionOf(record));
       admit(
         call.version,
         { size: call.size, prepares: call.record.input === 'prepare' },
@@ -203,7 +210,7 @@ export class Calls {
       this.#active.memory.hold(call);
       this.#observer.accepted();
       const asStored = copyOfCall(call.record);
-      await this.#begin(call, storePutBack(store, call.record));
+      await this.#begin(call, storePutBack(store.calls, call.record));
       return asStored;
     });
   }
@@ -220,7 +227,7 @@ export class Calls {
     const call = this.#active.get(record.callNum);
     if (call === undefined) {
       const { owner, callNum, status } = record;
-      const ended = isSettled(status) ? record : await this.#options.store.getCall(owner, callNum);
+      const ended = isSettled(status) ? record : await this.#options.store.calls.getCall(owner, callNum);
       if (ended === undefined || !isSettled(ended.status))
         throw new PanalError('STORE_UNAVAILABLE', 'the call could not be stored');
       return ended;
@@ -229,21 +236,21 @@ export class Calls {
     if (settled !== undefined) return settled;
     if (call.settling) return await call.ended();
     // Its client now hears of a call that may not be stored yet.
-    await this.#options.store.updateCall(call.record);
+    await this.#options.store.calls.updateCall(call.record);
     return undefined;
   }
 
   async get(owner: string, callNum: number): Promise<CallRecord | undefined> {
     const active = this.#active.get(callNum)?.record;
     if (active !== undefined) return active.owner === owner ? await this.whole(active) : undefined;
-    return await this.#options.store.getCall(owner, callNum);
+    return await this.#options.store.calls.getCall(owner, callNum);
   }
 
   async list(query: CallQuery): Promise<CallRecord[]> {
     const ofNow =
       query.status !== undefined && !isSettled(query.status)
         ? this.#active.list(query)
-        : (await this.#options.store.listCalls(query)).map(
+        : (await this.#options.store.calls.listCalls(query)).map(
             (record) => this.#active.get(record.callNum)?.record ?? record,
           );
     return await Promise.all(ofNow.map((record) => this.whole(record, LIST_BYTES)));
@@ -256,9 +263,9 @@ export class Calls {
     if (parts.length === 0) return call;
     const whole = copyOfCall(call);
     for (const part of parts) {
-      const bytes = await this.#options.store.getCallPart(owner, callNum, part);
+      const bytes = await this.#options.store.calls.getCallPart(owner, callNum, part);
       // It has ended meanwhile, with other logs, or is kept no longer.
-      if (bytes === undefined) return (await this.#options.store.getCall(owner, callNum)) ?? call;
+      if (bytes === undefined) return (await this.#options.store.calls.getCall(owner, callNum)) ?? call;
       whole[part] = bytes;
       whole.apart = { ...whole.apart, [part]: undefined };
     }
@@ -273,7 +280,7 @@ export class Calls {
   async cancel(owner: string, callNum: number): Promise<CallRecord> {
     const call = this.#active.get(callNum);
     if (call?.record.owner !== owner) {
-      const stored = await this.#options.store.getCall(owner, callNum);
+      const stored = await this.#options.store.calls.getCall(owner, callNum);
       if (stored === undefined) throw new PanalError('CALL_NOT_FOUND', `there is no call ${callNum}`);
       throw new PanalError('CALL_SETTLED', `call ${callNum} has ended: ${stored.status}`);
     }
@@ -287,7 +294,7 @@ export class Calls {
       const settled = await call.wait(CANCEL_WAIT_MS);
       // Its owner now hears that it is being stopped: the next broker must know that, too.
       if (settled === undefined && this.attempts.isOpen(call))
-        await this.#options.store.updateCall(call.record);
+        await this.#options.store.calls.updateCall(call.record);
     }
     return await this.whole(call.record);
   }
@@ -307,13 +314,14 @@ export class Calls {
     const call = this.#active.get(callNum);
     const mine = call?.record.owner === owner ? call : undefined;
     if (mine?.record.apart?.logs !== undefined && !mine.settling) {
-      const logs = await this.#options.store.getCallPart(owner, callNum, 'logs');
+      const logs = await this.#options.store.calls.getCallPart(owner, callNum, 'logs');
       if (this.attempts.isOpen(mine)) return this.#followers.add(mine, follower, logs);
       // It ended meanwhile, or is about to, and tells those who wait only once.
       return await this.follow(owner, callNum, follower);
     }
     if (mine?.settling === false) return this.#followers.add(mine, follower);
-    const ended = mine === undefined ? await this.#options.store.getCall(owner, callNum) : await mine.ended();
+    const ended =
+      mine === undefined ? await this.#options.store.calls.getCall(owner, callNum) : await mine.ended();
     if (ended === undefined) throw new PanalError('CALL_NOT_FOUND', `there is no call ${callNum}`);
     if (ended.logs !== undefined) follower.piece(ended.logs);
     follower.end(ended);

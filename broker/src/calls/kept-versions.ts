@@ -1,12 +1,12 @@
 import type { Logger } from 'pino';
-import type { CallRecord, Store, VersionRecord } from '@panal/db';
+import type { CallRecord, FunctionStore, VersionRecord } from '@panal/db';
 
 /**
  * Versions that were deleted while calls accepted with them had not ended. Each is kept for those calls, which need it
  * when the broker starts anew, and goes with the last of them.
  */
 export class KeptVersions {
-  readonly #store: Store;
+  readonly #store: FunctionStore;
   readonly #log: Logger;
   /** Whether calls of this version have not ended. */
   readonly #isNeeded: (id: string) => boolean;
@@ -15,7 +15,7 @@ export class KeptVersions {
   readonly #ids = new Set<string>();
 
   constructor(
-    store: Store,
+    store: FunctionStore,
     log: Logger,
     isNeeded: (id: string) => boolean,
     onGone: (version: VersionRecord) => void,

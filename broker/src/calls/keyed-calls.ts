@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { CallKey, CallRecord, Store } from '@panal/db';
+import type { CallKey, CallRecord, KeyStore } from '@panal/db';
 import { PanalError, type InputKind } from '@panal/protocol';
 import { KeyedLock } from '@panal/support';
 import type { Logger } from 'pino';
@@ -10,7 +10,7 @@ export const KEY_LIFE_MS = 24 * 3600 * 1000;
 const EXPIRY_MS = 3600 * 1000;
 
 export interface KeyedCallsOptions {
-  store: Pick<Store, 'getKeyedCall' | 'expireCallKeys'>;
+  store: KeyStore;
   /** Finds a call as it is now. */
   getCall: (owner: string, callNum: number) => Promise<CallRecord | undefined>;
   log: Logger;

@@ -1,4 +1,4 @@
-import type { CallRecord, Store, VersionRecord } from '@panal/db';
+import type { CallRecord, CallStore, VersionRecord } from '@panal/db';
 import { PanalError } from '@panal/protocol';
 import { ActiveCall } from './active-call.js';
 
@@ -9,7 +9,7 @@ import { ActiveCall } from './active-call.js';
  * @throws PanalError CALL_NOT_FOUND; CALL_NOT_DEAD; VERSION_NOT_FOUND where the call can never run again
  */
 export async function takeDeadCall(
-  store: Store,
+  store: CallStore,
   { owner, callNum, now }: { owner: string; callNum: number; now: number },
   versionOf: (record: CallRecord) => Promise<VersionRecord | undefined>,
 ): Promise<ActiveCall> {
@@ -28,7 +28,7 @@ export async function takeDeadCall(
 }
 
 /** Stores a call that was put back. @throws PanalError CALL_NOT_FOUND where it was removed meanwhile */
-export async function storePutBack(store: Store, call: CallRecord): Promise<void> {
+export async function storePutBack(store: CallStore, call: CallRecord): Promise<void> {
   if (!(await store.putBackCall(call))) throw notFound(call.callNum);
 }
 

@@ -1,4 +1,4 @@
-import type { CallRecord, Store, VersionRecord } from '@panal/db';
+import type { CallRecord, CallStore, VersionRecord } from '@panal/db';
 import type { CallError } from '@panal/protocol';
 import { ActiveCall } from './active-call.js';
 
@@ -7,7 +7,7 @@ import { ActiveCall } from './active-call.js';
  * @param versionOf finds the version that a call was accepted with
  */
 export async function* leftCalls(
-  store: Store,
+  store: CallStore,
   versionOf: (record: CallRecord) => Promise<VersionRecord | undefined>,
 ): AsyncGenerator<ActiveCall> {
   const versions = new Map<string, VersionRecord | undefined>();

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { CallRetention, Store } from '@panal/db';
+import type { CallRetention, CallStore } from '@panal/db';
 import type { Logger } from 'pino';
 import { Periodic } from '../periodic.js';
 
@@ -24,7 +24,7 @@ export interface KeptCalls {
 }
 
 export interface RetentionOptions {
-  store: Pick<Store, 'removeCalls' | 'callUsage'>;
+  store: Pick<CallStore, 'removeCalls' | 'callUsage'>;
   kept: KeptCalls;
   log: Logger;
   /** Epoch ms. */

@@ -1,7 +1,7 @@
 import type {
   FunctionRecord,
   NameQuery,
-  Store,
+  FunctionStore,
   VersionQuery,
   VersionRecord,
   VersionSummary,
@@ -35,7 +35,7 @@ export interface VersionHolders {
 
 /** What `Functions` stands on. */
 export interface FunctionsOptions {
-  store: Store;
+  store: FunctionStore;
   runtimes: Runtimes;
   bundles: Pick<BundleKeeper, 'adopt' | 'discard'>;
   hosts: FunctionHosts;

@@ -1,4 +1,4 @@
-import type { Store, Usage, VersionRecord, VersionSummary } from '@panal/db';
+import type { FunctionStore, Usage, VersionRecord, VersionSummary } from '@panal/db';
 import { PanalError } from '@panal/protocol';
 import { KeyedLock } from '@panal/support';
 import { LRUCache } from 'lru-cache';
@@ -19,7 +19,7 @@ export interface Removed {
 }
 
 export interface QuotaOptions {
-  store: Pick<Store, 'usageOf' | 'isBundleUsed'>;
+  store: Pick<FunctionStore, 'usageOf' | 'isBundleUsed'>;
   /** The limits of an owner; `undefined` for one without. */
   limitsOf: (owner: string) => QuotaLimits | undefined;
 }

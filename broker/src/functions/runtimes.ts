@@ -1,4 +1,4 @@
-import type { NameQuery, RuntimeRecord, Store } from '@panal/db';
+import type { NameQuery, RuntimeRecord, FunctionStore } from '@panal/db';
 import { PanalError, SYSTEM_OWNER, type RuntimeSpec } from '@panal/protocol';
 import { KeyedLock } from '@panal/support';
 import { quotaExceeded } from './quota.js';
@@ -14,7 +14,7 @@ export interface FoundRuntime {
 }
 
 export interface RuntimesOptions {
-  store: Store;
+  store: FunctionStore;
   bundled: readonly RuntimeSpec[];
   /** Most runtimes of one owner; unlimited by default. */
   most?: number;
@@ -25,7 +25,7 @@ export interface RuntimesOptions {
  * the same name, for that owner.
  */
 export class Runtimes {
-  readonly #store: Store;
+  readonly #store: FunctionStore;
   readonly #bundled: ReadonlyMap<string, RuntimeSpec>;
   readonly #most: number;
   /** By owner and name. */

@@ -1,4 +1,4 @@
-import type { Store, UserRecord } from '@panal/db';
+import type { UserStore, UserRecord } from '@panal/db';
 import { PanalError, PUBLIC_OWNER, SYSTEM_OWNER } from '@panal/protocol';
 import { KeyedLock } from '@panal/support';
 import { LRUCache } from 'lru-cache';
@@ -14,7 +14,7 @@ import type { Tokens } from './tokens.js';
 import { VerifiedCredentials, type Verified } from './verified.js';
 
 export interface UsersOptions {
-  store: Pick<Store, 'getUser' | 'addUser' | 'putUser' | 'deleteUser'>;
+  store: Pick<UserStore, 'getUser' | 'addUser' | 'putUser' | 'deleteUser'>;
   estate: Estate;
   tokens: Tokens;
   /** Epoch ms. */

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { pino } from 'pino';
-import { LevelStore, type CallRecord, type VersionRecord } from '@panal/db';
+import { LevelStore, type CallRecord, type LevelStoreOptions, type VersionRecord } from '@panal/db';
 import { PanalError } from '@panal/protocol';
 import {
   type BrokerMessage,
@@ -23,9 +23,13 @@ const NOTHING = new Uint8Array(0);
 class CountingStore extends LevelStore {
   settles = 0;
 
-  override async settleCall(call: CallRecord): Promise<void> {
-    await super.settleCall(call);
-    this.settles++;
+  constructor(location: string, options: LevelStoreOptions) {
+    super(location, options);
+    const settleCall = this.calls.settleCall.bind(this.calls);
+    this.calls.settleCall = async (call) => {
+      await settleCall(call);
+      this.settles++;
+    };
   }
 }
 
@@ -94,7 +98,10 @@ export class RealWorld {
     await world.#store.open();
     const { owner, name } = version.spec;
     const times = { createdAt: 1, updatedAt: 1 };
-    await world.#store.putFunction({ owner, name, activeVersion: 1, latestVersion: 1, ...times }, version);
+    await world.#store.functions.putFunction(
+      { owner, name, activeVersion: 1, latestVersion: 1, ...times },
+      version,
+    );
     await world.startBroker();
     for (const worker of [0, 1]) world.greet(worker);
     return world;
@@ -246,7 +253,7 @@ export class RealWorld {
 
   async #glance(): Promise<Look> {
     for (let turns = 0; turns < 10; turns++) await turn();
-    const stored = await this.#store.getCall(OWNER, 1);
+    const stored = await this.#store.calls.getCall(OWNER, 1);
     const live = await this.#broker?.calls.get(OWNER, 1);
     return { stored: stored && { ...stored }, live: live && { ...live } };
   }
