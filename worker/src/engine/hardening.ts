@@ -1,4 +1,4 @@
-import type { HostConfig } from 'dockerode';
+import type { HostConfig, MountSettings } from 'dockerode';
 
 /** What a container may take of its machine. */
 export interface Limits {
@@ -45,6 +45,26 @@ export function hardened(limits: Limits, { cores, runtime, diskMb }: Confines): 
     OomScoreAdj: 500,
     LogConfig: { Type: 'none', Config: {} },
   };
+}
+
+/**
+ * The volumes that an image names, as empty folders that take of the container's memory: the engine would put them on its
+ * disk, where nothing limits them.
+ * @param mounts the others of the container, which come first
+ */
+export function volumesInMemory(
+  volumes: readonly string[],
+  mounts: readonly MountSettings[],
+  memoryMb: number,
+): MountSettings[] {
+  return volumes
+    .filter((path) => !mounts.some(({ Target }) => Target === path))
+    .map((path) => ({
+      Type: 'tmpfs',
+      Source: '',
+      Target: path,
+      TmpfsOptions: { SizeBytes: memoryMb * MiB, Mode: 0o1777 },
+    }));
 }
 
 /**

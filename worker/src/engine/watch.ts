@@ -129,8 +129,9 @@ export class Followed {
   /**
    * Why a process of the container was killed, as far as the engine knows; asked right after the kill, of which it may
    * tell a moment later.
+   * @param setting the one that the memory is limited by
    */
-  async explain(memoryMb: number): Promise<CallError | undefined> {
+  async explain(memoryMb: number, setting = 'memoryMb of the function'): Promise<CallError | undefined> {
     if (this.#killedFor !== undefined) return this.#killedFor;
     if (!this.#outOfMemory) {
       await new Promise<void>((resolve) => {
@@ -144,7 +145,7 @@ export class Followed {
     if (!this.#outOfMemory) return undefined;
     return {
       code: 'OUT_OF_MEMORY',
-      message: `took more than ${memoryMb} MiB of memory (memoryMb of the function)`,
+      message: `took more than ${memoryMb} MiB of memory (${setting})`,
     };
   }
 }

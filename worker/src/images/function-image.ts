@@ -1,17 +1,19 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BundleRef, FunctionSpec } from '@panal/protocol';
 import type Docker from 'dockerode';
 import type { Container, ContainerInfo } from 'dockerode';
+import { removeTree } from '@panal/support';
 import { reaching } from '../egress/environment.js';
 import { attach, exitCodeOf, removeContainer } from '../engine/container.js';
 import { demultiplex } from '../engine/demux.js';
-import { hardened, type Confines } from '../engine/hardening.js';
+import { hardened, volumesInMemory, type Confines } from '../engine/hardening.js';
 import { LABEL } from '../engine/labels.js';
 import type { Hosts } from '../engine/hosts.js';
 import { networkMode } from '../engine/network.js';
-import { INSTALLING, type Installation } from '../sandbox/installation.js';
+import type { Followed, Watch } from '../engine/watch.js';
+import { endedLate, INSTALLING, MEMORY_SETTING, type Installation } from '../sandbox/installation.js';
 import { FunctionError } from '../errors.js';
 import { announce, type OnOutput } from '../sandbox/sandbox.js';
 import { archive } from './archive.js';
@@ -33,6 +35,7 @@ export interface FunctionImageTools {
   /** How `dependencies` reach their registries; `undefined`: they do not, or by a bridge. */
   outlet: Outlet | undefined;
   hosts: Hosts;
+  watch: Watch;
   /** Gives the path of a bundle on this machine. */
   bundle: (ref: BundleRef, signal: AbortSignal) => Promise<string>;
   unpack: (path: string, format: BundleRef['format'], folder: string) => Promise<void>;
@@ -104,28 +107,32 @@ async function makeIn(
   way: WayOut | undefined,
   signal: AbortSignal,
 ): Promise<void> {
+  const called = `panal-build-${spec.name}-${randomBytes(6).toString('hex')}`;
+  const followed = tools.watch.follow(called);
   // Not cut off by `signal`: a container whose name never came back could not be removed.
-  const container = await createBuildContainer(tools, base, spec, way);
+  const container = await createBuildContainer(tools, called, base, spec, way);
   try {
     if (!bridged(tools)) await tools.hosts.putInto(container);
     signal.throwIfAborted();
     await container.putArchive(archive(code), { path: spec.runtime.path });
-    if (installs) await install(tools, container, signal, onOutput);
+    if (installs) await install(tools, { container, followed }, signal, onOutput);
     signal.throwIfAborted();
     await commit(container, { runtime, spec, name, bytes: await writtenIn(tools.docker, container) });
   } finally {
+    followed.release();
     await removeContainer(container);
   }
 }
 
 async function createBuildContainer(
   tools: FunctionImageTools,
+  called: string,
   base: Image,
   spec: RuntimeFunctionSpec,
   way: WayOut | undefined,
 ): Promise<Container> {
   const { docker, workerId, confines, installation, hosts } = tools;
-  const { id, name, owner, runtime } = spec;
+  const { id, owner, runtime } = spec;
   const { path, dependencies } = runtime;
   const bridge = bridged(tools);
   const reach = bridge ? 'bridge' : way === undefined ? 'none' : 'registries';
@@ -133,8 +140,9 @@ async function createBuildContainer(
   const assignments = Object.entries(environment).map((each) => each.join('='));
   const network = await networkMode(docker, bridge ? 'bridge' : 'none');
   const roomier = { ...confines, diskMb: installation.diskMb };
+  const mounts = bridge ? [] : [...hosts.mounts, ...(way?.mounts ?? [])];
   return await docker.createContainer({
-    name: `panal-build-${name}-${randomBytes(6).toString('hex')}`,
+    name: called,
     Image: base.id,
     Entrypoint: [...(way?.prefix ?? []), '/bin/sh', '-c', IN_ENVIRONMENT, 'sh'],
     Cmd: [...assignments, '--', dependencies ?? ''],
@@ -152,7 +160,7 @@ async function createBuildContainer(
       ...hardened({ ...installation, network }, roomier),
       CapAdd: INSTALLATION_CAPABILITIES,
       Init: true,
-      Mounts: bridge ? [] : [...hosts.mounts, ...(way?.mounts ?? [])],
+      Mounts: [...mounts, ...volumesInMemory(base.volumes, mounts, installation.memoryMb)],
     },
   });
 }
@@ -178,13 +186,13 @@ export async function withBundle<T>(
     await unpack(packed, spec.bundle.format, code);
     return await use(code, aside);
   } finally {
-    await rm(temporary, { recursive: true, force: true });
+    await removeTree(temporary);
   }
 }
 
 async function install(
-  { installation: { timeoutMs } }: FunctionImageTools,
-  container: Container,
+  { installation }: FunctionImageTools,
+  { container, followed }: { container: Container; followed: Followed },
   signal: AbortSignal,
   onOutput: OnOutput | undefined,
 ): Promise<void> {
@@ -196,7 +204,7 @@ async function install(
     onOutput?.(piece);
   };
   const read = demultiplex(stream, { stdout: heard, stderr: heard });
-  const limit = AbortSignal.timeout(timeoutMs);
+  const limit = AbortSignal.timeout(installation.timeoutMs);
   const stop = (): void => {
     // Where it cannot be killed it is gone, or its removal, which follows, says so.
     container.kill().catch(() => undefined);
@@ -210,10 +218,11 @@ async function install(
     const exitCode = await exitCodeOf(container);
     signal.throwIfAborted();
     if (limit.aborted) {
-      throw new FunctionError('DEPENDENCIES_FAILED', `did not end within ${timeoutMs} ms`, output.bytes);
+      throw new FunctionError('DEPENDENCIES_FAILED', endedLate(installation), output.bytes);
     }
     if (exitCode !== 0) {
-      const message = `the dependencies command exited with code ${exitCode}`;
+      const why = await followed.explain(installation.memoryMb, MEMORY_SETTING);
+      const message = `dependencies ${why?.message ?? `exited with code ${exitCode}`}`;
       throw new FunctionError('DEPENDENCIES_FAILED', message, output.bytes, exitCode);
     }
   } finally {

@@ -16,7 +16,13 @@ export interface Kept {
   name: string;
   bytes: number;
   /** Most that it may keep. */
-  limitMb: number;
+  limit: DiskLimit;
+}
+
+/** A limit in MiB, and the setting that an operator changes it by. */
+export interface DiskLimit {
+  mb: number;
+  setting: 'FAAS_DISK_MB' | 'FAAS_DEPS_DISK_MB';
 }
 
 export interface DiskGuardOptions {
@@ -75,15 +81,15 @@ export class DiskGuard {
 
   async #look(): Promise<void> {
     const { measure, end } = this.#options;
-    const over = (await measure()).filter(({ bytes, limitMb }) => bytes > limitMb * KiB * KiB);
-    await Promise.all(over.map(({ name, limitMb }) => end(name, outOfDisk(limitMb))));
+    const over = (await measure()).filter(({ bytes, limit }) => bytes > limit.mb * KiB * KiB);
+    await Promise.all(over.map(({ name, limit }) => end(name, outOfDisk(limit))));
   }
 }
 
-function outOfDisk(limitMb: number): CallError {
+function outOfDisk({ mb, setting }: DiskLimit): CallError {
   return {
     code: 'OUT_OF_DISK',
-    message: `kept more than ${limitMb} MiB on disk (FAAS_DISK_MB of the worker)`,
+    message: `kept more than ${mb} MiB on disk (${setting} of the worker)`,
   };
 }
 

@@ -27,6 +27,12 @@ export interface Installation {
   proxy: string | undefined;
 }
 
+/** Why a run of `dependencies` was ended, for its owner. */
+export const endedLate = ({ timeoutMs }: Installation): string =>
+  `dependencies did not end within ${timeoutMs} ms (FAAS_DEPS_TIMEOUT_MS of the worker)`;
+/** Whose the limit of its memory is. */
+export const MEMORY_SETTING = 'FAAS_DEPS_MEMORY_MB of the worker';
+
 export function installationOf(config: Config): Installation {
   const registry = config.FAAS_REGISTRY;
   return {

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { CallError } from '@panal/protocol';
 import type Docker from 'dockerode';
-import type { Container, ContainerCreateOptions, ContainerInfo, HostConfig, MountSettings } from 'dockerode';
+import type { Container, ContainerCreateOptions, ContainerInfo, HostConfig } from 'dockerode';
 import type { Logger } from 'pino';
 import pLimit from 'p-limit';
 import { removeContainer } from '../../engine/container.js';
 import { isGone, messageOf } from '../../engine/errors.js';
-import { hardened, limiting, type Confines } from '../../engine/hardening.js';
+import { hardened, limiting, volumesInMemory, type Confines } from '../../engine/hardening.js';
 import type { Hosts } from '../../engine/hosts.js';
 import { LABEL, ofWorker } from '../../engine/labels.js';
 import { networkMode } from '../../engine/network.js';
@@ -177,7 +177,6 @@ export class Containers {
     const { memoryMb } = spec.settings;
     const hosts = spec.settings.network === 'none' ? this.#options.hosts.mounts : [];
     const mounts = [...hosts, ...(host.Mounts ?? [])];
-    const volumes = image.volumes.filter((path) => !mounts.some(({ Target }) => Target === path));
     const limits = { ...spec.settings, network: await networkMode(this.docker, spec.settings.network) };
     const own = Object.entries(spec.settings.env).map(([key, value]) => `${key}=${value}`);
     return {
@@ -207,8 +206,7 @@ export class Containers {
       HostConfig: {
         ...hardened(limits, this.#options.confines),
         ...host,
-        // The volumes that an image names would lie on the engine's disk, where nothing limits them.
-        Mounts: [...mounts, ...volumes.map((path) => inMemory(path, memoryMb))],
+        Mounts: [...mounts, ...volumesInMemory(image.volumes, mounts, memoryMb)],
       },
     };
   }
@@ -221,14 +219,4 @@ export function isStray(
 ): boolean {
   // Whoever starts the image of a function by hand has its labels too, with no worker.
   return Boolean(Labels[LABEL.worker]) && now - 1000 * Created > STRAY_AFTER_MS;
-}
-
-/** An empty folder that takes of the memory of its container. */
-function inMemory(path: string, memoryMb: number): MountSettings {
-  return {
-    Type: 'tmpfs',
-    Source: '',
-    Target: path,
-    TmpfsOptions: { SizeBytes: memoryMb * 1024 * 1024, Mode: 0o1777 },
-  };
 }

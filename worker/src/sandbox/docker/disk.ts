@@ -1,19 +1,19 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { DiskGuard, diskUse, type Kept } from '../disk-guard.js';
+import { DiskGuard, diskUse, type DiskLimit, type Kept } from '../disk-guard.js';
 import type { Containers } from './containers.js';
 import { CODE_FOLDER } from './transport.js';
 
 interface DiskLimits {
-  sandbox: number;
-  build: number;
+  sandbox: DiskLimit;
+  build: DiskLimit;
 }
 
 /**
  * Guards what containers keep on disk from now on: what they wrote into themselves, as the engine says, and the folders with
  * their code, which lie in `folder`.
- * @param limits in MiB: of a sandbox, and of a container in which `dependencies` run
+ * @param limits of a sandbox, and of a container in which `dependencies` run
  */
 export function openDiskGuard(
   containers: Containers,
@@ -37,6 +37,6 @@ async function keptBy(containers: Containers, folder: string, limits: DiskLimits
   return written.map(({ name, build, bytes }) => ({
     name,
     bytes: bytes + (code.get(codeOf(name)) ?? 0),
-    limitMb: build ? limits.build : limits.sandbox,
+    limit: build ? limits.build : limits.sandbox,
   }));
 }

@@ -142,7 +142,10 @@ export class DockerDriver implements SandboxDriver {
     // Functions may write to folders in it, as root even: nobody else on this machine should meet what they leave.
     await chmod(this.#folder, 0o700);
     const codeDir = toHost === undefined || mapsUsers ? undefined : this.#codeDir();
-    const limits = { sandbox: diskMb, build: installation.diskMb };
+    const limits = {
+      sandbox: { mb: diskMb, setting: 'FAAS_DISK_MB' },
+      build: { mb: installation.diskMb, setting: 'FAAS_DEPS_DISK_MB' },
+    } as const;
     const guard = openDiskGuard(containers, this.#folder, limits, log);
     const copy = await this.#copyAgent();
     const outlet = this.#outlet(copy, toHost);
@@ -150,7 +153,7 @@ export class DockerDriver implements SandboxDriver {
       containers,
       watch,
       guard,
-      images: this.#images(engine, { confines, codeDir, hosts, outlet }),
+      images: this.#images(engine, { confines, codeDir, hosts, outlet, watch }),
       transport: this.#transport(toHost, agent === undefined ? undefined : copy),
     };
     if (installation.network === 'registries' && outlet === undefined) warnings.push(NO_OUTLET);
@@ -260,7 +263,7 @@ export class DockerDriver implements SandboxDriver {
 
   #images(
     { id, architecture }: EngineInfo,
-    made: Pick<ImagesOptions, 'confines' | 'codeDir' | 'hosts' | 'outlet'>,
+    made: Pick<ImagesOptions, 'confines' | 'codeDir' | 'hosts' | 'outlet' | 'watch'>,
   ): Images {
     const { docker, workerId, bundles, prepareTimeoutMs, registry, credentials, claims, log } = this.#options;
     return new Images({

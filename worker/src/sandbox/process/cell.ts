@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import type { CallError } from '@panal/protocol';
 import { removeTree } from '@panal/support';
-import { diskUse, type Kept } from '../disk-guard.js';
+import { diskUse, type DiskLimit, type Kept } from '../disk-guard.js';
 import type { Bind, Link } from './bubblewrap.js';
 import type { Cgroup } from './cgroups.js';
 import type { FunctionFolder } from './function-folder.js';
@@ -154,12 +154,12 @@ export class Cell {
 }
 
 /** What each cell keeps on disk, besides its copy of the function. */
-export async function keptByCells(cells: readonly Cell[], limitMb: number): Promise<Kept[]> {
+export async function keptByCells(cells: readonly Cell[], limit: DiskLimit): Promise<Kept[]> {
   const sizes = await diskUse(cells.map(({ folder }) => folder.root));
   return await Promise.all(
     cells.map(async (cell) => {
       const bytes = (sizes.get(cell.folder.root) ?? 0) - (await cell.copied());
-      return { name: cell.id, bytes, limitMb };
+      return { name: cell.id, bytes, limit };
     }),
   );
 }

@@ -188,7 +188,8 @@ export class ProcessDriver implements SandboxDriver {
 
   async #kept(): Promise<Kept[]> {
     const cells = this.#started.map(({ cell }) => cell);
-    const kept = await Promise.all([keptByCells(cells, this.#options.diskMb), this.#open.installer.kept()]);
+    const limit = { mb: this.#options.diskMb, setting: 'FAAS_DISK_MB' } as const;
+    const kept = await Promise.all([keptByCells(cells, limit), this.#open.installer.kept()]);
     return kept.flat();
   }
 

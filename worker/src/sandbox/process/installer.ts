@@ -4,7 +4,7 @@ import { reaching } from '../../egress/environment.js';
 import { EGRESS_SOCKET, openEgress } from '../../egress/open.js';
 import { relayed, RELAY_PIDS } from '../../egress/relay.js';
 import { diskUse, type Kept } from '../disk-guard.js';
-import { INSTALLING, type Installation } from '../installation.js';
+import { endedLate, INSTALLING, MEMORY_SETTING, type Installation } from '../installation.js';
 import { Output } from '../protocol/output.js';
 import { FunctionError, PlatformError } from '../../errors.js';
 import { announce, type OnOutput } from '../sandbox.js';
@@ -104,10 +104,11 @@ export class Installer {
   async kept(): Promise<Kept[]> {
     const running = [...this.#running];
     const sizes = await diskUse(running.map(([, { folder }]) => folder));
+    const limit = { mb: this.#limits.diskMb, setting: 'FAAS_DEPS_DISK_MB' } as const;
     return running.map(([name, { folder, before }]) => ({
       name,
       bytes: (sizes.get(folder) ?? 0) - before,
-      limitMb: this.#limits.diskMb,
+      limit,
     }));
   }
 
@@ -168,7 +169,7 @@ export class Installer {
     signal.throwIfAborted();
     if (exit.code === 0 && !deadline.aborted && running.killedFor === undefined) return;
     const how = await this.#explain(running, exit, deadline.aborted, cgroup);
-    throw new FunctionError('DEPENDENCIES_FAILED', `dependencies ${how}`, output.logs, exit.code);
+    throw new FunctionError('DEPENDENCIES_FAILED', how, output.logs, exit.code);
   }
 
   async #explain(
@@ -177,9 +178,11 @@ export class Installer {
     late: boolean,
     cgroup: Cgroup | undefined,
   ): Promise<string> {
-    if (killedFor !== undefined) return killedFor.message;
-    if (late) return `did not end within ${this.#limits.timeoutMs} ms`;
-    if (await cgroup?.outOfMemory()) return `took more than ${this.#limits.memoryMb} MiB of memory`;
-    return `exited with code ${exit.code}`;
+    if (killedFor !== undefined) return `dependencies ${killedFor.message}`;
+    if (late) return endedLate(this.#limits);
+    if (await cgroup?.outOfMemory()) {
+      return `dependencies took more than ${this.#limits.memoryMb} MiB of memory (${MEMORY_SETTING})`;
+    }
+    return `dependencies exited with code ${exit.code}`;
   }
 }
