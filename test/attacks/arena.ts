@@ -1,15 +1,19 @@
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Lifecycle } from '@panal/protocol';
-import { tarGz } from '../support/archives.js';
+import { tarGz, type ArchiveEntry } from '../support/archives.js';
 import { EngineCluster } from '../system/engine-cluster.js';
 
 const ATTACKER = fileURLToPath(new URL('./attacker/', import.meta.url));
-const FILES = ['attacks.py', 'test.py', 'handler.py'];
+const file = (name: string): ArchiveEntry => ({ name, content: readFileSync(join(ATTACKER, name)) });
+const CALLED = ['attacks.py', 'test.py', 'handler.py'].map(file);
+const INSTALLER = ['attacks.py', 'install.py', 'test.py'].map(file);
+/** What the attacker's own runtimes are made from. */
+const PYTHON = 'python:3.12-slim';
 
 /** Mini-workers of an arena; what a sandbox may keep on disk, and what a call may put out. */
 export const DISK_MB = 64;
@@ -36,7 +40,7 @@ export class Arena {
   /** A folder of the machine, with a file that holds the secret. */
   readonly folder: string;
   readonly workerId: string;
-  readonly #bundle = tarGz(FILES.map((name) => ({ name, content: readFileSync(join(ATTACKER, name)) })));
+  readonly #bundle = tarGz(CALLED);
   readonly #stopping = new AbortController();
   #bystander: Promise<Seen[]> = Promise.resolve([]);
 
@@ -76,6 +80,21 @@ export class Arena {
     await this.#upload(name, this.#bundle, { lifecycle, cpus: '0.5', ...settings });
   }
 
+  /**
+   * Deploys a function of a runtime of its own, whose `dependencies` are the attack. What they achieved,
+   * the attack `installed` says when it is called.
+   */
+  async deployInstaller(name: string, params: Record<string, unknown>): Promise<void> {
+    const runtime = {
+      ...{ name, image: PYTHON, path: '/ws', run: 'python3 test.py' },
+      dependencies: 'python3 install.py',
+    };
+    const { status, text } = await this.panal.post('/registerRuntime', runtime);
+    if (status !== 201) throw new Error(`the runtime ${name} was not registered: ${text}`);
+    const bundle = tarGz([...INSTALLER, { name: 'attack.json', content: JSON.stringify(params) }]);
+    await this.#upload(name, bundle, {}, name);
+  }
+
   async call(funcName: string, params: Record<string, unknown>): Promise<Call> {
     return (await this.panal.post('/invokeFunction?wait=60', { funcName, params })).json;
   }
@@ -111,8 +130,13 @@ export class Arena {
     await this.#upload('victim', bundle, { env: JSON.stringify({ SECRET: this.secret }) });
   }
 
-  async #upload(name: string, bundle: Buffer, settings: Record<string, string>): Promise<void> {
-    const path = `/registerFunction/pythonruntime/${name}`;
+  async #upload(
+    name: string,
+    bundle: Buffer,
+    settings: Record<string, string>,
+    runtime = 'pythonruntime',
+  ): Promise<void> {
+    const path = `/registerFunction/${runtime}/${name}`;
     const { status, text } = await this.panal.upload(path, bundle, 'code.tar.gz', settings);
     if (status !== 201) throw new Error(`${name} was not registered: ${text}`);
   }
@@ -146,4 +170,31 @@ export async function rootDisk(): Promise<[number, number]> {
   const mounts = await readFile('/proc/self/mountinfo', 'utf8');
   const [, major, minor] = /^\d+ \d+ (\d+):(\d+) \/ \/ /m.exec(mounts) ?? [];
   return [Number(major), Number(minor)];
+}
+
+/** Of a call's record, what matters here. */
+export function ending(call: Call = {}): Record<string, unknown> {
+  const { status, error, result } = call as {
+    status?: string;
+    error?: { code: string };
+    result?: string;
+  };
+  return {
+    status,
+    ...(error && { code: error.code }),
+    ...(status === 'DONE' && { achieved: achievement(result) }),
+  };
+}
+
+/** The attacker's list, which ends its output; where it forged something, that. */
+function achievement(result = ''): unknown {
+  const list = /\[[^[\]]*\]\n?$/.exec(result)?.[0];
+  return list === undefined ? result : JSON.parse(list);
+}
+
+/** What attacks left on the machine outside of everything that is theirs. */
+export function leftOn({ folder, secret }: Arena): string[] {
+  const folders = [folder, '/usr/bin', '/etc', '/', '/run', '/tmp', join(folder, '..')];
+  const planted = folders.map((each) => join(each, `planted-${secret}`));
+  return [...planted, '/dev/shm/fill'].filter((path) => existsSync(path));
 }

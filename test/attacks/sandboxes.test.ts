@@ -1,14 +1,12 @@
-import { existsSync, readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { expect } from 'chai';
 import pLimit from 'p-limit';
 import type { Lifecycle } from '@panal/protocol';
 import Docker from 'dockerode';
 import { withBubblewrap, withCompiler, withEngine } from '../support/groups.js';
 import { eventually } from '../support/wait.js';
-import { Arena, processesWith, SLOTS, type Call } from './arena.js';
-import { ATTACKS, type Attack, type Ending } from './table.js';
+import { Arena, ending, leftOn, processesWith, SLOTS, type Call } from './arena.js';
+import { ATTACKS, type Attack } from './table.js';
 
 const EVERY: readonly Lifecycle[] = ['fresh', 'warm', 'hot'];
 /** A handler is its sandbox's own process, with or without the agent. */
@@ -98,11 +96,7 @@ function attacks(
     expect(others).to.deep.equal([]);
     await eventually('no process is left', () => processesWith(arena.secret).length === 0);
     expect(await readFile(arena.canary, 'utf8')).to.equal(arena.secret);
-    const planted = [arena.folder, '/usr/bin', '/etc', '/', '/run', '/tmp', join(arena.folder, '..')].filter(
-      (folder) => existsSync(join(folder, `planted-${arena.secret}`)),
-    );
-    expect(planted).to.deep.equal([]);
-    expect(readdirSync('/dev/shm')).not.to.include('fill');
+    expect(leftOn(arena)).to.deep.equal([]);
   });
 
   if (driver === 'docker') {
@@ -122,24 +116,4 @@ async function run(arena: Arena, name: string, attack: Attack, lifecycle: Lifecy
   const next = further && (await arena.call(name, { ...params, attack: attack.then?.attack ?? 'alive' }));
   await arena.panal.request('DELETE', `/functions/${name}`);
   return next === false ? { call } : { call, next };
-}
-
-/** Of a call's record, what matters here. */
-function ending(call: Call = {}): Record<string, unknown> {
-  const { status, error, result } = call as {
-    status: Ending['status'];
-    error?: { code: string };
-    result?: string;
-  };
-  return {
-    status,
-    ...(error && { code: error.code }),
-    ...(status === 'DONE' && { achieved: achievement(result) }),
-  };
-}
-
-/** The attacker's list, which ends its output; where it forged something, that. */
-function achievement(result = ''): unknown {
-  const list = /\[[^[\]]*\]\n?$/.exec(result)?.[0];
-  return list === undefined ? result : JSON.parse(list);
 }

@@ -25,7 +25,7 @@ export interface Attack {
   only?: { driver?: 'docker' | 'process'; lifecycles?: readonly Lifecycle[] };
 }
 
-const NOTHING: Ending = { status: 'DONE', achieved: [] };
+export const NOTHING: Ending = { status: 'DONE', achieved: [] };
 const TIMEOUT: Ending = { status: 'TIMEOUT', code: 'TIMEOUT' };
 const failed = (code: string): Ending => ({ status: 'FAILED', code });
 
@@ -41,12 +41,24 @@ const ENGINE_SOCKETS = ['/var/run/docker.sock', '/run/docker.sock', '/run/contai
 export const METADATA = '169.254.169.254';
 
 /** The ports of the broker at every address of this machine, and the metadata service. */
-function addresses({ panal }: Arena): string[] {
+export function addresses({ panal }: Arena): string[] {
   const first = Number(new URL(panal.url).port);
   const machine = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
   const hosts = machine.filter(({ family }) => family === 'IPv4').map(({ address }) => address);
   return [`${METADATA}:80`, ...hosts.flatMap((host) => [0, 1, 2, 3].map((n) => `${host}:${first + n}`))];
 }
+
+/** What an attacker looks for. */
+export const secrets = ({ secret, secretFile, canary }: Arena): Record<string, unknown> => ({
+  ...{ secret, file: secretFile, paths: [canary], walk: '/', sockets: ENGINE_SOCKETS },
+});
+
+/** What it would leave on the machine. */
+export const plants = async ({ folder, secret }: Arena): Promise<Record<string, unknown>> => ({
+  plant: [folder, '/usr/bin', '/etc', '/', '/run', '..', '../..'],
+  name: `planted-${secret}`,
+  disk: await rootDisk(),
+});
 
 export const ATTACKS: readonly Attack[] = [
   {
@@ -101,9 +113,7 @@ export const ATTACKS: readonly Attack[] = [
   {
     title: "reading another function's files, parameters and environment, and the machine's",
     attack: 'read_files',
-    params: ({ secret, secretFile, canary }) => ({
-      ...{ secret, file: secretFile, paths: [canary], walk: '/', sockets: ENGINE_SOCKETS },
-    }),
+    params: secrets,
     ends: NOTHING,
   },
   {
@@ -116,11 +126,7 @@ export const ATTACKS: readonly Attack[] = [
   {
     title: 'writing outside of its folder',
     attack: 'write_outside',
-    params: async ({ folder, secret }) => ({
-      plant: [folder, '/usr/bin', '/etc', '/', '/run', '..', '../..'],
-      name: `planted-${secret}`,
-      disk: await rootDisk(),
-    }),
+    params: plants,
     ends: NOTHING,
   },
   { title: 'tracing the agent', attack: 'trace', ends: NOTHING, hot: ITS_OWN },

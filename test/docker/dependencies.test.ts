@@ -91,4 +91,20 @@ withEngine('what dependencies made, between versions in containers', () => {
     );
     expect(new Set(shown.map((each) => each[1])).size).to.equal(1);
   });
+
+  it('has the volumes of the image in memory, where their limit is that of memory', async () => {
+    const image = await rig.build('FROM busybox:latest', 'VOLUME /cache');
+    const limited = rig.driver('agent', rig.docker, { installation: { memoryMb: 64 } });
+    await limited.open();
+    const why = async (dependencies: string): Promise<string> => {
+      const spec = await rig.shell('true', { runtime: { image, dependencies } });
+      const failure: unknown = await limited
+        .prepare(spec, new AbortController().signal)
+        .catch((error: unknown) => error);
+      if (!(failure instanceof FunctionError)) throw new Error(String(failure));
+      return `${text(failure.logs)}${failure.error.message}`;
+    };
+    expect(await why('grep " /cache " /proc/mounts; exit 1')).to.match(/^tmpfs /);
+    expect(await why('head -c 100000000 /dev/zero > /cache/big; exit 1')).to.contain('dependencies');
+  });
 });

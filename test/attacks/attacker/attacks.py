@@ -3,6 +3,7 @@ A function that means harm. Each attack returns a list of what it achieved: empt
 Attacks that never end by themselves return nothing; what became of them is to be seen from outside.
 """
 import ctypes
+import json
 import os
 import signal
 import socket
@@ -57,7 +58,7 @@ def fill_disk(p):
     while True:
         number += 1
         try:
-            with open("%s/fill-%d" % (p["folder"], number), "wb") as file:
+            with open("%s/fill-%d" % (os.path.expanduser(p["folder"]), number), "wb") as file:
                 for _ in range(8):
                     file.write(piece)
         except OSError:
@@ -147,6 +148,21 @@ def reach(p):
     return achieved
 
 
+def reach_proxied(p):
+    """The same by the proxy that the environment names, as a tunnel and as a plain request: to any answer of theirs."""
+    proxy = os.environ.get("http_proxy", "").replace("http://", "").split(":")
+    achieved = []
+    for address in p["addresses"] if len(proxy) == 2 else []:
+        host = address.rsplit(":", 1)[0]
+        for line in ("CONNECT %s HTTP/1.1" % address, "GET http://%s/ HTTP/1.1" % address):
+            with socket.create_connection((proxy[0], int(proxy[1])), timeout=10) as stream:
+                stream.sendall(("%s\r\nHost: %s\r\nConnection: close\r\n\r\n" % (line, host)).encode())
+                answer = stream.recv(4096)
+            if answer.split(b" ")[1:2] != [b"403"]:
+                achieved.append("%s: %r" % (line, answer[:40]))
+    return achieved
+
+
 # What is not theirs to change
 
 
@@ -162,10 +178,12 @@ def write_outside(p):
     for number, folder in enumerate(p["plant"]):
         # Whoever removes its folder is not to follow them.
         os.symlink(folder, "link-%d" % number)
-    for path in ["/.panal/agent", "/run/panal/agent"] + switches():
+    for path in ["/.panal/agent", "/run/panal/agent", "/dev/panal/agent"] + switches():
         try:
+            # Who may override modes can open what the kernel takes no write of.
+            writable = os.stat(path).st_mode & 0o222
             os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
-            achieved.append(path)
+            achieved += [path] if writable else []
         except OSError:
             pass
     try:
@@ -184,6 +202,56 @@ def write_outside(p):
     except OSError:
         pass
     return achieved
+
+
+def plant_links(p):
+    """Leaves what whoever copies, reads or removes its folders is not to follow, wait for or stumble over."""
+    for folder in (os.getcwd(), os.environ.get("HOME", "/root")):
+        os.makedirs(os.path.join(folder, "deep", *["d"] * 200), exist_ok=True)
+        for name, target in (("host", "/"), (".ssh", "/root/.ssh"), ("up", "../" * 40), ("secret", p["paths"][0])):
+            os.symlink(target, os.path.join(folder, name))
+        os.symlink("loop", os.path.join(folder, "loop"))
+        os.mkfifo(os.path.join(folder, "pipe"))
+        socket.socket(socket.AF_UNIX).bind(os.path.join(folder, "socket"))
+        for name in ("closed", "-rf", "two\nlines"):
+            open(os.path.join(folder, name), "w").close()
+        open(os.path.join(folder, "setuid"), "w").close()
+        os.chmod(os.path.join(folder, "setuid"), 0o6777)
+        os.chmod(os.path.join(folder, "closed"), 0)
+        os.mkdir(os.path.join(folder, "dark"))
+        os.mkdir(os.path.join(folder, "dark", "inner"))
+        os.chmod(os.path.join(folder, "dark"), 0)
+    return []
+
+
+def swap_folder(p):
+    """Puts a link in the place of its own folder, and of its home."""
+    achieved = []
+    own = os.getcwd()
+    os.chdir("/")
+    for folder in (own, os.environ.get("HOME", "/root")):
+        try:
+            os.rename(folder, folder + "-away")
+            os.symlink(p["target"], folder)
+            achieved.append(folder)
+        except OSError:
+            pass
+    return [] if p["may"] else achieved
+
+
+def follow_links(p):
+    """Where what it planted leads now."""
+    achieved = []
+    for folder in (os.getcwd(), os.environ.get("HOME", "/root")):
+        paths = [os.path.join(folder, name) for name in ("secret", "host" + p["paths"][0], "up" + p["paths"][0])]
+        achieved += [path for path in paths if p["secret"].encode() in content(path)]
+    return achieved
+
+
+def installed(p):
+    """What the attack achieved from `dependencies`."""
+    with open("achieved.json") as file:
+        return json.load(file)
 
 
 def switches():
