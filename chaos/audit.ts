@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { resultOf } from './functions.js';
 import type { Ledger } from './ledger.js';
-import { pause, until } from './wait.js';
+import { setTimeout as pause } from 'node:timers/promises';
+import { eventually } from '../testkit/wait.js';
 
 const callSchema = z.object({
   callNum: z.number(),
@@ -51,7 +52,7 @@ export class Audit {
 
   /** Waits until every call has ended, those put back that gave up. */
   async settled(ms = 60_000): Promise<void> {
-    await until(
+    await eventually(
       'every call has ended',
       async () => {
         const dead = await this.#page('status=DEAD&limit=1000');

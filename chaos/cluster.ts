@@ -1,18 +1,17 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { Network, type Host } from '../test/support/network.js';
 import { freePorts } from '../test/support/ports.js';
 import { Clock } from './clock.js';
 import type { OwnEngine } from './engine.js';
 import type { Machine } from './machine.js';
-import { ManagedProcess } from './managed-process.js';
+import type { ManagedProcess } from '../testkit/managed-process.js';
+import { panalProcess } from '../testkit/panal-process.js';
 import { run } from './shell.js';
 import { SmallDisk } from './small-disk.js';
-import { until } from './wait.js';
+import { eventually } from '../testkit/wait.js';
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const WORKERS = 2;
 const SLOTS = 3;
 const STORE_MB = 256;
@@ -94,8 +93,8 @@ export class Cluster {
   /** A broker that is not started yet. */
   brokerAt({ data, port, zmqPort }: { data: string; port: number; zmqPort: number }): ManagedProcess {
     const address = this.options.machine.namespaces ? '*' : '127.0.0.1';
-    return new ManagedProcess('broker', {
-      argv: [process.execPath, join(ROOT, 'broker', 'dist', 'main.js')],
+    return panalProcess('broker', {
+      build: 'compiled',
       env: {
         ...this.#env(),
         ...this.clock.env,
@@ -112,7 +111,7 @@ export class Cluster {
 
   /** Resolves once the broker answers, and every worker is joined to it. */
   async joined(ms = 60_000): Promise<void> {
-    await until('every worker is joined', async () => (await this.view()).length === WORKERS, ms);
+    await eventually('every worker is joined', async () => (await this.view()).length === WORKERS, ms);
   }
 
   /** What the broker says of its workers; none while it does not answer. */
@@ -160,8 +159,9 @@ export class Cluster {
     // Containers are given folders of it by their engine, which does not see what is mounted later.
     const disk = machine.mounts && driver === 'process' ? new SmallDisk(data, WORKER_MB) : undefined;
     await disk?.open();
-    const worker = new ManagedProcess(`worker ${index}`, {
-      argv: [...(host?.prefix ?? []), process.execPath, join(ROOT, 'worker', 'dist', 'main.js')],
+    const options = {
+      build: 'compiled' as const,
+      prefix: host?.prefix ?? [],
       env: {
         ...this.#env(),
         ZMQ_CONN_ADDRESS: `tcp://${this.#network?.address ?? '127.0.0.1'}:${this.#zmqPort}`,
@@ -170,8 +170,8 @@ export class Cluster {
         FAAS_SLOTS: String(SLOTS),
       },
       log: join(folder, `worker-${index}.log`),
-    });
-    return { process: worker, host, disk, data };
+    };
+    return { process: panalProcess('worker', options, `worker ${index}`), host, disk, data };
   }
 
   #env(): Record<string, string> {

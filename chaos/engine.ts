@@ -1,9 +1,9 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ManagedProcess } from './managed-process.js';
+import { ManagedProcess } from '../testkit/managed-process.js';
 import { allProcesses, kill } from './processes.js';
 import { run, works } from './shell.js';
-import { until } from './wait.js';
+import { eventually } from '../testkit/wait.js';
 
 /** Images that the functions need, brought over from the machine's own engine. */
 const IMAGES = ['pythonruntime:latest', 'noderuntime:latest', 'python:3.12-slim', 'node:20-bookworm-slim'];
@@ -83,7 +83,7 @@ export class OwnEngine {
   async start(): Promise<void> {
     await rm(join(this.#folder, 'engine.pid'), { force: true });
     this.#daemon.start();
-    await until('the engine answers', () => works('docker', '-H', this.host, 'version'), 60_000);
+    await eventually('the engine answers', () => works('docker', '-H', this.host, 'version'), 60_000);
   }
 
   async kill(): Promise<void> {

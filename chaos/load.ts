@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { FUNCTIONS, resultOf, type FunctionName } from './functions.js';
 import type { Entry, Ledger } from './ledger.js';
 import type { Random } from './random.js';
-import { pause } from './wait.js';
+import { setTimeout as pause } from 'node:timers/promises';
 
 /** How long a client waits for an answer before it asks again. */
 const PATIENCE_MS = 8000;

@@ -10,7 +10,8 @@ import { Load } from './load.js';
 import { Random } from './random.js';
 import type { Figures, KindFigures } from './report.js';
 import { Site, type SiteOptions } from './site.js';
-import { pause, until } from './wait.js';
+import { setTimeout as pause } from 'node:timers/promises';
+import { eventually } from '../testkit/wait.js';
 import type { Witness } from './witness.js';
 
 const ALL_FAULTS = [...PROCESS_FAULTS, ...SANDBOX_FAULTS, ...SURROUNDING_FAULTS, ...DAMAGE_FAULTS];
@@ -79,7 +80,7 @@ class Run {
       const fault = order.pop();
       if (fault === undefined) break;
       load.start();
-      await until('the first results come', this.#serves(), 120_000);
+      await eventually('the first results come', this.#serves(), 120_000);
       await pause(CALM_MS);
       const done = await this.#make(fault);
       await load.stop();
@@ -104,7 +105,7 @@ class Run {
     const what = await fault.make(this.#cluster, this.#random);
     if (fault.losesPower === true) this.#ledger.powerCut(at);
     await this.#cluster.joined();
-    await until('results come again', this.#serves(), 60_000);
+    await eventually('results come again', this.#serves(), 60_000);
     await pause(CALM_MS);
     const figures = this.#kinds.get(fault.kind) ?? { made: 0, extraRuns: 0, longestGap: 0 };
     const gap = this.#ledger.longestGap;
@@ -137,9 +138,11 @@ class Run {
       });
       return (await Promise.all(counts)).flat();
     };
-    await until('workers hold what they say', async () => (await differences()).length === 0, 15_000).catch(
-      async () => audit.findings.other.push(...(await differences())),
-    );
+    await eventually(
+      'workers hold what they say',
+      async () => (await differences()).length === 0,
+      15_000,
+    ).catch(async () => audit.findings.other.push(...(await differences())));
   }
 
   #possible(): Fault[] {

@@ -1,6 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Pull, Router } from 'zeromq';
 import {
   bundleRequestSchema,
@@ -12,15 +11,15 @@ import {
   type BrokerMessage,
   type Welcome,
 } from '@panal/transport';
-import { ManagedProcess } from '../chaos/managed-process.js';
-import { until } from '../chaos/wait.js';
+import type { ManagedProcess } from '../testkit/managed-process.js';
+import { panalProcess } from '../testkit/panal-process.js';
+import { eventually } from '../testkit/wait.js';
 import { tarGz } from '../test/support/archives.js';
 import { freePorts } from '../test/support/ports.js';
 import { runtimeSpec, pythonRuntime } from '../test/support/specs.js';
 import type { Shot, Vitals } from './target.js';
 import { vitalsOf } from './vitals.js';
 
-const MAIN = fileURLToPath(new URL('../worker/dist/main.js', import.meta.url));
 const NOTHING = Buffer.alloc(0);
 /** Who does not take what is said to him must not keep the others from hearing. */
 const SENDER = { linger: 0, mandatory: true, sendTimeout: 0 };
@@ -76,8 +75,8 @@ export class HostileBroker {
       FAAS_HEARTBEAT_MS: '100',
       FAAS_METRICS_ADDRESS: `127.0.0.1:${metricsPort}`,
     };
-    const argv = [process.execPath, MAIN];
-    const worker = new ManagedProcess('worker', { argv, env, log: join(folder, 'worker.log') });
+    const log = join(folder, 'worker.log');
+    const worker = panalProcess('worker', { build: 'compiled', env, log });
     const broker = new HostileBroker(port, metricsPort, worker);
     try {
       await broker.#open();
@@ -99,7 +98,7 @@ export class HostileBroker {
   async ask(): Promise<void> {
     const before = this.#hellos;
     let asked = 0;
-    await until('the worker greets', async () => {
+    await eventually('the worker greets', async () => {
       this.checkSilence();
       // One that is not welcome yet does not heed `who`, and one that is does not heed `welcome`.
       if (asked++ % 25 === 0) await this.#sayMessage(this.#welcome, { type: 'who' });
@@ -138,7 +137,7 @@ export class HostileBroker {
     await this.#sayFrames(
       encode([{ message: { ...invoke, spec: { ...spec, ...{ bundle } } }, parts: [Buffer.from(token)] }]),
     );
-    const result = await until('the canary has run', () => this.#results.get(callNum));
+    const result = await eventually('the canary has run', () => this.#results.get(callNum));
     this.#results.clear();
     await this.#sayMessage({ type: 'ack', leases: [lease] }, { type: 'retire', functionIds: [spec.id] });
     if (result !== lease) throw new Error(`the canary gave ${result}`);
@@ -163,14 +162,14 @@ export class HostileBroker {
     }
     this.#loops.push(this.#hear(), this.#collect(), this.#serve());
     this.#worker.start();
-    await until('the worker greets', () => this.#hellos > 0);
+    await eventually('the worker greets', () => this.#hellos > 0);
     await this.#join();
   }
 
   async #join(): Promise<void> {
     const before = this.#heartbeats;
     await this.#sayMessage(this.#welcome);
-    await until('the worker has joined', () => this.#heartbeats > before);
+    await eventually('the worker has joined', () => this.#heartbeats > before);
   }
 
   get #welcome(): Welcome {

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { until } from '../chaos/wait.js';
+import { eventually } from '../testkit/wait.js';
 import type { TargetFigures } from './report.js';
 import type { Session, Shot, Surroundings, Target, Vitals } from './target.js';
 
@@ -139,7 +139,7 @@ export class Prober {
     try {
       await session.canary();
       const most = atFirst.handles + MOST_NEW_HANDLES;
-      await until(
+      await eventually(
         `no more than ${most} handles`,
         async () => (await session.vitals()).handles <= most,
         15_000,

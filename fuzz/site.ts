@@ -1,15 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { ManagedProcess } from '../chaos/managed-process.js';
-import { until } from '../chaos/wait.js';
+import type { ManagedProcess } from '../testkit/managed-process.js';
+import { panalProcess, type Program } from '../testkit/panal-process.js';
+import { eventually } from '../testkit/wait.js';
 import { tarGz } from '../test/support/archives.js';
 import { freePorts } from '../test/support/ports.js';
 import type { Vitals } from './target.js';
 import { vitalsOf } from './vitals.js';
-
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 const HANDLER = `
 def handler(params, context):
@@ -177,7 +175,7 @@ export class Site {
 
   async #open(beforeWorker?: SiteOptions['beforeWorker']): Promise<void> {
     this.broker.start();
-    await until('the broker listens', () => this.#answers('/healthz'));
+    await eventually('the broker listens', () => this.#answers('/healthz'));
     const credentials = { email: 'canary@example.org', password: randomBytes(12).toString('hex') };
     for (const path of ['/users', '/users/token']) {
       const answer = await fetch(this.url + path, { method: 'POST', body: JSON.stringify(credentials) });
@@ -187,7 +185,7 @@ export class Site {
     if (this.worker === undefined) return;
     await beforeWorker?.(this.zmqPort);
     this.worker.start();
-    await until('the worker has joined', () => this.#answers('/readyz'));
+    await eventually('the worker has joined', () => this.#answers('/readyz'));
     await this.register('canary', { lifecycle: 'hot' }, this.authorization);
     await this.canary();
   }
@@ -210,11 +208,10 @@ export function withDescriptors(descriptors: number | undefined): string[] {
 }
 
 function managed(
-  room: string,
+  program: Program,
   env: Record<string, string>,
   folder: string,
   prefix: readonly string[] = [],
 ): ManagedProcess {
-  const argv = [...prefix, process.execPath, join(ROOT, room, 'dist', 'main.js')];
-  return new ManagedProcess(room, { argv, env, log: join(folder, `${room}.log`) });
+  return panalProcess(program, { build: 'compiled', env, prefix, log: join(folder, `${program}.log`) });
 }

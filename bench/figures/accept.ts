@@ -1,4 +1,5 @@
-import { Cluster } from '../lib/cluster.js';
+import type { Cluster } from '../../testkit/cluster.js';
+import { good, registerBundle, startCluster } from '../lib/cluster.js';
 import { load, type LoadResult } from '../lib/load.js';
 import { compare, type Figure } from '../lib/report.js';
 import { startKoa } from '../lib/yardsticks.js';
@@ -12,7 +13,7 @@ const BODY = '{"funcName":"later","params":{"numbers":[1,2,3]}}';
  */
 export async function acceptFigures(rounds: number, roundMs: number): Promise<Figure[]> {
   const koa = await startKoa(202, '{"callNum":123456,"status":"PENDING"}');
-  const cluster = await Cluster.start({ settings: { FAAS_DURABILITY: 'fsync', FAAS_MAX_QUEUE: '10000000' } });
+  const cluster = await startCluster({ settings: { FAAS_DURABILITY: 'fsync', FAAS_MAX_QUEUE: '10000000' } });
   const numbers = new Set<number>();
   const check = (status: number, body: string): void => {
     const { callNum } = JSON.parse(body) as { callNum: number };
@@ -22,7 +23,7 @@ export async function acceptFigures(rounds: number, roundMs: number): Promise<Fi
   try {
     const code = 'import time\ntime.sleep(3600)\n';
     const settings = { maxConcurrency: '1', timeoutMs: '3600000' };
-    await cluster.registerBundle('later', 'pythonruntime', { 'test.py': code }, settings);
+    await registerBundle(cluster, 'later', 'pythonruntime', { 'test.py': code }, settings);
     const measure = (port: number, path: string): Promise<LoadResult> =>
       load({ port, path, body: BODY, connections: CONNECTIONS, durationMs: roundMs, check });
     await measure(koa.port, '/run/later');
@@ -55,9 +56,11 @@ async function requireStored(cluster: Cluster, accepted: number): Promise<void> 
   let before = Infinity;
   let listed = 0;
   for (;;) {
-    const page = (await cluster.get(
-      `/calls?limit=1000${before === Infinity ? '' : `&before=${before}`}`,
-    )) as Record<string, { callNum: number }>;
+    const page = JSON.parse(
+      await good(
+        cluster.request('GET', `/calls?limit=1000${before === Infinity ? '' : `&before=${before}`}`),
+      ),
+    ) as Record<string, { callNum: number }>;
     const calls = Object.values(page);
     if (calls.length === 0) break;
     listed += calls.length;

@@ -2,7 +2,8 @@ import { execFile, execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import Docker from 'dockerode';
-import { Cluster } from '../lib/cluster.js';
+import type { Cluster } from '../../testkit/cluster.js';
+import { good, startCluster, whenIdle } from '../lib/cluster.js';
 import { load } from '../lib/load.js';
 import { compare, type Figure } from '../lib/report.js';
 
@@ -32,7 +33,7 @@ export async function containerFigures(rounds: number, roundMs: number): Promise
   execFileSync(fileURLToPath(new URL('../../test/images/build', import.meta.url)));
   return [
     await lone('fresh p50 from the prestarted pool (ratio: times faster)', rounds, {}, (cluster) =>
-      cluster.whenIdle(1),
+      whenIdle(cluster, 1),
     ),
     await lone(
       'cold start, image present (ratio: times faster)',
@@ -56,7 +57,9 @@ async function lone(
     const theirs: number[] = [];
     for (let round = 0; round < rounds; round++) {
       await ready(cluster);
-      ours.push(await timed(async () => check(200, await cluster.postText('/run/reverse', 'hello'))));
+      ours.push(
+        await timed(async () => check(200, await good(cluster.request('POST', '/run/reverse', 'hello')))),
+      );
       theirs.push(await timed(dockerRun));
     }
     const yardstick = { name: '`docker run --rm`', values: theirs };
@@ -109,10 +112,10 @@ async function withReverse<T>(
   settings: Record<string, string>,
   work: (cluster: Cluster) => Promise<T>,
 ): Promise<T> {
-  const cluster = await Cluster.start({ settings: { FAAS_SANDBOX: 'docker', ...settings } });
+  const cluster = await startCluster({ settings: { FAAS_SANDBOX: 'docker', ...settings } });
   try {
-    await cluster.post('/registerFunction', { functionName: 'reverse', image: IMAGE });
-    check(200, await cluster.postText('/run/reverse', 'hello'));
+    await good(cluster.post('/registerFunction', { functionName: 'reverse', image: IMAGE }));
+    check(200, await good(cluster.request('POST', '/run/reverse', 'hello')));
     return await work(cluster);
   } finally {
     await cluster.stop();

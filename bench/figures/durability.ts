@@ -1,4 +1,5 @@
-import { Cluster } from '../lib/cluster.js';
+import type { Cluster } from '../../testkit/cluster.js';
+import { registerBundle, startCluster } from '../lib/cluster.js';
 import { load, type LoadResult } from '../lib/load.js';
 import { compare, type Figure } from '../lib/report.js';
 
@@ -16,9 +17,9 @@ export async function durabilityFigures(rounds: number, roundMs: number): Promis
   const figures: Figure[] = [];
   try {
     for (const mode of MODES) {
-      const cluster = await Cluster.start({ settings: { FAAS_DURABILITY: mode } });
+      const cluster = await startCluster({ settings: { FAAS_DURABILITY: mode } });
       clusters.push(cluster);
-      await cluster.registerBundle('hot', 'pythonruntime', { 'handler.py': HANDLER }, { lifecycle: 'hot' });
+      await registerBundle(cluster, 'hot', 'pythonruntime', { 'handler.py': HANDLER }, { lifecycle: 'hot' });
     }
     for (const connections of [1, 64]) {
       const results = clusters.map(() => new Array<LoadResult>());

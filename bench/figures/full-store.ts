@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LevelStore, type CallRecord } from '@panal/db';
 import { runtimeSpec, versionOf } from '../../test/support/specs.js';
-import { Cluster } from '../lib/cluster.js';
+import { registerBundle, startCluster } from '../lib/cluster.js';
 import { load } from '../lib/load.js';
 import { compare, type Figure } from '../lib/report.js';
 
@@ -23,11 +23,11 @@ export async function fullStoreFigures(
 ): Promise<Figure[]> {
   const folder = await mkdtemp(join(tmpdir(), 'panal-bench-'));
   await fill(join(folder, 'store'), size);
-  const clusters = [await Cluster.start({ brokerData: folder }), await Cluster.start()] as const;
+  const clusters = [await startCluster({ broker: { FAAS_DATA_DIR: folder } }), await startCluster()] as const;
   try {
     const p50s: [number[], number[]] = [[], []];
     for (const cluster of clusters) {
-      await cluster.registerBundle('hot', 'pythonruntime', { 'handler.py': HANDLER }, { lifecycle: 'hot' });
+      await registerBundle(cluster, 'hot', 'pythonruntime', { 'handler.py': HANDLER }, { lifecycle: 'hot' });
     }
     for (let round = 0; round <= rounds; round++) {
       for (const [index, { port }] of clusters.entries()) {

@@ -1,4 +1,5 @@
-import { Cluster, residentMiB } from '../lib/cluster.js';
+import type { Cluster } from '../../testkit/cluster.js';
+import { good, registerBundle, residentMiB, startCluster } from '../lib/cluster.js';
 import { load, type LoadResult } from '../lib/load.js';
 import { compare, figure, type Figure } from '../lib/report.js';
 import { median } from '../lib/stats.js';
@@ -18,13 +19,13 @@ export async function hotFigures(rounds: number, roundMs: number): Promise<Figur
     { name: 'bare Koa', ...(await startKoa(200, ANSWER)) },
     { name: 'the bare corridor', ...(await startCorridor(HANDLER)) },
   ];
-  const cluster = await Cluster.start();
+  const cluster = await startCluster();
   const figures: Figure[] = [];
   try {
     const [worker] = cluster.workers;
     if (worker === undefined) throw new Error('a worker was asked for');
     const atRest = [await residentMiB(cluster.broker), await residentMiB(worker)];
-    await cluster.registerBundle('hot', 'pythonruntime', { 'handler.py': HANDLER }, { lifecycle: 'hot' });
+    await registerBundle(cluster, 'hot', 'pythonruntime', { 'handler.py': HANDLER }, { lifecycle: 'hot' });
     const target = { path: '/run/hot', body: BODY, check };
     const measure = (port: number, connections: number): Promise<LoadResult> =>
       load({ ...target, port, connections, durationMs: roundMs });
@@ -68,7 +69,10 @@ function memory(when: string, [broker = NaN, worker = NaN]: number[]): Figure[] 
 async function phases(cluster: Cluster): Promise<Figure[]> {
   await load({ port: cluster.port, path: '/run/hot', body: BODY, connections: 1, durationMs: 500, check });
   const calls = Object.values(
-    (await cluster.get('/calls?limit=200')) as Record<string, { timings: Record<string, number> }>,
+    JSON.parse(await good(cluster.request('GET', '/calls?limit=200'))) as Record<
+      string,
+      { timings: Record<string, number> }
+    >,
   );
   return ['queued', 'prepare', 'run', 'total'].map((phase) =>
     figure(`phase of a hot call: ${phase}`, 'ms', [

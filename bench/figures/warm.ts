@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Cluster } from '../lib/cluster.js';
+import { good, registerBundle, startCluster } from '../lib/cluster.js';
 import { load } from '../lib/load.js';
 import { compare, type Figure } from '../lib/report.js';
 
@@ -15,15 +15,17 @@ export async function warmFigures(rounds: number, roundMs: number): Promise<Figu
   const folder = mkdtempSync(join(tmpdir(), 'panal-bench-'));
   const forkExec = join(folder, 'fork-exec');
   execFileSync('cc', ['-O2', '-o', forkExec, SOURCE]);
-  const cluster = await Cluster.start();
+  const cluster = await startCluster();
   try {
-    await cluster.post('/registerRuntime', {
-      name: 'shell',
-      image: 'busybox:latest',
-      path: '/ws',
-      run: 'echo done #',
-    });
-    await cluster.registerBundle('echo', 'shell', { 'unused.txt': '' });
+    await good(
+      cluster.post('/registerRuntime', {
+        name: 'shell',
+        image: 'busybox:latest',
+        path: '/ws',
+        run: 'echo done #',
+      }),
+    );
+    await registerBundle(cluster, 'echo', 'shell', { 'unused.txt': '' });
     const check = (status: number, body: string): void => {
       if (status !== 200 || body !== 'done\n') throw new Error(`wrong answer: ${status} ${body}`);
     };

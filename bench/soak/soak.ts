@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { Cluster } from '../lib/cluster.js';
+import type { Cluster } from '../../testkit/cluster.js';
+import { good, registerBundle, startCluster } from '../lib/cluster.js';
 import { load } from '../lib/load.js';
 import { filesIn, growth, sandboxesOf, vitalsOf } from './vitals.js';
 
@@ -67,16 +68,16 @@ const check = (status: number, body: string): void => {
  * at whether anything grew that should not.
  */
 export async function soak({ seconds, rounds, settings = {}, say }: SoakOptions): Promise<SoakReport> {
-  const cluster = await Cluster.start({
+  const cluster = await startCluster({
     settings: { ...SETTINGS, ...settings },
     execArgv: ['--expose-gc', '--import', new URL('collect.mjs', import.meta.url).href],
   });
   const seen = new Map<string, number[]>();
   let calls = 0;
   try {
-    await cluster.registerBundle('hot', 'pythonruntime', { 'handler.py': HANDLER }, { lifecycle: 'hot' });
+    await registerBundle(cluster, 'hot', 'pythonruntime', { 'handler.py': HANDLER }, { lifecycle: 'hot' });
     for (const lifecycle of ['warm', 'fresh']) {
-      await cluster.registerBundle(lifecycle, 'pythonruntime', { 'test.py': COMMAND }, { lifecycle });
+      await registerBundle(cluster, lifecycle, 'pythonruntime', { 'test.py': COMMAND }, { lifecycle });
     }
     for (let round = 1; round <= rounds; round++) {
       const passing = pass(cluster, round);
@@ -105,10 +106,10 @@ async function pass(cluster: Cluster, round: number): Promise<void> {
     const name = `passing-${round}-${each}`;
     for (let version = 1; version <= 2; version++) {
       const files = { 'handler.py': HANDLER, 'data.txt': randomBytes(CODE_BYTES / 2).toString('hex') };
-      await cluster.registerBundle(name, 'pythonruntime', files, { lifecycle: 'hot' });
-      check(200, await cluster.postText(`/run/${name}`, BODY));
+      await registerBundle(cluster, name, 'pythonruntime', files, { lifecycle: 'hot' });
+      check(200, await good(cluster.request('POST', `/run/${name}`, BODY)));
     }
-    await cluster.delete(`/functions/${name}`);
+    await good(cluster.request('DELETE', `/functions/${name}`));
   }
 }
 

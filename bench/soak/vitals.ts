@@ -1,8 +1,8 @@
-import { execFile, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type { ManagedProcess } from '../../testkit/managed-process.js';
 import { residentMiB } from '../lib/cluster.js';
 
 /** What of a process could grow without bound. */
@@ -16,10 +16,8 @@ export interface Vitals {
 }
 
 /** Of a process that loaded `collect.mjs`. */
-export async function vitalsOf(child: ChildProcess): Promise<Vitals> {
-  const answer = once(child, 'message') as Promise<[{ heapMiB: number }]>;
-  child.send('collect');
-  const [{ heapMiB }] = await answer;
+export async function vitalsOf(child: ManagedProcess): Promise<Vitals> {
+  const { heapMiB } = (await child.ask('collect')) as { heapMiB: number };
   const descriptors = (await readdir(`/proc/${child.pid ?? 'self'}/fd`)).length;
   return { heap: heapMiB, resident: await residentMiB(child), descriptors };
 }

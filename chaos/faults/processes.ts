@@ -1,5 +1,5 @@
 import { LEASE_MS } from '../cluster.js';
-import { pause } from '../wait.js';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Fault } from './fault.js';
 
 const always = (): boolean => true;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { freePorts } from '../../test/support/ports.js';
 import type { Cluster } from '../cluster.js';
 import type { Random } from '../random.js';
-import { until } from '../wait.js';
+import { eventually } from '../../testkit/wait.js';
 import type { Fault } from './fault.js';
 
 /** What a broker must say of a store that is not whole. */
@@ -59,7 +59,7 @@ async function tryBroker(cluster: Cluster, data: string): Promise<string> {
   const broker = cluster.brokerAt({ data, port, zmqPort });
   broker.start();
   try {
-    const serves = await until('a broker with a damaged store serves or ends', async () => {
+    const serves = await eventually('a broker with a damaged store serves or ends', async () => {
       if (!broker.alive) return 'ended';
       const answer = await fetch(`http://127.0.0.1:${port}/healthz`).catch(() => undefined);
       return answer?.ok === true ? 'serves' : undefined;

@@ -1,4 +1,4 @@
-import { until } from '../../chaos/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { Site } from '../site.js';
 import { Relay } from './relay.js';
 import { messagesIn } from './zmtp.js';
@@ -53,9 +53,9 @@ async function serve(site: Site): Promise<void> {
   const callNum = await invoke(site, 'slow', {}, 0);
   const logs = new AbortController();
   await fetch(`${site.url}/call/${callNum}/logs?follow=1`, { signal: logs.signal });
-  await until('the call runs', async () => (await statusOf(site, callNum)) !== 'PENDING');
+  await eventually('the call runs', async () => (await statusOf(site, callNum)) !== 'PENDING');
   await fetch(`${site.url}/call/${callNum}`, { method: 'DELETE' });
-  await until(
+  await eventually(
     'the call has ended',
     async () => !['PENDING', 'RUNNING'].includes(await statusOf(site, callNum)),
   );

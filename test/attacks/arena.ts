@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Lifecycle } from '@panal/protocol';
+import type { Cluster } from '../../testkit/cluster.js';
 import { tarGz, type ArchiveEntry } from '../support/archives.js';
-import { EngineCluster } from '../system/engine-cluster.js';
+import { engineCluster } from '../system/engine-cluster.js';
 
 const ATTACKER = fileURLToPath(new URL('./attacker/', import.meta.url));
 const file = (name: string): ArchiveEntry => ({ name, content: readFileSync(join(ATTACKER, name)) });
@@ -35,7 +36,7 @@ export interface Seen {
  * call that the platform fails is not tried again, so that it would be seen.
  */
 export class Arena {
-  readonly panal: EngineCluster;
+  readonly panal: Cluster;
   readonly secret = randomBytes(12).toString('hex');
   /** A folder of the machine, with a file that holds the secret. */
   readonly folder: string;
@@ -44,7 +45,7 @@ export class Arena {
   readonly #stopping = new AbortController();
   #bystander: Promise<Seen[]> = Promise.resolve([]);
 
-  private constructor(panal: EngineCluster, folder: string, workerId: string) {
+  private constructor(panal: Cluster, folder: string, workerId: string) {
     this.panal = panal;
     this.folder = folder;
     this.workerId = workerId;
@@ -53,14 +54,14 @@ export class Arena {
   /** @param settings of the worker */
   static async open(settings: Record<string, string>): Promise<Arena> {
     const folder = await mkdtemp(join(tmpdir(), 'panal-arena-'));
-    const panal = await EngineCluster.start({ FAAS_ATTEMPTS: '1' });
+    const panal = await engineCluster({ FAAS_ATTEMPTS: '1' });
     const limits = {
       FAAS_DISK_MB: String(DISK_MB),
       FAAS_MAX_OUTPUT: String(MAX_OUTPUT),
       FAAS_SLOTS: String(SLOTS),
     };
-    const worker = await panal.worker({ ...limits, ...settings });
-    const id = /"worker":"([0-9a-f-]+)"/.exec(worker.output)?.[1] ?? '';
+    const worker = await panal.addWorker({ ...limits, ...settings });
+    const id = /"worker":"([0-9a-f-]+)"/.exec(worker.said)?.[1] ?? '';
     const arena = new Arena(panal, folder, id);
     await writeFile(arena.canary, arena.secret);
     await arena.#deployVictim();

@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import { tar, tarGz, zip, type ArchiveEntry } from '../support/archives.js';
-import { EngineCluster } from '../system/engine-cluster.js';
+import type { Cluster } from '../../testkit/cluster.js';
+import { engineCluster } from '../system/engine-cluster.js';
 
 const MAX_UNPACKED = 4 << 20;
 const BOMB: ArchiveEntry = { name: 'bomb', content: Buffer.alloc(MAX_UNPACKED + 1) };
@@ -32,9 +33,9 @@ function link(type: 'symlink' | 'link', linkname: string): ArchiveEntry {
 }
 
 describe('Hostile bundles', () => {
-  let panal: EngineCluster;
+  let panal: Cluster;
   before(async () => {
-    panal = await EngineCluster.start({
+    panal = await engineCluster({
       FAAS_MAX_BUNDLE_UNPACKED: String(MAX_UNPACKED),
       FAAS_MAX_BUNDLE_ENTRIES: '100',
     });

@@ -8,7 +8,8 @@ import { withHostAndFirewall } from '../support/groups.js';
 import { at, Network, type Host } from '../support/network.js';
 import { SecondEngine } from '../support/second-engine.js';
 import { eventually } from '../support/wait.js';
-import { EngineCluster } from '../system/engine-cluster.js';
+import type { Cluster } from '../../testkit/cluster.js';
+import { engineCluster } from '../system/engine-cluster.js';
 import { METADATA } from './table.js';
 
 const FIREWALL = fileURLToPath(new URL('../../hub-deployment/firewall/panal-firewall', import.meta.url));
@@ -38,7 +39,7 @@ withHostAndFirewall('A function with a network', () => {
   let cloud: Host;
   let server: ChildProcess;
   let engine: SecondEngine;
-  let panal: EngineCluster;
+  let panal: Cluster;
   /** What of the machine and of its surroundings a function may look for. */
   let ports: string[];
   let elsewhere: string;
@@ -104,9 +105,9 @@ withHostAndFirewall('A function with a network', () => {
     const [own, its] = [curveKeyPair(), curveKeyPair()];
     const keys = { FAAS_CURVE_SERVER_PUBLIC: own.publicKey, FAAS_CURVE_CLIENT_PUBLIC: its.publicKey };
     const settings = { FAAS_AUTH: 'required', FAAS_CURVE_SERVER_SECRET: own.secretKey, FAAS_ATTEMPTS: '1' };
-    panal = await EngineCluster.start({ ...keys, ...settings }, machine);
+    panal = await engineCluster({ ...keys, ...settings }, machine);
     const client = { FAAS_CURVE_CLIENT_SECRET: its.secretKey, DOCKER_HOST: engine.host };
-    await panal.worker({ ...keys, ...client }, machine);
+    await panal.addWorker({ ...keys, ...client }, machine);
     const user = { email: 'ana@example.org', password: 'correct horse' };
     expect((await panal.post('/users', user)).status).to.equal(201);
     panal.headers = { authorization: `Basic ${btoa(`${user.email}:${user.password}`)}` };

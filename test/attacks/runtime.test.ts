@@ -2,21 +2,22 @@ import { expect } from 'chai';
 import { withSecondEngine } from '../support/groups.js';
 import { SecondEngine } from '../support/second-engine.js';
 import { tarGz } from '../support/archives.js';
-import { EngineCluster } from '../system/engine-cluster.js';
+import type { Cluster } from '../../testkit/cluster.js';
+import { engineCluster } from '../system/engine-cluster.js';
 
 /** The usual one, by a name of an operator's choice, as gVisor or Kata would have one. */
 const RUNTIME = 'panal-test';
 
 withSecondEngine('An OCI runtime of the operator’s choice', () => {
   let engine: SecondEngine;
-  let panal: EngineCluster;
+  let panal: Cluster;
   const worker = (settings: Record<string, string>) =>
-    panal.worker({ DOCKER_HOST: engine.host, FAAS_SLOTS: '2', ...settings });
+    panal.addWorker({ DOCKER_HOST: engine.host, FAAS_SLOTS: '2', ...settings });
 
   before(async () => {
     [engine, panal] = await Promise.all([
       SecondEngine.start({ runtime: `${RUNTIME}=runc` }),
-      EngineCluster.start({ FAAS_ATTEMPTS: '1' }),
+      engineCluster({ FAAS_ATTEMPTS: '1' }),
     ]);
     // What the worker makes its image of the runtime from.
     await engine.load('python:3.12-slim');

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { readConfig } from '@panal/protocol';
 import { freeAddresses } from '../../cli/src/free-addresses.js';
-import { SourceCluster } from '../support/cluster.js';
+import { Cluster } from '../../testkit/cluster.js';
 import { temporaryFolder } from '../support/folder.js';
 import { freePorts } from '../support/ports.js';
 import { PanalRun } from './panal.js';
@@ -84,9 +84,9 @@ describe('Starting a cluster with panal up', function () {
   });
 
   describe('where another cluster has the ports', () => {
-    let other: SourceCluster;
+    let other: Cluster;
     before(async () => {
-      other = await SourceCluster.start({ FAAS_LOG_LEVEL: 'info' });
+      other = await Cluster.start({ settings: { FAAS_SANDBOX: 'process' } });
     });
     after(() => other.stop());
 

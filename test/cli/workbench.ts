@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { SourceCluster } from '../support/cluster.js';
+import { Cluster } from '../../testkit/cluster.js';
 import { PanalRun, type Ended, type RunOptions } from './panal.js';
 
 /** A handler that does what its parameters say. */
@@ -17,10 +17,10 @@ export default async ({ log, sleep, fail, bytes, give } = {}) => {
 
 /** A cluster, a folder, and the command to be run there. */
 export class Workbench {
-  readonly cluster: SourceCluster;
+  readonly cluster: Cluster;
   readonly folder: string;
 
-  constructor(cluster: SourceCluster, folder: string) {
+  constructor(cluster: Cluster, folder: string) {
     this.cluster = cluster;
     this.folder = folder;
   }
@@ -75,7 +75,10 @@ export function workbench(settings: Record<string, string> = {}): () => Workbenc
   let bench: Workbench | undefined;
   before(async () => {
     const folder = await mkdtemp(join(tmpdir(), 'panal-cli-'));
-    bench = new Workbench(await SourceCluster.start(settings), folder);
+    bench = new Workbench(
+      await Cluster.start({ settings: { FAAS_SANDBOX: 'process', ...settings } }),
+      folder,
+    );
   });
   after(async () => {
     await bench?.cluster.stop();

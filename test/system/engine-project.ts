@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { eventually } from '../support/wait.js';
-import { HttpClient } from './http-client.js';
+import { HttpClient } from '../../testkit/http-client.js';
 
 const run = promisify(execFile);
 

@@ -5,7 +5,9 @@ import { Rig } from '../docker/rig.js';
 import { withRegistry } from '../support/groups.js';
 import { TestRegistry } from '../support/registry.js';
 import { SecondEngine } from '../support/second-engine.js';
-import { EngineCluster, type RoomProcess } from './engine-cluster.js';
+import type { Cluster } from '../../testkit/cluster.js';
+import type { ManagedProcess } from '../../testkit/managed-process.js';
+import { engineCluster } from './engine-cluster.js';
 
 withRegistry('A tag that moves in its registry', function () {
   this.timeout(120_000);
@@ -14,13 +16,13 @@ withRegistry('A tag that moves in its registry', function () {
   let rig: Rig;
   let registry: TestRegistry;
   let second: SecondEngine;
-  let panal: EngineCluster;
-  let worker: RoomProcess;
+  let panal: Cluster;
+  let worker: ManagedProcess;
 
   before(async () => {
     [rig, registry, second] = await Promise.all([Rig.make(), TestRegistry.start(), SecondEngine.start()]);
-    panal = await EngineCluster.start();
-    worker = await panal.worker({});
+    panal = await engineCluster();
+    worker = await panal.addWorker({});
   });
 
   after(async () => {
@@ -84,12 +86,12 @@ withRegistry('A tag that moves in its registry', function () {
 
   it('is the image of its version on an engine that never had it, too', async () => {
     await worker.stop();
-    const there = await panal.worker({ DOCKER_HOST: second.host });
+    const there = await panal.addWorker({ DOCKER_HOST: second.host });
     try {
       expect(await says('moves')).to.equal('first\n');
     } finally {
       await there.stop();
-      worker = await panal.worker({});
+      worker = await panal.addWorker({});
     }
   });
 
@@ -112,14 +114,14 @@ withRegistry('A tag that moves in its registry', function () {
     expect(await says('local')).to.equal('local\n');
     expect(await digestOf('local')).to.equal((await docker.getImage(image).inspect()).Id);
     await worker.stop();
-    const there = await panal.worker({ DOCKER_HOST: second.host });
+    const there = await panal.addWorker({ DOCKER_HOST: second.host });
     try {
       const { error } = await run('local');
       expect(error).to.have.property('code', 'IMAGE_NOT_FOUND');
       expect(error).to.have.property('message').that.contains('in no registry and not on this worker');
     } finally {
       await there.stop();
-      worker = await panal.worker({});
+      worker = await panal.addWorker({});
     }
   });
 });

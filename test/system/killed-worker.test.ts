@@ -7,7 +7,9 @@ import { ofWorker } from '../../worker/src/engine/labels.js';
 import { tarGz } from '../support/archives.js';
 import { withEngine } from '../support/groups.js';
 import { eventually } from '../support/wait.js';
-import { EngineCluster, type RoomProcess } from './engine-cluster.js';
+import type { Cluster } from '../../testkit/cluster.js';
+import type { ManagedProcess } from '../../testkit/managed-process.js';
+import { engineCluster } from './engine-cluster.js';
 
 const LIFECYCLES = ['hot', 'warm', 'fresh'] as const;
 /** A call that ends at once, or for nobody's sake. */
@@ -20,15 +22,15 @@ function itLeavesNothing(title: string, settings: Record<string, string>): void 
     this.slow(30_000);
     /** In the environment of every process of a function. */
     const mark = randomUUID();
-    let panal: EngineCluster;
+    let panal: Cluster;
     let data: string;
-    let worker: RoomProcess;
+    let worker: ManagedProcess;
 
-    const start = (): Promise<RoomProcess> =>
-      panal.worker({ FAAS_PRELOAD: 'runtime', FAAS_SLOTS: '3', FAAS_DATA_DIR: data, ...settings });
+    const start = (): Promise<ManagedProcess> =>
+      panal.addWorker({ FAAS_PRELOAD: 'runtime', FAAS_SLOTS: '3', FAAS_DATA_DIR: data, ...settings });
 
     before(async () => {
-      panal = await EngineCluster.start({ FAAS_ATTEMPTS: '1', FAAS_LEASE_MS: '1000' });
+      panal = await engineCluster({ FAAS_ATTEMPTS: '1', FAAS_LEASE_MS: '1000' });
       data = join(panal.folder, 'killed');
       worker = await start();
       for (const lifecycle of LIFECYCLES) {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { freePorts } from '../support/ports.js';
 import { eventually } from '../support/wait.js';
-import { HttpClient } from './http-client.js';
+import { HttpClient } from '../../testkit/http-client.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 

@@ -14,7 +14,9 @@ import { withRegistry } from '../support/groups.js';
 import { TestRegistry, VISITOR } from '../support/registry.js';
 import { SecondEngine } from '../support/second-engine.js';
 import { eventually } from '../support/wait.js';
-import { EngineCluster, type RoomProcess } from './engine-cluster.js';
+import type { Cluster } from '../../testkit/cluster.js';
+import type { ManagedProcess } from '../../testkit/managed-process.js';
+import { engineCluster } from './engine-cluster.js';
 
 /** What the image of a function was made of is random, so that one made twice is told from one that was shared. */
 const DEPENDENCIES = 'cat /proc/sys/kernel/random/uuid > made.txt';
@@ -26,10 +28,10 @@ withRegistry('The registry of a cluster of two engines', function () {
   const docker = new Docker();
   let registry: TestRegistry;
   let second: SecondEngine;
-  let panal: EngineCluster;
+  let panal: Cluster;
   let settings: Record<string, string>;
-  let one: RoomProcess;
-  let two: RoomProcess | undefined;
+  let one: ManagedProcess;
+  let two: ManagedProcess | undefined;
 
   before(async () => {
     [registry, second] = await Promise.all([TestRegistry.start({ private: true }), SecondEngine.start()]);
@@ -37,7 +39,7 @@ withRegistry('The registry of a cluster of two engines', function () {
       FAAS_REGISTRY: `${registry.address}/team`,
       FAAS_REGISTRY_AUTH: await registry.credentials(),
     };
-    panal = await EngineCluster.start({ FAAS_ATTEMPTS: '4', FAAS_BACKOFF_MS: '500' });
+    panal = await engineCluster({ FAAS_ATTEMPTS: '4', FAAS_BACKOFF_MS: '500' });
     await publish('busybox:latest', 'team/shell', '1');
     const runtime = { name: 'shell', image: `${registry.address}/team/shell:1`, path: '/ws' };
     const registered = await panal.post('/registerRuntime', {
@@ -47,7 +49,7 @@ withRegistry('The registry of a cluster of two engines', function () {
       run: "sh -c 'cat made.txt'",
     });
     expect(registered.status).to.equal(201);
-    one = await panal.worker(settings);
+    one = await panal.addWorker(settings);
   });
 
   after(async () => {
@@ -78,8 +80,8 @@ withRegistry('The registry of a cluster of two engines', function () {
     return (await panal.post('/invokeFunction?wait=60', { funcName: name })).json;
   }
 
-  const startSecond = async (): Promise<RoomProcess> =>
-    await panal.worker({ ...settings, DOCKER_HOST: second.host });
+  const startSecond = async (): Promise<ManagedProcess> =>
+    await panal.addWorker({ ...settings, DOCKER_HOST: second.host });
 
   it('gets the image of a function from the engine that made it, with its digest', async () => {
     await register('made-once');
@@ -98,10 +100,10 @@ withRegistry('The registry of a cluster of two engines', function () {
     expect([status, result]).to.deep.equal(['DONE', made]);
     const images = await second.docker.listImages();
     const digests = images.flatMap(({ RepoDigests: digest }) => digest ?? []);
-    expect(digests.find((digest) => one.output.includes(digest.split('@')[1] ?? '-'))).to.contain(
+    expect(digests.find((digest) => one.said.includes(digest.split('@')[1] ?? '-'))).to.contain(
       'panal-function@',
     );
-    one = await panal.worker(settings);
+    one = await panal.addWorker(settings);
   });
 
   it('has it made once when both engines need it at the same moment', async () => {
@@ -209,11 +211,11 @@ withRegistry('The registry of a cluster of two engines', function () {
   it('lets in no worker with wrong credentials', async () => {
     await Promise.all([one.stop(), two?.stop()]);
     const wrong = await registry.credentials({ username: 'ana', password: 'wrong' });
-    const worker = await panal.worker({ ...settings, FAAS_REGISTRY_AUTH: wrong });
+    const worker = await panal.addWorker({ ...settings, FAAS_REGISTRY_AUTH: wrong });
     await register('locked-out', 'shell', 'locked-out.txt');
     expect((await run('locked-out')).error).to.have.property('code', 'REGISTRY_UNAVAILABLE');
     await worker.stop();
-    one = await panal.worker(settings);
+    one = await panal.addWorker(settings);
   });
 
   it('does not hand out the code of a function as an image', async () => {

@@ -6,7 +6,8 @@ import { z } from 'zod';
 import { Closers } from '../../broker/src/closers.js';
 import { tarGz } from '../support/archives.js';
 import { at, Network, type Host } from '../support/network.js';
-import { EngineCluster } from './engine-cluster.js';
+import type { Cluster } from '../../testkit/cluster.js';
+import { engineCluster } from './engine-cluster.js';
 
 /** Calls that run at once on each worker. */
 export const SLOTS = 4;
@@ -38,14 +39,14 @@ export class SeveralHosts {
   readonly #broker = curveKeyPair();
   readonly #worker = curveKeyPair();
   readonly #workers: HostedWorker[] = [];
-  #panal: EngineCluster | undefined;
+  #panal: Cluster | undefined;
 
   constructor(network: Network) {
     this.closers.add(async () => network.close());
     [this.one, this.two, this.three] = [network.host(), network.host(), network.host()];
   }
 
-  get panal(): EngineCluster {
+  get panal(): Cluster {
     if (this.#panal === undefined) throw new Error('the broker was not started');
     return this.#panal;
   }
@@ -68,16 +69,16 @@ export class SeveralHosts {
       FAAS_CURVE_SERVER_PUBLIC: this.#broker.publicKey,
       FAAS_CURVE_CLIENT_PUBLIC: this.#worker.publicKey,
     };
-    const panal = await EngineCluster.start({ ...keys, ...settings }, this.one);
+    const panal = await engineCluster({ ...keys, ...settings }, this.one);
     this.closers.add(() => panal.stop());
     this.#panal = panal;
   }
 
   async startWorker(host: Host, settings: Record<string, string>): Promise<HostedWorker> {
     const own = { FAAS_SLOTS: String(SLOTS), FAAS_PRELOAD: 'runtime', FAAS_METRICS_ADDRESS: METRICS };
-    const { output } = await this.panal.worker({ ...own, ...this.keys, ...settings }, host);
-    const id = /"worker":"([0-9a-f-]+)"/.exec(output)?.[1];
-    if (id === undefined) throw new Error(`the worker does not say who it is: ${output}`);
+    const { said } = await this.panal.addWorker({ ...own, ...this.keys, ...settings }, host);
+    const id = /"worker":"([0-9a-f-]+)"/.exec(said)?.[1];
+    if (id === undefined) throw new Error(`the worker does not say who it is: ${said}`);
     const worker = { id, host };
     this.#workers.push(worker);
     return worker;

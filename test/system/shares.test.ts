@@ -1,13 +1,13 @@
 import { expect } from 'chai';
 import { tarGz } from '../support/archives.js';
-import { SourceCluster } from '../support/cluster.js';
+import { Cluster } from '../../testkit/cluster.js';
 import { eventually } from '../support/wait.js';
 
 /** Ends at once if that is its parameter, else when it is killed. */
 const CODE = 'import sys, time\nif "now" not in sys.stdin.read(): time.sleep(3600)\nprint("done", end="")';
 
 describe('a worker that several share', () => {
-  let cluster: SourceCluster;
+  let cluster: Cluster;
 
   async function send(user: string, path: string, body: string | FormData): Promise<Response> {
     const authorization = `Basic ${Buffer.from(`${user}:a fine password`).toString('base64')}`;
@@ -32,10 +32,13 @@ describe('a worker that several share', () => {
   }
 
   before(async () => {
-    cluster = await SourceCluster.start({
-      FAAS_SLOTS: '3',
-      FAAS_WORKER_MEMORY_MB: '700',
-      FAAS_GRACE_MS: '0',
+    cluster = await Cluster.start({
+      settings: {
+        FAAS_SANDBOX: 'process',
+        FAAS_SLOTS: '3',
+        FAAS_WORKER_MEMORY_MB: '700',
+        FAAS_GRACE_MS: '0',
+      },
     });
     for (const user of ['ada', 'eve']) expect((await send(user, '/register', '')).status).to.equal(200);
   });

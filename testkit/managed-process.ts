@@ -1,14 +1,20 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
+import { eventually } from './wait.js';
 
 export interface ProcessOptions {
   /** Program and arguments. */
   argv: readonly string[];
-  env: Readonly<Record<string, string>>;
-  /** What it says is appended to this file. */
-  log: string;
+  env: Readonly<NodeJS.ProcessEnv>;
+  /** The file to which its output is appended. */
+  log?: string;
+  /** Whether it has a channel to this process, whose end tells it to stop. */
+  channel?: boolean;
 }
+
+/** Characters of its output that are kept. */
+const MAX_SAID = 256 * 1024;
 
 /** A process that is started, killed and started again. */
 export class ManagedProcess {
@@ -32,28 +38,54 @@ export class ManagedProcess {
     return child?.exitCode === null && child.signalCode === null;
   }
 
+  /** The last 256 Ki characters of its output since it was started. */
   get said(): string {
     return this.#said;
   }
 
-  start(env: Readonly<Record<string, string>> = {}): void {
+  start(env: Readonly<NodeJS.ProcessEnv> = {}): void {
     if (this.alive) return;
-    const [program, ...args] = this.#options.argv;
+    const { argv, env: own, log, channel = false } = this.#options;
+    const [program, ...args] = argv;
     if (program === undefined) throw new TypeError(`${this.name} has no program`);
     this.#said = '';
     const child = spawn(program, args, {
-      env: { ...this.#options.env, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...own, ...env },
+      stdio: ['ignore', 'pipe', 'pipe', ...(channel ? (['ipc'] as const) : [])],
     });
-    const log = createWriteStream(this.#options.log, { flags: 'a' });
+    const file = log === undefined ? undefined : createWriteStream(log, { flags: 'a' });
     for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding('utf8').on('data', (text: string) => {
-        this.#said = (this.#said + text).slice(-64 * 1024);
-        log.write(text);
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        this.#said = (this.#said + text).slice(-MAX_SAID);
+        file?.write(text);
       });
     }
-    child.once('close', () => log.end());
+    child.once('close', () => file?.end());
     this.#child = child;
+  }
+
+  /**
+   * Resolves once its output holds `text`.
+   * @throws Error with its output if it ends before
+   */
+  async says(text: string): Promise<void> {
+    await eventually(`${this.name} says ${text}`, () => {
+      if (this.#said.includes(text)) return true;
+      if (!this.alive) throw new Error(`${this.name} ended: ${this.#said}`);
+      return false;
+    });
+  }
+
+  /**
+   * Sends a message over its channel; resolves with the next one that comes back.
+   * @throws TypeError if it has no channel
+   */
+  async ask(message: string): Promise<unknown> {
+    const child = this.#child;
+    if (child?.connected !== true) throw new TypeError(`${this.name} has no channel`);
+    const answer = once(child, 'message');
+    child.send(message);
+    return ((await answer) as [unknown])[0];
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -1,4 +1,4 @@
-import { eventually } from '../support/wait.js';
+import { eventually } from './wait.js';
 
 export interface Answer {
   status: number;

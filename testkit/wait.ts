@@ -2,20 +2,19 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 /**
  * Waits until `probe` gives a value other than `undefined` and `false`.
- * @throws Error naming `what` after `ms` milliseconds
+ * @param ms how long it may take, in milliseconds
+ * @throws Error naming `what` after that
  */
-export async function until<T>(
+export async function eventually<T>(
   what: string,
   probe: () => T | undefined | false | Promise<T | undefined | false>,
-  ms = 30_000,
+  ms = 60_000,
 ): Promise<T> {
   const end = performance.now() + ms;
   for (;;) {
     const value = await probe();
     if (value !== undefined && value !== false) return value;
     if (performance.now() > end) throw new Error(`not within ${ms} ms: ${what}`);
-    await pause(20);
+    await pause(10);
   }
 }
-
-export { pause };
