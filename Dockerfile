@@ -32,6 +32,7 @@ COPY bundle/package.json bundle/
 COPY db/package.json db/
 COPY broker/package.json broker/
 COPY worker/package.json worker/
+COPY client/package.json client/
 COPY cli/package.json cli/
 COPY scripts/slim-modules.mjs scripts/
 

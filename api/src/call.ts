@@ -39,7 +39,7 @@ export const storedCallFields = {
 const { funcName, callNum, status, version, owner, attempts, exitCode, ...laterFields } = storedCallFields;
 
 /** A call as clients see it, its fields in the order of its JSON. Parameters and results that are not text are base64. */
-export const callSchema = z.strictObject({
+export const callSchema = z.object({
   funcName,
   params: z.unknown().optional(),
   paramsEncoding: z.literal('base64').optional(),
@@ -66,5 +66,5 @@ export type Call = z.infer<typeof callSchema>;
 export const CALL_FIELDS = callSchema.keyof().options;
 
 /** The answer for a call that was accepted, and has not ended. */
-export const acceptedSchema = z.strictObject({ callNum: z.int().min(1), status: z.literal('PENDING') });
+export const acceptedSchema = z.object({ callNum: z.int().min(1), status: z.literal('PENDING') });
 export type AcceptedCall = z.infer<typeof acceptedSchema>;

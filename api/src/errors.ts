@@ -98,19 +98,19 @@ export const ERROR_STATUS = {
 export type ErrorCode = keyof typeof ERROR_STATUS;
 
 /** The body of every error, but on routes that have a shape of their own. */
-export const errorSchema = z.strictObject({
-  error: z.strictObject({ code: z.string(), message: z.string() }),
+export const errorSchema = z.object({
+  error: z.object({ code: z.string(), message: z.string() }),
 });
 
 /** Why a call failed. */
-export const callErrorSchema = z.strictObject({
+export const callErrorSchema = z.object({
   code: z.string(),
   message: z.string(),
   detail: z.string().optional().describe('The last 4 KiB of the logs of the call, if it has any.'),
 });
 
 /** The body of the answer for a call that failed. */
-export const failedCallSchema = z.strictObject({ error: callErrorSchema });
+export const failedCallSchema = z.object({ error: callErrorSchema });
 
 /** What the body of an error looks like. */
 export interface ErrorShape {

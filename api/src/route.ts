@@ -12,7 +12,7 @@ export type Access = 'anyone' | 'owner' | 'user';
 /** One answer of a route. */
 export interface Answer {
   description: string;
-  /** Schema of a JSON answer. */
+  /** Schema of a JSON answer: not strict, so that clients accept the fields that a later broker adds. */
   json?: z.ZodType;
   /** Media types of an answer that is not JSON. */
   types?: readonly string[];
@@ -45,7 +45,6 @@ export interface RouteDescription {
 }
 
 /** The JSON of a route's answer with status `S`. */
-export type AnswerJson<
-  D extends RouteDescription,
-  S extends keyof D['answers'] = keyof D['answers'],
-> = D['answers'][S] extends { json: infer J extends z.ZodType } ? z.output<J> : never;
+export type AnswerJson<D extends RouteDescription, S extends keyof D['answers'] = keyof D['answers']> = {
+  [K in S]: D['answers'][K] extends { json: infer J extends z.ZodType } ? z.output<J> : never;
+}[S];

@@ -18,6 +18,13 @@ const hasRoom = (env: Readonly<Record<string, string>>): boolean =>
 // NUL ends a string for the kernel, so it cannot stand in an environment.
 const noNul = (value: string): boolean => !value.includes('\0');
 
+const retryFields = {
+  attempts: z.int().min(1).max(100),
+  backoffMs: z.int().min(0).max(86_400_000).default(1000),
+};
+/** The setting `retry` as clients read it. */
+export const retryViewSchema = z.object(retryFields);
+
 /** What an owner may set for a function; each has a default in the broker's settings. */
 export const functionSettingsSchema = z.strictObject({
   lifecycle: lifecycleSchema.optional(),
@@ -37,12 +44,7 @@ export const functionSettingsSchema = z.strictObject({
   /** Most calls of this function that run at once, in the whole cluster. */
   maxConcurrency: z.int().min(1).max(1_000_000).optional(),
   /** What to do when the function itself fails: `attempts` in all, `backoffMs` apart. */
-  retry: z
-    .strictObject({
-      attempts: z.int().min(1).max(100),
-      backoffMs: z.int().min(0).max(86_400_000).default(1000),
-    })
-    .optional(),
+  retry: z.strictObject(retryFields).optional(),
 });
 export type FunctionSettings = z.infer<typeof functionSettingsSchema>;
 

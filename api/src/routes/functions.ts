@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { imageDigestSchema, imageSchema, nameSchema } from '../fields.js';
 import { byName, MAX_PAGE, namesAnswer, namesQuery, NEXT_PAGE, wholeNumber } from '../query.js';
 import type { RouteDescription } from '../route.js';
-import { BUNDLE_FORMATS, functionSettingsSchema } from '../settings.js';
+import { BUNDLE_FORMATS, functionSettingsSchema, retryViewSchema } from '../settings.js';
 import { ACCEPTS_CALL, CALL_ERRORS } from './accepting.js';
 
 const imageRegistration = functionSettingsSchema.extend({ functionName: nameSchema, image: imageSchema });
@@ -18,7 +18,9 @@ const change = functionSettingsSchema.extend({
 });
 
 /** A function as clients see it. */
-export const functionSchema = functionSettingsSchema.extend({
+export const functionSchema = z.object({
+  ...functionSettingsSchema.shape,
+  retry: retryViewSchema.optional(),
   functionName: nameSchema,
   kind: z.enum(['image', 'runtime']),
   image: imageSchema.optional(),
@@ -35,7 +37,7 @@ export const functionSchema = functionSettingsSchema.extend({
 export type FunctionView = z.infer<typeof functionSchema>;
 
 /** A version of a function as clients see it. */
-export const versionSchema = z.strictObject({
+export const versionSchema = z.object({
   version: z.int().min(1),
   active: z.boolean().describe('Whether calls accepted now run it.'),
   createdAt: z.iso.datetime(),

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { RouteDescription } from '../route.js';
 
 /** A connected worker as clients see it. */
-export const workerSchema = z.strictObject({
+export const workerSchema = z.object({
   id: z.string(),
   host: z.string(),
   state: z.enum(['up', 'draining']),
@@ -12,7 +12,7 @@ export const workerSchema = z.strictObject({
   memoryMb: z.int().min(1).optional().describe('What its running calls may take together, in MiB.'),
   lastHeartbeat: z.iso.datetime(),
   miniWorkers: z.array(
-    z.strictObject({
+    z.object({
       id: z.int().min(0),
       state: z.enum(['idle', 'busy']),
       functionName: z.string().optional(),
@@ -40,7 +40,7 @@ export const operatingRoutes = {
     path: '/healthz',
     access: 'anyone',
     summary: 'Whether the broker is alive',
-    answers: { 200: { description: 'It is', json: z.strictObject({ status: z.literal('ok') }) } },
+    answers: { 200: { description: 'It is', json: z.object({ status: z.literal('ok') }) } },
   },
   readiness: {
     method: 'GET',
@@ -48,10 +48,10 @@ export const operatingRoutes = {
     access: 'anyone',
     summary: 'Whether calls can be served',
     answers: {
-      200: { description: 'They can', json: z.strictObject({ status: z.literal('ready') }) },
+      200: { description: 'They can', json: z.object({ status: z.literal('ready') }) },
       503: {
         description: 'They cannot, and why',
-        json: z.strictObject({ status: z.literal('unready'), problems: z.array(z.string()) }),
+        json: z.object({ status: z.literal('unready'), problems: z.array(z.string()) }),
       },
     },
   },

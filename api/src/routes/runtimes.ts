@@ -22,7 +22,8 @@ export const runtimeRegistrationSchema = z.strictObject({
 export type RuntimeRegistration = z.infer<typeof runtimeRegistrationSchema>;
 
 /** A runtime as clients see it. */
-export const runtimeSchema = runtimeRegistrationSchema.extend({
+export const runtimeSchema = z.object({
+  ...runtimeRegistrationSchema.shape,
   name: nameSchema,
   bundled: z.boolean().describe('Comes with Panal, and is read-only.'),
   createdAt: z.iso.datetime().optional(),

@@ -20,10 +20,10 @@ const passwordChange = z.strictObject({
 });
 
 /** A user as clients see it. */
-export const userSchema = z.strictObject({ email: z.string(), createdAt: z.iso.datetime() });
+export const userSchema = z.object({ email: z.string(), createdAt: z.iso.datetime() });
 export type UserView = z.infer<typeof userSchema>;
 
-export const tokenSchema = z.strictObject({ token: z.string(), expiresAt: z.iso.datetime() });
+export const tokenSchema = z.object({ token: z.string(), expiresAt: z.iso.datetime() });
 export type IssuedToken = z.infer<typeof tokenSchema>;
 
 export const userRoutes = {
@@ -58,7 +58,7 @@ export const userRoutes = {
     path: '/users/me',
     summary: 'Delete oneself with all that one owns; calls are stopped',
     access: 'user',
-    answers: { 200: { description: 'Deleted', json: z.strictObject({ deleted: z.literal(true) }) } },
+    answers: { 200: { description: 'Deleted', json: z.object({ deleted: z.literal(true) }) } },
     errors: ['STORE_UNAVAILABLE'],
   },
   changePassword: {
@@ -67,7 +67,7 @@ export const userRoutes = {
     summary: 'Change the password; the token is revoked, and the old password is refused at once',
     access: 'user',
     body: passwordChange,
-    answers: { 200: { description: 'Changed', json: z.strictObject({ changed: z.literal(true) }) } },
+    answers: { 200: { description: 'Changed', json: z.object({ changed: z.literal(true) }) } },
     errors: ['STORE_UNAVAILABLE'],
   },
   revokeTokens: {
@@ -75,7 +75,7 @@ export const userRoutes = {
     path: '/users/me/tokens',
     summary: 'Revoke every token of oneself',
     access: 'user',
-    answers: { 200: { description: 'Revoked', json: z.strictObject({ revoked: z.literal(true) }) } },
+    answers: { 200: { description: 'Revoked', json: z.object({ revoked: z.literal(true) }) } },
     errors: ['STORE_UNAVAILABLE'],
   },
   verifyCredentials: {
@@ -86,7 +86,7 @@ export const userRoutes = {
     answers: {
       200: {
         description: 'They are',
-        json: z.strictObject({ user: z.string() }),
+        json: z.object({ user: z.string() }),
         headers: { 'X-Faas-User': "The user's name; what is not visible ASCII, and `%`, percent-encoded." },
       },
     },
