@@ -1,3 +1,4 @@
+import { bundleOf } from '@panal/protocol';
 import type { Write } from './group-commit.js';
 import { keyOf } from './keys.js';
 import { encodeJson } from './record-codec.js';
@@ -58,8 +59,9 @@ export function writesOfKept(version: VersionRecord, { gone = false } = {}): Wri
   const { spec } = version;
   const writes: Write[] = [[keyOf('kept-version', spec.id), gone ? undefined : encodeJson(version)]];
   // No user's name is empty, so the entry counts as nobody's.
-  if (spec.kind === 'runtime') {
-    writes.push([keyOf('uses-bundle', spec.bundle.sha256, '', spec.id), gone ? undefined : NOTHING]);
+  const bundle = bundleOf(spec);
+  if (bundle !== undefined) {
+    writes.push([keyOf('uses-bundle', bundle.sha256, '', spec.id), gone ? undefined : NOTHING]);
   }
   return writes;
 }

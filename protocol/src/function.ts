@@ -7,6 +7,22 @@ export const PUBLIC_OWNER = 'public';
 /** The owner of the bundled runtimes; no user can have this name, for it is not a legal one. */
 export const SYSTEM_OWNER = '*';
 
+/** How a call is spoken to the process in its sandbox. */
+export const CONTRACTS = ['command', 'handler'] as const;
+export type ContractName = (typeof CONTRACTS)[number];
+
+interface LifecycleTraits {
+  /** Whether a sandbox serves further calls of its function. */
+  readonly reuses: boolean;
+  readonly contract: ContractName;
+}
+
+export const LIFECYCLE_TRAITS: Readonly<Record<Lifecycle, LifecycleTraits>> = {
+  fresh: { reuses: false, contract: 'command' },
+  warm: { reuses: true, contract: 'command' },
+  hot: { reuses: true, contract: 'handler' },
+};
+
 /** Settings with every default filled in: what a worker is told. */
 export const sandboxSettingsSchema = z.object({
   lifecycle: lifecycleSchema,
@@ -71,6 +87,27 @@ export const functionSpecSchema = z.discriminatedUnion('kind', [
 ]);
 export type FunctionSpec = z.infer<typeof functionSpecSchema>;
 export type ImageFunctionSpec = Extract<FunctionSpec, { kind: 'image' }>;
+export type RuntimeFunctionSpec = Extract<FunctionSpec, { kind: 'runtime' }>;
+
+/** Whether a sandbox of the version serves further calls. */
+export const reusesSandboxes = (spec: FunctionSpec): boolean =>
+  LIFECYCLE_TRAITS[spec.settings.lifecycle].reuses;
+
+/** How calls of the version are spoken to its process. */
+export const contractNameOf = (spec: FunctionSpec): ContractName =>
+  LIFECYCLE_TRAITS[spec.settings.lifecycle].contract;
+
+/** The runtime of the version; `undefined` if it is an image. */
+export const runtimeOf = (spec: FunctionSpec): RuntimeSpec | undefined =>
+  spec.kind === 'runtime' ? spec.runtime : undefined;
+
+/** The uploaded code of the version; `undefined` if it is an image. */
+export const bundleOf = (spec: FunctionSpec): BundleRef | undefined =>
+  spec.kind === 'runtime' ? spec.bundle : undefined;
+
+/** The image by which its owner registered the version; `undefined` if it runs on a runtime. */
+export const imageNameOf = (spec: FunctionSpec): string | undefined =>
+  spec.kind === 'image' ? spec.image : undefined;
 
 /** The image that the version is bound to; `undefined` if that is not known yet, or the function runs on a runtime. */
 export const imageDigestOf = (spec: FunctionSpec): string | undefined =>

@@ -1,3 +1,4 @@
+import { runtimeOf } from '@panal/protocol';
 import { INLINE_BYTES, type VersionRecord } from '@panal/db';
 import type { ActiveCall } from './active-call.js';
 import { Tally } from './tally.js';
@@ -70,8 +71,9 @@ export function memoryOf({ spec, settings }: VersionRecord): number {
   for (const env of [spec.settings.env, settings.env ?? {}]) {
     for (const [name, value] of Object.entries(env)) characters += name.length + value.length;
   }
-  if (spec.kind === 'runtime') {
-    const { path, run, dependencies = '', handler = '' } = spec.runtime;
+  const runtime = runtimeOf(spec);
+  if (runtime !== undefined) {
+    const { path, run, dependencies = '', handler = '' } = runtime;
     characters += path.length + run.length + dependencies.length + handler.length;
   }
   return VERSION_BYTES + CHARACTER_BYTES * characters;

@@ -1,5 +1,5 @@
 import type { FunctionStore, Usage, VersionRecord, VersionSummary } from '@panal/db';
-import { PanalError } from '@panal/protocol';
+import { bundleOf, PanalError } from '@panal/protocol';
 import { KeyedLock } from '@panal/support';
 import { LRUCache } from 'lru-cache';
 
@@ -55,7 +55,8 @@ export class Quota {
     }
     await this.#change(spec.owner, write, async (usage) => {
       const functions = usage.functions + (isNew ? 1 : 0);
-      const bytes = usage.bytes + (spec.kind === 'runtime' ? await this.#sizeOf(spec.owner, spec.bundle) : 0);
+      const bundle = bundleOf(spec);
+      const bytes = usage.bytes + (bundle === undefined ? 0 : await this.#sizeOf(spec.owner, bundle));
       const versions = usage.versions + 1;
       if (isNew && functions > limits.functions) {
         throw quotaExceeded(`${limits.functions} functions (FAAS_USER_FUNCTIONS)`);

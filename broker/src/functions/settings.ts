@@ -1,5 +1,5 @@
 import type { Config, FunctionSettings, RuntimeSpec, SandboxSettings } from '@panal/protocol';
-import { PanalError } from '@panal/protocol';
+import { LIFECYCLE_TRAITS, PanalError } from '@panal/protocol';
 import { cappedSettings, refusePastCeilings, type Ceilings } from './ceilings.js';
 
 /** The broker's settings from which a function's own are completed, and which these may not exceed. */
@@ -19,9 +19,9 @@ export function completeSettings(
   defaults: SettingDefaults,
 ): SandboxSettings {
   const lifecycle = settings.lifecycle ?? (runtime === undefined ? 'fresh' : 'warm');
-  if (lifecycle === 'hot' && runtime?.handler === undefined) {
+  if (LIFECYCLE_TRAITS[lifecycle].contract === 'handler' && runtime?.handler === undefined) {
     const what = runtime === undefined ? 'an image function has' : `the runtime ${runtime.name} has`;
-    throw new PanalError('INVALID_REQUEST', `lifecycle: "hot" needs a handler, and ${what} none`);
+    throw new PanalError('INVALID_REQUEST', `lifecycle: "${lifecycle}" needs a handler, and ${what} none`);
   }
   refusePastCeilings(settings, defaults);
   const complete: SandboxSettings = {

@@ -1,3 +1,4 @@
+import { reusesSandboxes, runtimeOf } from '@panal/protocol';
 import type { Job } from './job.js';
 import { Heap } from './heap.js';
 import { Ring, type Linked } from './ring.js';
@@ -94,8 +95,9 @@ export class JobQueue implements Linked<JobQueue> {
     this.functionId = job.spec.id;
     this.lane = lane;
     this.memoryMb = job.spec.settings.memoryMb;
-    this.runtimeKey = job.spec.kind === 'runtime' ? `runtime:${job.spec.runtime.image}` : undefined;
-    this.keepsSandboxes = job.spec.settings.lifecycle !== 'fresh';
+    const runtime = runtimeOf(job.spec);
+    this.runtimeKey = runtime && `runtime:${runtime.image}`;
+    this.keepsSandboxes = reusesSandboxes(job.spec);
     this.maxConcurrency = job.maxConcurrency;
   }
 

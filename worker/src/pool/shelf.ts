@@ -1,4 +1,4 @@
-import type { FunctionSpec } from '@panal/protocol';
+import { reusesSandboxes, type FunctionSpec } from '@panal/protocol';
 import { asError } from '@panal/support';
 import { LEAVE, type Plan } from './preload.js';
 import type { Prepared, Sandbox } from '../sandbox/sandbox.js';
@@ -59,7 +59,7 @@ export class Shelf {
 
   /** Whether its sandboxes come back after a call. */
   get reuses(): boolean {
-    return this.spec.settings.lifecycle !== 'fresh';
+    return reusesSandboxes(this.spec);
   }
 
   /** Starts that no call waits for. */
