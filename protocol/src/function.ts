@@ -1,4 +1,4 @@
-import { BUNDLE_FORMATS, lifecycleSchema } from '@panal/api';
+import { BUNDLE_FORMATS, lifecycleSchema, type Lifecycle } from '@panal/api';
 import { z } from 'zod';
 
 /** The owner of everything that was made without credentials. */

@@ -19,6 +19,7 @@ export {
   type ImageReference,
   type Lifecycle,
 } from '@panal/api';
+export * from './capabilities.js';
 export * from './config.js';
 export * from './data-dir.js';
 export * from './errors.js';

@@ -99,6 +99,30 @@ describe('Dispatcher over ZeroMQ', () => {
     expect(Buffer.from(ledger.results[0]?.result ?? []).toString()).to.equal('olleh');
   });
 
+  it('gives an image function to a worker that says it runs images, whatever its driver', async () => {
+    await start();
+    const [w1, w2] = [worker('w1'), worker('w2')];
+    // A worker of a later version may have capabilities that this broker does not know.
+    await w1.join({ capabilities: ['command', 'images', 'telepathy'] });
+    await w2.join({ sandbox: 'docker', capabilities: ['command'] });
+    expect(dispatcher.support('images')).to.equal('some');
+    for (const each of [w2, w1]) each.say({ type: 'ready', slot: 0 });
+    dispatcher.submit(job(1, '', imageSpec('dice')));
+    expect(await w1.nextInvoke()).to.include({ callNum: 1 });
+  });
+
+  it('knows what workers can do that do not say it', async () => {
+    await start();
+    expect(dispatcher.support('images')).to.equal(undefined);
+    await worker('w1').join({ prepares: true });
+    expect(dispatcher.support('prepare')).to.equal('all');
+    expect(dispatcher.support('images')).to.equal('none');
+    await worker('w2').join({ sandbox: 'docker' });
+    expect(dispatcher.support('prepare')).to.equal('some');
+    expect(dispatcher.support('images')).to.equal('some');
+    expect(dispatcher.support('handler')).to.equal('all');
+  });
+
   it('tells a worker of a function once, and once more when its image is known', async () => {
     await start();
     const w1 = worker('w1');

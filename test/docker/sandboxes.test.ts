@@ -150,7 +150,12 @@ withEngine('the containers of a worker', () => {
   const sockets = (): Promise<string[]> => readdir(join(rig.dataDir, 'sandboxes', rig.workerId));
 
   it('tell how calls reach their processes', async () => {
-    expect((await rig.open('agent')).info).to.deep.equal({ sandbox: 'docker', path: 'agent', warnings: [] });
+    expect((await rig.open('agent')).info).to.deep.equal({
+      sandbox: 'docker',
+      path: 'agent',
+      capabilities: ['containers', 'images'],
+      warnings: [],
+    });
     const { info } = await rig.open('engine');
     expect(info.path).to.equal('engine');
     expect(info.warnings.join()).to.contain('agent');

@@ -218,6 +218,7 @@ describe('A mini-worker that runs a call', () => {
       id: 'w1',
       peer: '',
       hello,
+      capabilities: new Set<string>(),
       specs: new Map<string, never>(),
       draining: false,
       lastHeard: 0,
@@ -236,7 +237,9 @@ describe('The sandboxes that a worker keeps', () => {
       ['anas-id', { owner: 'ana', imageDigest: undefined }],
       ['bens-id', { owner: 'ben', imageDigest: undefined }],
     ]);
-    const worker = { id: 'w1', peer: '', hello, specs, attempts: new Map(), draining: false, lastHeard: 0 };
+    const capabilities = new Set<string>();
+    const state = { attempts: new Map(), draining: false, lastHeard: 0 };
+    const worker = { id: 'w1', peer: '', hello, capabilities, specs, ...state };
     // Of the last one nobody said yet whose it is.
     const holds = new Map([
       ['anas-id', 1],

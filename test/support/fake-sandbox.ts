@@ -141,7 +141,7 @@ export class FakeDriver implements SandboxDriver {
   }
 
   async open(): Promise<DriverInfo> {
-    return { sandbox: 'process', path: 'direct', warnings: [] };
+    return { sandbox: 'process', path: 'direct', capabilities: [], warnings: [] };
   }
 
   async close(): Promise<void> {

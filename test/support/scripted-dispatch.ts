@@ -1,3 +1,4 @@
+import type { Capability, Support } from '@panal/protocol';
 import type { Dispatch } from '../../broker/src/calls/attempts.js';
 import type { Job } from '../../broker/src/scheduling/job.js';
 
@@ -34,11 +35,9 @@ export class ScriptedDispatch implements Dispatch {
     return undefined;
   }
 
-  canPrepare(): boolean {
-    return this.prepares;
-  }
-
-  hasEngine(): boolean | undefined {
-    return this.engine;
+  support(capability: Capability): Support {
+    if (capability === 'prepare') return this.prepares ? 'all' : 'some';
+    if (this.engine === undefined) return undefined;
+    return this.engine ? 'all' : 'none';
   }
 }

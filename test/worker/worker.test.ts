@@ -17,6 +17,7 @@ describe('a worker', () => {
     const { broker } = await start({ worker: { slots: 3 } });
     await broker.ready(3);
     expect(broker.hellos[0]).to.include({ worker: 'worker-1', slots: 3, sandbox: 'process', path: 'direct' });
+    expect(broker.hellos[0]?.capabilities).to.have.members(['command', 'handler', 'prepare']);
     expect(broker.readySlots).to.deep.equal([0, 1, 2]);
   });
 

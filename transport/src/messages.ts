@@ -30,7 +30,9 @@ const hello = z.object({
   sandbox: z.enum(['docker', 'process']),
   /** How calls reach their process: through the agent, the engine's API, or a plain child process. */
   path: z.enum(['agent', 'engine', 'direct']),
-  /** Whether it understands an input of the kind `prepare`: earlier ones drop such a message. */
+  /** What it can do (`CAPABILITIES`, and others that later versions have). Workers of earlier versions do not say it. */
+  capabilities: z.array(z.string().min(1).max(64)).max(64).optional(),
+  /** What workers said before they had `capabilities`: an input of the kind `prepare` is understood. */
   prepares: z.boolean().optional(),
   /** Attempts this worker runs now, or holds an outcome of: the broker must not give them to another. */
   leases: z.array(z.string()),

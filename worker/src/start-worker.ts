@@ -122,7 +122,7 @@ async function run(config: Config, log: Logger, parts: Parts): Promise<RunningWo
       leaseMs: config.FAAS_LEASE_MS,
     },
     onWelcome: (welcome, bundleAddress) => {
-      if (info.sandbox === 'process') refuseExposed(welcome, config);
+      if (!info.capabilities.includes('containers')) refuseExposed(welcome, config);
       fetcher.connect(bundleAddress);
       claims.connect(bundleAddress);
       onJoined({ sandbox: info.sandbox, path: info.path });

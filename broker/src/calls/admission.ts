@@ -1,5 +1,5 @@
 import type { VersionRecord } from '@panal/db';
-import { PanalError } from '@panal/protocol';
+import { imageNameOf, PanalError, requires, type Capability, type Support } from '@panal/protocol';
 import type { ActiveCalls } from './active-calls.js';
 import { memoryOf } from './call-memory.js';
 
@@ -20,10 +20,7 @@ export interface QueueBounds {
 
 /** The connected workers, as far as it matters here. */
 export interface CallHosts {
-  /** Whether any has a container engine; `undefined` while no worker is connected. */
-  hasEngine(): boolean | undefined;
-  /** Whether every connected worker can prepare a function without running it. */
-  canPrepare(): boolean;
+  support(capability: Capability): Support;
   /** Most memory that a call may have, in MiB; `undefined` while no worker is connected that could run it. */
   largestMb(needsEngine: boolean): number | undefined;
 }
@@ -51,24 +48,26 @@ export function admit(
   hosts: CallHosts,
 ): void {
   const { spec } = version;
-  if (prepares && !hosts.canPrepare())
+  if (prepares && lacks(hosts.support('prepare')))
     throw new PanalError('NOT_FOUND', 'a worker of an earlier version is connected, which prepares nothing');
   admitToQueue(spec.owner, size, active, bounds);
   admitVersion(version, active, bounds);
-  if (spec.kind === 'image' && hosts.hasEngine() === false) {
-    throw new PanalError(
-      'NO_CONTAINER_ENGINE',
-      `no worker has a container engine to run image ${spec.image}`,
-    );
+  const needsImages = requires(spec, 'images');
+  if (needsImages && hosts.support('images') === 'none') {
+    const image = imageNameOf(spec) ?? '';
+    throw new PanalError('NO_CONTAINER_ENGINE', `no worker has a container engine to run image ${image}`);
   }
   bounds.room?.admit(size + RECORD_BYTES);
   const { memoryMb } = spec.settings;
-  const most = hosts.largestMb(spec.kind === 'image') ?? Infinity;
+  const most = hosts.largestMb(needsImages) ?? Infinity;
   if (memoryMb > most) {
     const why = `memoryMb ${memoryMb} is more than any connected worker gives to its calls: ${most}`;
     throw new PanalError('NO_WORKER_FITS', `${why} (FAAS_WORKER_MEMORY_MB)`);
   }
 }
+
+/** Whether a worker is connected that has it not. */
+const lacks = (support: Support): boolean => support === 'some' || support === 'none';
 
 function admitToQueue(
   owner: string,

@@ -6,7 +6,13 @@ import type {
   VersionRecord,
   VersionSummary,
 } from '@panal/db';
-import { PanalError, type FunctionSettings, type FunctionSpec } from '@panal/protocol';
+import {
+  PanalError,
+  type Capability,
+  type FunctionSettings,
+  type FunctionSpec,
+  type Support,
+} from '@panal/protocol';
 import { KeyedLock } from '@panal/support';
 import { LRUCache } from 'lru-cache';
 import type { BundleKeeper } from '../bundles/bundle-keeper.js';
@@ -19,8 +25,7 @@ import { makeVersion, sourceOf, type VersionSource } from './versions.js';
 
 /** What runs functions, as far as their registry must know it. */
 export interface FunctionHosts {
-  /** Whether any worker has a container engine; `undefined` while no worker is connected. */
-  hasEngine(): boolean | undefined;
+  support(capability: Capability): Support;
   /** Calls get the version `next` from now on, no longer `before`. Calls that `before` was given still run. */
   replace(before: string, next: string): void;
   /** These versions are gone: sandboxes kept for them may go. Calls they were given still run. */
@@ -299,7 +304,7 @@ export class Functions {
   /** Stores the next version and makes it the active one. */
   async #publish(owner: string, name: string, source: VersionSource): Promise<FunctionDetail> {
     const { store, hosts, defaults } = this.#options;
-    if ('image' in source.code && hosts.hasEngine() === false) {
+    if ('image' in source.code && hosts.support('images') === 'none') {
       throw new PanalError('NO_CONTAINER_ENGINE', 'no worker has a container engine to run an image with');
     }
     const existing = await this.#find(owner, name);

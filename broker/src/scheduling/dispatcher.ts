@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { CallError } from '@panal/protocol';
+import type { CallError, Capability, Support } from '@panal/protocol';
 import {
   type BrokerMessage,
   type Envelope,
@@ -148,14 +148,8 @@ export class Dispatcher {
     return Array.from(this.#roster.all(), (each) => viewOf(each, scheduler.holdings(each.id), owner));
   }
 
-  /** Whether every worker can prepare a function without running it. */
-  canPrepare(): boolean {
-    return this.#roster.canPrepare();
-  }
-
-  /** Whether any worker has a container engine; `undefined` while no worker is connected. */
-  hasEngine(): boolean | undefined {
-    return this.#roster.hasEngine();
+  support(capability: Capability): Support {
+    return this.#roster.support(capability);
   }
 
   /** Most memory that a call may have, in MiB; `undefined` while no worker is connected that could run it. */
@@ -207,7 +201,7 @@ export class Dispatcher {
     if (other !== undefined && other !== before) this.#lose(other, 'the worker came back under another name');
     const worker = this.#roster.add(peer, hello);
     const { slots, memoryMb } = hello;
-    scheduler.addWorker(worker.id, { slots, memoryMb, hasEngine: hello.sandbox === 'docker' });
+    scheduler.addWorker(worker.id, { slots, memoryMb, hasEngine: worker.capabilities.has('images') });
     this.#welcome(worker);
     for (const lease of hello.leases) {
       if (this.#session?.leases.keep(worker, lease) !== true) {

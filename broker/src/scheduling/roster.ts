@@ -1,4 +1,5 @@
 import type { Hello, Peer } from '@panal/transport';
+import { capabilitiesOf, type Capability, type Support } from '@panal/protocol';
 import { censusOf, WorkerTally, type Census } from './census.js';
 import type { ConnectedWorker } from './worker-table.js';
 
@@ -31,6 +32,7 @@ export class Roster {
       id: hello.worker,
       peer,
       hello,
+      capabilities: capabilitiesOf(hello),
       specs: new Map(),
       attempts: new Map(),
       draining: false,
@@ -64,14 +66,10 @@ export class Roster {
     return censusOf(this.#byId.values(), waiting);
   }
 
-  /** Whether all understand an input of the kind `prepare`. */
-  canPrepare(): boolean {
-    return [...this.#byId.values()].every(({ hello }) => hello.prepares === true);
-  }
-
-  /** Whether any has a container engine; `undefined` while there is none at all. */
-  hasEngine(): boolean | undefined {
+  support(capability: Capability): Support {
     if (this.#byId.size === 0) return undefined;
-    return [...this.#byId.values()].some(({ hello }) => hello.sandbox === 'docker');
+    let able = 0;
+    for (const { capabilities } of this.#byId.values()) if (capabilities.has(capability)) able++;
+    return able === 0 ? 'none' : able === this.#byId.size ? 'all' : 'some';
   }
 }

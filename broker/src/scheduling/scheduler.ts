@@ -1,3 +1,4 @@
+import { requires } from '@panal/protocol';
 import type { Job } from './job.js';
 import { JobQueue, Owner, type Lane, type Turn } from './job-queue.js';
 import { Parked } from './parked.js';
@@ -340,7 +341,7 @@ export class Scheduler {
     const owner = this.#owners.get(name) ?? new Owner(name);
     this.#owners.set(name, owner);
     owner.queues++;
-    const queue = new JobQueue(job, owner.lane(job.spec.kind === 'image'));
+    const queue = new JobQueue(job, owner.lane(requires(job.spec, 'images')));
     this.#queues.set(queue.functionId, queue);
     return queue;
   }

@@ -19,6 +19,8 @@ export interface ConnectedWorker {
   readonly id: string;
   readonly peer: Peer;
   readonly hello: Hello;
+  /** `CAPABILITIES`, and others that a worker of a later version has. */
+  readonly capabilities: ReadonlySet<string>;
   /** Versions whose spec it was sent, by id: whose they are, and the digest that the spec had. */
   readonly specs: Map<string, { owner: string; imageDigest: string | undefined }>;
   readonly attempts: Map<string, Attempt>;

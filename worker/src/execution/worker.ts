@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import type { FunctionSpec } from '@panal/protocol';
+import { CONTRACTS, type FunctionSpec } from '@panal/protocol';
 import {
   MOST_AHEAD,
   PROTOCOL_VERSION,
@@ -174,6 +174,8 @@ export class Worker {
       memoryMb: this.#options.memoryMb,
       sandbox: this.#options.info.sandbox,
       path: this.#options.info.path,
+      capabilities: [...this.#options.info.capabilities, ...CONTRACTS, 'prepare'],
+      // For brokers that know no capabilities.
       prepares: true,
       leases: [...running, ...this.#line.leases(), ...this.#outbox.leases()],
     };

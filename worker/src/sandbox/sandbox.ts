@@ -1,4 +1,4 @@
-import type { CallError, FunctionSpec, Lifecycle } from '@panal/protocol';
+import type { CallError, Capability, FunctionSpec, Lifecycle } from '@panal/protocol';
 import type { Cache } from '../cache/cache-keeper.js';
 
 /** What one call brings to a sandbox. */
@@ -85,6 +85,8 @@ export interface DriverInfo {
   sandbox: 'docker' | 'process';
   /** How calls reach their process; `GET /workers` shows it. */
   path: 'agent' | 'engine' | 'direct';
+  /** What it can do that another driver may not. */
+  capabilities: readonly Capability[];
   /** Things an operator should know, such as missing isolation. */
   warnings: string[];
 }

@@ -157,11 +157,12 @@ export class DockerDriver implements SandboxDriver {
       transport: this.#transport(toHost, agent === undefined ? undefined : copy),
     };
     if (installation.network === 'registries' && outlet === undefined) warnings.push(NO_OUTLET);
-    if (agent !== undefined) return { sandbox: 'docker', path: 'agent', warnings };
+    const kind = { sandbox: 'docker', capabilities: ['containers', 'images'] } as const;
+    if (agent !== undefined) return { ...kind, path: 'agent', warnings };
     warnings.push(
       'calls go through the container engine, which is slow: the agent is not built, or switched off',
     );
-    return { sandbox: 'docker', path: 'engine', warnings };
+    return { ...kind, path: 'engine', warnings };
   }
 
   async close(): Promise<void> {

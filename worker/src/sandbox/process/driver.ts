@@ -129,6 +129,7 @@ export class ProcessDriver implements SandboxDriver {
     return {
       sandbox: 'process',
       path: agent === undefined ? 'direct' : 'agent',
+      capabilities: [],
       warnings: warningsOf(this.#opened),
     };
   }
