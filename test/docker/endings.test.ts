@@ -3,7 +3,8 @@ import { promisify } from 'node:util';
 import { expect } from 'chai';
 import type { DockerDriver } from '../../worker/src/sandbox/docker/driver.js';
 import { FunctionError } from '../../worker/src/errors.js';
-import { ending, ENDING_FILES, ENDINGS, FOREIGN } from '../sandbox/ending-table.js';
+import { checkOf } from '../../worker/src/sandbox/run-command.js';
+import { ending, ENDING_FILES, ENDINGS, HANDLERS_REFUSED } from '../sandbox/ending-table.js';
 import { foreignProgram } from '../support/foreign-program.js';
 import { withEngine } from '../support/groups.js';
 import { pythonRuntime } from '../support/specs.js';
@@ -33,9 +34,7 @@ for (const way of WAYS) {
 
     for (const lifecycle of ['fresh', 'warm'] as const) {
       it(`is told by its exit code and its signal, in a ${lifecycle} sandbox`, async () => {
-        for (const [run, { code, exitCode, message }] of Object.entries({ ...ENDINGS, ...FOREIGN })) {
-          // The kernel keeps the first process of a container from killing itself: here that is the shell.
-          if (way === 'engine' && lifecycle === 'fresh' && run.startsWith('kill ')) continue;
+        for (const [run, { code, exitCode, message }] of Object.entries(ENDINGS)) {
           const spec = await rig.shell(run, { files: ENDING_FILES });
           const ended = await runOnce(driver, spec, call(), lifecycle);
           expect(ending(ended), run).to.deep.equal({ code, exitCode });
@@ -44,6 +43,19 @@ for (const way of WAYS) {
         }
       });
     }
+
+    it('is found without a call if the program cannot start', async () => {
+      for (const run of ['./missing', 'nosuchprogram', './plain', './foreign', 'cat']) {
+        for (const lifecycle of ['fresh', 'warm'] as const) {
+          const sandbox = await started(driver, await rig.shell(run, { files: ENDING_FILES }), lifecycle);
+          const checked = await sandbox.check(checkOf(run) ?? [], new AbortController().signal);
+          await sandbox.remove();
+          expect(checked?.error?.code, run).to.equal(ENDINGS[run]?.code);
+          if (checked?.error !== undefined)
+            expect(checked.error.message, run).to.match(ENDINGS[run]?.message ?? /never/);
+        }
+      }
+    });
 
     it('is told for an image whose program cannot run', async () => {
       const foreign = foreignProgram().toString('base64');
@@ -107,6 +119,17 @@ withEngine('the end of a hot handler in a container', () => {
       const ended = await runOnce(driver, await hot(handler), call(JSON.stringify(params)), 'hot');
       expect(ending(ended), params).to.deep.equal({ code, exitCode });
       expect(ended.error?.message, params).to.match(message);
+    }
+  });
+
+  it('is told if its program is none for this processor, or is not there', async () => {
+    for (const [handler, exitCode, message] of HANDLERS_REFUSED) {
+      const spec = await rig.shell('', { runtime: { handler }, files: ENDING_FILES });
+      const error: unknown = await started(driver, spec, 'hot').catch((reason: unknown) => reason);
+      if (!(error instanceof FunctionError)) throw error;
+      expect(error.error.code, handler).to.equal('START_FAILED');
+      expect(error.error.message, handler).to.match(message);
+      expect(error.exitCode, handler).to.equal(exitCode);
     }
   });
 

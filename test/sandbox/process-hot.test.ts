@@ -4,6 +4,7 @@ import { FunctionError } from '../../worker/src/errors.js';
 import type { Sandbox } from '../../worker/src/sandbox/sandbox.js';
 import { eventually } from '../support/wait.js';
 import { pythonRuntime } from '../support/specs.js';
+import { ENDING_FILES, HANDLERS_REFUSED } from './ending-table.js';
 import { openRig } from './process-rig.js';
 import { request, summary, text } from './requests.js';
 import { runningWith } from './running.js';
@@ -66,6 +67,17 @@ describe('hot handlers of the process driver', () => {
         .start('hot', { ...made, files, runtime: from })
         .catch((error: unknown) => error);
       expect(refused).to.be.instanceOf(FunctionError);
+      expect(refused).to.have.nested.property('error.code', 'START_FAILED');
+      expect(refused).to.have.nested.property('error.message').that.matches(message);
+    }
+  });
+
+  it('do not start if their program is none for this processor, or is not there', async () => {
+    for (const [refusedHandler, exitCode, message] of HANDLERS_REFUSED) {
+      const refused: unknown = await rig()
+        .start('hot', { files: ENDING_FILES, runtime: { handler: refusedHandler } })
+        .catch((error: unknown) => error);
+      expect(refused, refusedHandler).to.be.instanceOf(FunctionError).and.to.include({ exitCode });
       expect(refused).to.have.nested.property('error.code', 'START_FAILED');
       expect(refused).to.have.nested.property('error.message').that.matches(message);
     }

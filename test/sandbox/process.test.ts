@@ -5,7 +5,8 @@ import { expect } from 'chai';
 import { builtAgent } from '../agent/rig.js';
 import { withBubblewrap, withCompiler } from '../support/groups.js';
 import { eventually } from '../support/wait.js';
-import { ENDING_FILES, ending, ENDINGS, FOREIGN } from './ending-table.js';
+import { ENDING_FILES, ending, ENDINGS } from './ending-table.js';
+import { checkOf } from '../../worker/src/sandbox/run-command.js';
 import { openRig, type Isolation } from './process-rig.js';
 import { request, summary, text } from './requests.js';
 import { PARAMETER, RUN_FILES, SCRIPTS, SIMPLE } from './run-table.js';
@@ -43,9 +44,7 @@ function behaviour(agent: () => string | undefined, isolation: Isolation): void 
   });
 
   it('tells how it ended, by its exit code and its signal', async () => {
-    // Without an agent it is a shell that starts the program.
-    const table = agent() === undefined ? ENDINGS : { ...ENDINGS, ...FOREIGN };
-    for (const [run, { code, exitCode, message }] of Object.entries(table)) {
+    for (const [run, { code, exitCode, message }] of Object.entries(ENDINGS)) {
       for (const lifecycle of ['fresh', 'warm'] as const) {
         const sandbox = await rig().start(lifecycle, { files: ENDING_FILES, runtime: { run } });
         const ended = await sandbox.run(request());
@@ -53,6 +52,17 @@ function behaviour(agent: () => string | undefined, isolation: Isolation): void 
         expect(ending(ended), `${lifecycle} ${run}`).to.deep.equal({ code, exitCode });
         expect(ended.error?.message, `${lifecycle} ${run}`).to.match(message);
       }
+    }
+  });
+
+  it('finds a program that cannot start without a call', async () => {
+    for (const run of ['./missing', 'nosuchprogram', './plain', './foreign', 'cat', 'A=1 sh -c "exit 3"']) {
+      const sandbox = await rig().start('warm', { files: ENDING_FILES, runtime: { run } });
+      const checked = await sandbox.check(checkOf(run) ?? [], new AbortController().signal);
+      await sandbox.remove();
+      expect(checked?.error?.code, run).to.equal(ENDINGS[run]?.code);
+      if (checked?.error !== undefined)
+        expect(checked.error.message, run).to.match(ENDINGS[run]?.message ?? /never/);
     }
   });
 

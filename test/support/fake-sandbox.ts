@@ -53,6 +53,10 @@ export class FakeSandbox implements Sandbox {
     }
   }
 
+  async check(): Promise<RunResult | undefined> {
+    return this.#driver.checked;
+  }
+
   async remove(): Promise<void> {
     this.removed = true;
     await this.#driver.step('remove', new AbortController().signal);
@@ -110,6 +114,8 @@ export class FakeDriver implements SandboxDriver {
   closed = false;
   /** What preparing puts out before anything else. */
   output = '';
+  /** What the check of a program finds. */
+  checked: RunResult | undefined;
   /** Most calls that ever ran at once in one sandbox. */
   mostInOne = 0;
   /** What a call does once its `run` step is past. */

@@ -1,5 +1,7 @@
 import { expect } from 'chai';
 import { FunctionError, PlatformError } from '../../worker/src/errors.js';
+import { request } from '../sandbox/requests.js';
+import { echo } from '../support/fake-sandbox.js';
 import { Gate } from '../support/gate.js';
 import { runtimeSpec } from '../support/specs.js';
 import { eventually } from '../support/wait.js';
@@ -66,6 +68,24 @@ describe('a call that prepares its function', () => {
       exitCode: 1,
       logs: 'installing\nTraceback\n',
     });
+  });
+
+  it('fails if the program of its calls cannot be started', async () => {
+    const { broker, driver } = await start();
+    driver.output = 'installing\n';
+    const error = { code: 'START_FAILED', message: './missing: not found' } as const;
+    const logs = Buffer.from('sh: ./missing: not found\n');
+    driver.checked = { ...echo(request()), status: 'FAILED', error, exitCode: 127, logs };
+    await broker.ready(2);
+    broker.invoke(1, 0, dice, '', false, undefined, 'prepare');
+    expect(await broker.outcomeOf(1)).to.deep.include({
+      status: 'FAILED',
+      platform: false,
+      error,
+      exitCode: 127,
+      logs: 'installing\nsh: ./missing: not found\n',
+    });
+    expect(driver.counts).to.include({ run: 0 });
   });
 
   it('says output once that is in the error too', async () => {

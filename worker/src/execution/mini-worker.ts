@@ -16,6 +16,7 @@ import type { Preparation } from './preparation.js';
 import { Output } from '../sandbox/protocol/output.js';
 import { PlatformError, Unprepared } from '../errors.js';
 import type { Sandbox } from '../sandbox/sandbox.js';
+import { checkOf } from '../sandbox/run-command.js';
 import type { SandboxPool } from '../pool/sandbox-pool.js';
 import type { Shelf } from '../pool/shelf.js';
 
@@ -211,10 +212,7 @@ export class MiniWorker {
     course.sandbox = sandbox;
     course.preloaded = sandbox.preloaded;
     course.prepareMs = performance.now() - course.began;
-    if (output !== undefined) {
-      course.reusable = true;
-      return withOutput(PREPARED, output);
-    }
+    if (output !== undefined) return withOutput(await this.#check(course, sandbox), output);
     const input = inputFor(call.spec, call.input, call.bytes);
     const result = await sandbox.run({
       callNum: call.callNum,
@@ -230,6 +228,21 @@ export class MiniWorker {
     });
     course.reusable = result.reusable;
     return endingOf(result, stop.signal);
+  }
+
+  /** Fails a preparation if its calls would find no program to start. */
+  async #check(course: Course, sandbox: Sandbox): Promise<Ending> {
+    const { spec } = course.call;
+    course.reusable = true;
+    // A handler has proved itself: it runs.
+    if (spec.kind !== 'runtime' || spec.settings.lifecycle === 'hot') return PREPARED;
+    const command = checkOf(spec.runtime.run);
+    const { signal } = course.stop;
+    const result = command && (await sandbox.check(command, signal));
+    if (result === undefined) return PREPARED;
+    course.reusable = result.reusable;
+    const refused = result.status === 'CANCELLED' || result.error?.code === 'START_FAILED';
+    return refused ? endingOf(result, signal) : PREPARED;
   }
 
   #endingOfError(error: unknown, { call, stop, output }: Course): Ending {

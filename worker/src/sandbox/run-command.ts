@@ -1,3 +1,7 @@
+import { notStarted } from './protocol/verdict.js';
+import { checkOfProgram } from './program-check.js';
+import type { RunResult } from './sandbox.js';
+
 /** All that may follow a `$` in a simple command: the whole name of a variable. */
 const VARIABLE = String.raw`\$(?:[A-Za-z_][A-Za-z0-9_]*(?![A-Za-z0-9_])|\{[A-Za-z_][A-Za-z0-9_]*\})`;
 const IN_SINGLE_QUOTES = String.raw`'[^']*'`;
@@ -34,15 +38,43 @@ const BUILTINS = new Set(
 );
 
 /**
- * How the process of a call is started. A simple command gets the parameter as its last argument; if all of it stands in
- * the text there is no need for a shell, which would try to run a program for another processor as a script.
+ * How the process of a call is started. A simple command gets the parameter as its last argument. No shell starts it if
+ * all of its words are literal.
  */
 export function runCommand(run: string, parameter: string | undefined): string[] {
   const argv = programOf(run);
   return argv === undefined
-    ? shellCommand(run, parameter)
+    ? checkedCommand(run, shellCommand(run, parameter))
     : [...argv, ...(parameter === undefined ? [] : [parameter])];
 }
+
+/** The same by a shell in any case, which looks at the program of a simple command before it starts it. */
+export const checkedShellCommand = (run: string, parameter: string | undefined): string[] =>
+  checkedCommand(run, shellCommand(run, parameter));
+
+/** How a process starts that serves calls. */
+export const handlerCommand = (handler: string): string[] =>
+  checkedCommand(handler, ['/bin/sh', '-c', handler]);
+
+/** Only checks whether the program of `run` can be started; `undefined` if that cannot be known before it is tried. */
+export const checkOf = (run: string): string[] | undefined => {
+  const name = programName(run);
+  return name === undefined ? undefined : checkOfProgram(name);
+};
+
+/** Exit codes of a shell whose program is not there, or cannot be executed. */
+const REFUSED = new Set([126, 127]);
+
+/** Turns the result of a shell that could not start the one command that it had into that of a failed start. */
+export function unlessRefused(run: string, argv: readonly string[], result: RunResult): RunResult {
+  if (result.error?.code !== 'FUNCTION_FAILED' || !REFUSED.has(result.exitCode ?? 0)) return result;
+  if (argv[0] !== '/bin/sh' || !isSimpleCommand(run)) return result;
+  const [, reason] =
+    /^(?:\/bin\/)?sh: (?:line )?(?:\d+: )?(.*)\n$/.exec(Buffer.from(result.logs).toString()) ?? [];
+  return reason === undefined ? result : { ...result, ...notStarted(reason) };
+}
+
+const checkedCommand = (run: string, command: string[]): string[] => [...(checkOf(run) ?? []), ...command];
 
 /**
  * The same by the shell, in any case. A script runs as it is and finds the parameter as `$1`. The parameter is never part
@@ -53,6 +85,19 @@ export function shellCommand(run: string, parameter: string | undefined): string
   // A shell would read text that begins like an option as one.
   const safe = /^[-+]/.test(text) ? ` ${text}` : text;
   return ['/bin/sh', '-c', safe, 'sh', ...(parameter === undefined ? [] : [parameter])];
+}
+
+/** The name of the program that a simple command starts; `undefined` if it starts none, or the shell makes up the name. */
+function programName(run: string): string | undefined {
+  if (!isSimpleCommand(run)) return undefined;
+  const words = wordsOf(trimmed(run)) ?? [];
+  const first = words.findIndex((word) => !ASSIGNMENT.test(word));
+  // Another PATH leads to another program.
+  if (words.slice(0, first).some((word) => word.startsWith('PATH='))) return undefined;
+  const name = words.slice(first).find((word) => word !== 'exec') ?? '';
+  if (/[$*?[\]{}~]/.test(name) || name.startsWith('-')) return undefined;
+  const literalName = unquoted(name);
+  return BUILTINS.has(literalName) ? undefined : literalName;
 }
 
 /** A program and its arguments; `undefined` if the shell has to expand, assign or redirect anything, or is the program. */

@@ -7,6 +7,8 @@ export interface RunRequest {
   attempt: number;
   /** What the function gets on stdin, or a handler as params. */
   body: Uint8Array;
+  /** Runs instead of the function's own command; no handler takes one. */
+  command?: string[] | undefined;
   /** The parameter as last argument, where it can be one. */
   argument: string | undefined;
   /** Added to the environment of the call's process (`FAAS_PARAMS`). */
@@ -46,6 +48,8 @@ export interface Sandbox {
    * @throws PlatformError where the platform, not the function, failed.
    */
   run(request: RunRequest): Promise<RunResult>;
+  /** Runs a command that checks the function's program, as `run` runs a call; `undefined` if it cannot. */
+  check(command: string[], signal: AbortSignal): Promise<RunResult | undefined>;
   /** Kills and removes it with all that it left. May be called twice, and while a call runs. */
   remove(): Promise<void>;
 }

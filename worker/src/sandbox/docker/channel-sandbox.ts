@@ -71,7 +71,8 @@ export class ChannelSandbox extends ContainerSandbox {
     if (this.#channel === undefined) throw new PlatformError('SANDBOX_FAILED', 'the sandbox was not started');
     this.followed.beginCall();
     const argv = this.#kind === 'agent' ? this.prepared.command(request) : [];
-    const result = await this.#channel.run(request, this.prepared.spec, argv, this.prepared.cwd);
+    const ended = await this.#channel.run(request, this.prepared.spec, argv, this.prepared.cwd);
+    const result = this.prepared.told(argv, ended);
     if (result.status === 'FAILED' && !result.reusable && !this.containers.watch.listening) {
       // An engine that comes back kills what ran without it.
       throw new PlatformError('SANDBOX_FAILED', 'the container engine went away during the call');

@@ -1,6 +1,7 @@
 import type { Followed } from '../../engine/watch.js';
 import type { RunRequest, RunResult, Sandbox } from '../sandbox.js';
 import type { Containers } from './containers.js';
+import { checkRequest } from '../program-check.js';
 import type { DockerPrepared } from './prepared.js';
 
 /** What the kinds of sandboxes have in common: a container, which is watched, and removed once. */
@@ -29,6 +30,10 @@ export abstract class ContainerSandbox implements Sandbox {
   abstract start(signal: AbortSignal): Promise<void>;
 
   abstract run(request: RunRequest): Promise<RunResult>;
+
+  async check(command: string[], signal: AbortSignal): Promise<RunResult> {
+    return await this.run(checkRequest(command, signal));
+  }
 
   async remove(): Promise<void> {
     this.#removed = true;

@@ -11,6 +11,9 @@ export const SIGKILLED = 137;
 /** Exit codes of what the OCI runtime could not execute: in a container that runs, and as the first process of one. */
 const OCI_REFUSED = 126;
 const OCI_INIT_FAILED = 1;
+/** What the engine's init (tini) says of a program that is not there, and its exit code. */
+const INIT_REFUSED = 127;
+const INIT_SAYS = /^\[FATAL tini \(\d+\)\] exec (\S+) failed: ([^\n]*)\n$/;
 /** Bytes of the runtime's words that become a message. */
 const MOST_SAID = 8192;
 
@@ -49,6 +52,10 @@ function refusalIn(exitCode: number, output: Output): string | undefined {
     if (said === null) return undefined;
     output.dropResult();
     return faultIn(said[0]) ?? messageOf(said[0]);
+  }
+  if (exitCode === INIT_REFUSED) {
+    const [, program, reason] = INIT_SAYS.exec(text(logs)) ?? [];
+    return program === undefined ? undefined : `${program}: ${reason}`;
   }
   if (exitCode !== OCI_INIT_FAILED || result.byteLength > 0) return undefined;
   const [, program = '', reason = ''] = /^exec (\S+): ([^\n]*)\n$/.exec(text(logs)) ?? [];

@@ -25,8 +25,9 @@ export class EngineSandbox extends ContainerSandbox {
 
   override async run(request: RunRequest): Promise<RunResult> {
     if (this.removed) throw new PlatformError('SANDBOX_FAILED', 'the sandbox was removed');
+    const argv = this.prepared.command(request);
     try {
-      return await this.#serve(request, await this.#startFor(request));
+      return this.prepared.told(argv, await this.#serve(request, await this.#startFor(argv, request)));
     } catch (cause) {
       const fault = faultIn(cause);
       if (fault !== undefined) return withoutOutput(notStarted(fault));
@@ -36,12 +37,15 @@ export class EngineSandbox extends ContainerSandbox {
     }
   }
 
-  async #startFor(request: RunRequest): Promise<Running> {
+  async #startFor(argv: string[], request: RunRequest): Promise<Running> {
     const blueprint = {
-      entrypoint: this.prepared.command(request),
+      entrypoint: argv,
       cwd: this.prepared.cwd,
       env: Object.entries(request.env).map(([name, value]) => `${name}=${value}`),
       stdin: true,
+      // The kernel protects the first process from its own signals. The engine's init would hand a file that the kernel
+      // does not execute to a shell, so it starts nothing but a shell.
+      host: { Init: argv[0] === '/bin/sh' },
     };
     return await this.containers.start(this.id, this.prepared, blueprint, async (container) => ({
       container,

@@ -53,7 +53,9 @@ export class ExecSandbox extends ContainerSandbox {
     if (this.removed) throw new PlatformError('SANDBOX_FAILED', 'the sandbox was removed');
     this.followed.beginCall();
     try {
-      const result = await this.#serve(request, await this.#createExec(request));
+      const argv = this.prepared.command(request);
+      const ended = await this.#serve(request, await this.#createExec(argv, request));
+      const result = this.prepared.told(argv, ended);
       if (!result.reusable) await this.remove();
       return result;
     } catch (cause) {
@@ -67,10 +69,10 @@ export class ExecSandbox extends ContainerSandbox {
     return await super.dispose();
   }
 
-  async #createExec(request: RunRequest): Promise<Exec> {
+  async #createExec(argv: string[], request: RunRequest): Promise<Exec> {
     const { cwd, image } = this.prepared;
     return await this.containers.docker.getContainer(this.id).exec({
-      Cmd: this.prepared.command(request),
+      Cmd: argv,
       Env: Object.entries(request.env).map(([name, value]) => `${name}=${value}`),
       ...(cwd !== undefined && { WorkingDir: cwd }),
       User: image.user === '' ? '0' : image.user,

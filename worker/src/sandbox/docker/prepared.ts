@@ -1,9 +1,9 @@
 import type { FunctionSpec } from '@panal/protocol';
 import type { Image } from '../../images/image.js';
 import type { Origin } from '../../images/images.js';
-import { runCommand } from '../run-command.js';
+import { handlerCommand, runCommand, unlessRefused } from '../run-command.js';
 import { FunctionError } from '../../errors.js';
-import type { Prepared, RunRequest } from '../sandbox.js';
+import type { Prepared, RunRequest, RunResult } from '../sandbox.js';
 
 /** A function whose image is there, or its runtime's image and its code. */
 export class DockerPrepared implements Prepared {
@@ -45,13 +45,19 @@ export class DockerPrepared implements Prepared {
    * The command of a call: the image's own with the parameter as its last argument, or the runtime's.
    * @throws FunctionError `START_FAILED` where the image names no command
    */
-  command({ argument }: RunRequest): string[] {
+  command({ argument, command: instead }: RunRequest): string[] {
+    if (instead !== undefined) return instead;
     if (this.spec.kind === 'runtime') return runCommand(this.spec.runtime.run, argument);
     const command = [...this.image.entrypoint, ...this.image.cmd];
     if (command.length === 0) {
       throw new FunctionError('START_FAILED', 'the image has neither an entrypoint nor a command');
     }
     return argument === undefined ? command : [...command, argument];
+  }
+
+  /** The result of `argv`; a failed start if a shell could not start the runtime's command. */
+  told(argv: readonly string[], result: RunResult): RunResult {
+    return this.spec.kind === 'runtime' ? unlessRefused(this.spec.runtime.run, argv, result) : result;
   }
 
   /**
@@ -61,6 +67,6 @@ export class DockerPrepared implements Prepared {
   handler(): string[] {
     const handler = this.spec.kind === 'runtime' ? this.spec.runtime.handler : undefined;
     if (handler === undefined) throw new FunctionError('START_FAILED', 'the function has no handler');
-    return ['/bin/sh', '-c', handler];
+    return handlerCommand(handler);
   }
 }

@@ -6,10 +6,11 @@ import { listenIn, MAX_SOCKET_PATH, type Listener } from '../protocol/listener.j
 import { lastWords } from '../last-words.js';
 import { Output } from '../protocol/output.js';
 import { exited } from '../protocol/verdict.js';
-import { runCommand } from '../run-command.js';
+import { handlerCommand, runCommand, unlessRefused } from '../run-command.js';
 import { FunctionError, PlatformError } from '../../errors.js';
 import type { RunRequest, RunResult, Sandbox } from '../sandbox.js';
 import type { Cell } from './cell.js';
+import { checkRequest } from '../program-check.js';
 import type { Exit, Launched } from './launched.js';
 
 /** How long a process may take until it is ready for calls. */
@@ -83,11 +84,17 @@ export class ChannelSandbox implements Sandbox {
 
   async run(request: RunRequest): Promise<RunResult> {
     const { spec } = this.cell.function;
-    const argv = this.#lifecycle === 'hot' ? [] : runCommand(spec.runtime.run, request.argument);
-    const result = await this.#channel.run(request, spec, argv);
+    const { run } = spec.runtime;
+    const command = (): string[] => request.command ?? runCommand(run, request.argument);
+    const argv = this.#lifecycle === 'hot' ? [] : command();
+    const result = unlessRefused(run, argv, await this.#channel.run(request, spec, argv));
     // The call is over only when nothing of it runs any more.
     if (!result.reusable) await this.#kill();
     return this.#lifecycle === 'fresh' ? { ...result, reusable: false } : result;
+  }
+
+  async check(command: string[], signal: AbortSignal): Promise<RunResult> {
+    return await this.run(checkRequest(command, signal));
   }
 
   /** Kills it, so that the call in it, if any, fails for `why`. */
@@ -115,7 +122,7 @@ function startProcess(cell: Cell, lifecycle: Lifecycle, socket: string): Launche
   const env = { FAAS_SOCKET: socket };
   if (lifecycle === 'hot') {
     const { handler = 'exit 127' } = cell.function.spec.runtime;
-    return cell.start({ argv: ['/bin/sh', '-c', handler], env, stdin: 'ignore' });
+    return cell.start({ argv: handlerCommand(handler), env, stdin: 'ignore' });
   }
   const agent = cell.agentPath;
   if (agent === undefined) throw new TypeError('a cell without an agent');

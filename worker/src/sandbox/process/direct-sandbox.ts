@@ -1,11 +1,11 @@
 import type { CallError, Lifecycle } from '@panal/protocol';
 import { ActiveCall } from '../protocol/active-call.js';
-import type { Output } from '../protocol/output.js';
-import { exited, failed, killed, neverRun, notStarted, stopped, type Verdict } from '../protocol/verdict.js';
-import { isSimpleCommand, shellCommand } from '../run-command.js';
+import { exited, failed, killed, neverRun, stopped, type Verdict } from '../protocol/verdict.js';
+import { checkedShellCommand, unlessRefused } from '../run-command.js';
 import { PlatformError } from '../../errors.js';
 import type { RunRequest, RunResult, Sandbox } from '../sandbox.js';
 import type { Cell } from './cell.js';
+import { checkRequest } from '../program-check.js';
 import type { Exit, Launched } from './launched.js';
 
 /** How long the output of a call may stay open once its process is gone and everything of it killed. */
@@ -35,14 +35,19 @@ export class DirectSandbox implements Sandbox {
   async run(request: RunRequest): Promise<RunResult> {
     if (this.#removing !== undefined) throw new PlatformError('SANDBOX_FAILED', 'the sandbox was removed');
     if (request.signal.aborted) return neverRun(request);
+    const { run } = this.cell.function.spec.runtime;
+    const argv = request.command ?? checkedShellCommand(run, request.argument);
+    return unlessRefused(run, argv, await this.#serve(argv, request));
+  }
+
+  async #serve(argv: readonly string[], request: RunRequest): Promise<RunResult> {
     const reusable = this.#lifecycle === 'warm';
     return await new Promise((resolve, reject) => {
-      const argv = shellCommand(this.cell.function.spec.runtime.run, request.argument);
       const launched = this.cell.start({ argv, env: request.env, stdin: 'pipe' });
       this.#running = launched;
       const call = new ActiveCall(request, resolve, () => launched.kill());
       feed(launched, call);
-      this.#end(launched, call.output)
+      this.#end(launched)
         .then((verdict) => call.settle(verdict, reusable && !this.#spent && this.#removing === undefined))
         .catch((error: unknown) => {
           call.settle(stopped('cancel', request), false);
@@ -53,22 +58,23 @@ export class DirectSandbox implements Sandbox {
     });
   }
 
+  async check(command: string[], signal: AbortSignal): Promise<RunResult> {
+    return await this.run(checkRequest(command, signal));
+  }
+
   /** Waits for the end of the call's process, and leaves nothing of it. */
-  async #end(launched: Launched, output: Output): Promise<Verdict> {
+  async #end(launched: Launched): Promise<Verdict> {
     const exit = await launched.exit;
     launched.kill();
     await this.cell.cgroup?.kill();
     await launched.drained(DRAIN_MS);
     this.#running = undefined;
-    return await this.#verdict(exit, output);
+    return await this.#verdict(exit);
   }
 
-  async #verdict({ code, signalled }: Exit, { logs }: Output): Promise<Verdict> {
+  async #verdict({ code, signalled }: Exit): Promise<Verdict> {
     const oom = code === SIGKILLED ? await this.cell.explain() : undefined;
     if (oom !== undefined) return failed(oom, code);
-    const { run } = this.cell.function.spec.runtime;
-    const refused = isSimpleCommand(run) ? refusedByShell(code, logs) : undefined;
-    if (refused !== undefined) return notStarted(refused);
     return signalled ? killed(code) : exited(code);
   }
 
@@ -99,10 +105,4 @@ function feed({ child }: Launched, call: ActiveCall): void {
   child.stdin?.end(call.request.body);
   child.stdout?.on('data', (piece: Buffer) => call.addResult(piece));
   child.stderr?.on('data', (piece: Buffer) => call.output.addLogs(piece));
-}
-
-/** Why the shell did not start the one command that it had, which it says in a line of its own. */
-function refusedByShell(code: number, logs: Uint8Array): string | undefined {
-  if (code !== 126 && code !== 127) return undefined;
-  return /^(?:\/bin\/)?sh: (?:line )?(?:\d+: )?(.*)\n$/.exec(Buffer.from(logs).toString())?.[1];
 }
