@@ -69,3 +69,17 @@ function wordsFor(name: string, choices: readonly string[] | undefined): Words {
   if (choices !== undefined) return { kind: 'choices', choices };
   return (Object.hasOwn(KINDS, name) ? KINDS[name] : undefined) ?? { kind: 'anything' };
 }
+
+/** The command that lists what the cluster has of a kind, a word a line. */
+export function listCommand(program: string, words: Words): string | undefined {
+  switch (words.kind) {
+    case 'functions':
+      return `${program} functions 2>/dev/null`;
+    case 'runtimes':
+      return `${program} runtimes 2>/dev/null | awk 'NR > 1 { print $1 }'`;
+    case 'calls':
+      return `${program} calls 2>/dev/null | awk 'NR > 1 { print $1 }'`;
+    default:
+      return undefined;
+  }
+}

@@ -1,5 +1,4 @@
-import type { OptionWords, ProgramWords, Words } from './command-words.js';
-import { listCommand } from './completion.js';
+import { listCommand, type OptionWords, type ProgramWords, type Words } from './command-words.js';
 
 /** The script that makes fish complete what can be typed behind a program's name. */
 export function fishCompletion(program: ProgramWords): string {

@@ -1,4 +1,4 @@
-import type { OptionWords, ProgramWords, Words } from './command-words.js';
+import { listCommand, type OptionWords, type ProgramWords, type Words } from './command-words.js';
 import { fishCompletion } from './completion-fish.js';
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
@@ -8,20 +8,6 @@ export type ShellName = (typeof SHELLS)[number];
 export function completionScript(shell: ShellName, program: ProgramWords): string {
   const make = { bash: bashCompletion, zsh: zshCompletion, fish: fishCompletion }[shell];
   return make(program);
-}
-
-/** The command that lists what the cluster has of a kind, a word a line. */
-export function listCommand(program: string, words: Words): string | undefined {
-  switch (words.kind) {
-    case 'functions':
-      return `${program} functions 2>/dev/null`;
-    case 'runtimes':
-      return `${program} runtimes 2>/dev/null | awk 'NR > 1 { print $1 }'`;
-    case 'calls':
-      return `${program} calls 2>/dev/null | awk 'NR > 1 { print $1 }'`;
-    default:
-      return undefined;
-  }
 }
 
 function bashCompletion(program: ProgramWords): string {

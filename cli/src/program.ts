@@ -17,14 +17,7 @@ import { addUpVerb } from './commands/up.js';
 import { fieldsOf } from './fields.js';
 import { Session, type GlobalOptions } from './session.js';
 import type { Shell } from './shell.js';
-
-/** Makes what commander calls for a verb: `verb` with a session, whose exit code counts; none is 0. */
-export type Act = <A extends unknown[]>(
-  verb: (session: Session, ...given: A) => Promise<number | undefined>,
-) => (...given: A) => Promise<void>;
-
-/** Adds verbs to the program. */
-export type AddVerbs = (program: Command, act: Act) => void;
+import type { Act, AddVerbs } from './verbs.js';
 
 /** In the order in which the help lists them. */
 const FAMILIES: readonly AddVerbs[] = [

@@ -2,7 +2,7 @@ import { tokenSchema, userSchema } from '../api.js';
 import { bytesOf } from '../arguments.js';
 import { Client, failureOf } from '../client.js';
 import { Failure, misuse } from '../failure.js';
-import type { AddVerbs } from '../program.js';
+import type { AddVerbs } from '../verbs.js';
 import { ask } from '../prompt.js';
 import type { Session } from '../session.js';
 

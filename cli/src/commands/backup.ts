@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { Failure, messageOf } from '../failure.js';
 import { bytes } from '../output.js';
-import type { AddVerbs } from '../program.js';
+import type { AddVerbs } from '../verbs.js';
 import type { Session } from '../session.js';
 import { whileWaiting } from '../waiting.js';
 

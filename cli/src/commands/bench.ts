@@ -4,7 +4,7 @@ import { onInterrupt } from '../interrupt.js';
 import { runLoad, type LoadResult } from '../load.js';
 import { duration } from '../output.js';
 import { Ticker } from '../progress.js';
-import type { AddVerbs } from '../program.js';
+import type { AddVerbs } from '../verbs.js';
 import type { Session } from '../session.js';
 
 interface BenchOptions {

@@ -6,7 +6,7 @@ import type { Client } from '../client.js';
 import { EXIT_FAILED } from '../failure.js';
 import { followCall } from '../follow.js';
 import { ago, duration, type Output } from '../output.js';
-import type { AddVerbs } from '../program.js';
+import type { AddVerbs } from '../verbs.js';
 import type { Session } from '../session.js';
 import { whileWaiting } from '../waiting.js';
 

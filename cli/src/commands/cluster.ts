@@ -1,6 +1,6 @@
 import { namesSchema, runtimeSchema, workersSchema } from '../api.js';
 import { ago } from '../output.js';
-import type { AddVerbs } from '../program.js';
+import type { AddVerbs } from '../verbs.js';
 import type { Session } from '../session.js';
 
 export const addClusterVerbs: AddVerbs = (program, act) => {

@@ -1,7 +1,7 @@
 import { Argument } from 'commander';
 import { wordsOf } from '../command-words.js';
 import { completionScript, SHELLS, type ShellName } from '../completion.js';
-import type { AddVerbs } from '../program.js';
+import type { AddVerbs } from '../verbs.js';
 
 export const addCompletionVerb: AddVerbs = (program, act) => {
   program

@@ -7,7 +7,7 @@ import { misuse } from '../failure.js';
 import { runtimeFor } from '../language.js';
 import { prepareFunction } from '../prepare.js';
 import { changeSettings, checkName, readProject } from '../project.js';
-import type { AddVerbs } from '../program.js';
+import type { AddVerbs } from '../verbs.js';
 import type { Session } from '../session.js';
 import { deployFolder, type Deployment } from '../upload.js';
 import { whileWaiting } from '../waiting.js';

@@ -4,7 +4,7 @@ import { FolderWatch } from '../folder-watch.js';
 import { fingerprint, listFolder } from '../pack.js';
 import { duration } from '../output.js';
 import { prepareFunction } from '../prepare.js';
-import type { AddVerbs } from '../program.js';
+import type { AddVerbs } from '../verbs.js';
 import type { Session } from '../session.js';
 import { deployFolder } from '../upload.js';
 import { whileWaiting } from '../waiting.js';

@@ -3,7 +3,7 @@ import { wholeNumber } from '../arguments.js';
 import type { Client } from '../client.js';
 import { Failure, misuse } from '../failure.js';
 import { ago, bytes, duration } from '../output.js';
-import type { AddVerbs } from '../program.js';
+import type { AddVerbs } from '../verbs.js';
 import { confirm } from '../prompt.js';
 import type { Session } from '../session.js';
 

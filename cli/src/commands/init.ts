@@ -6,7 +6,7 @@ import { NAME_PATTERN } from '@panal/protocol';
 import { Argument } from 'commander';
 import { Failure } from '../failure.js';
 import { PROJECT_FILE } from '../ignore.js';
-import type { AddVerbs } from '../program.js';
+import type { AddVerbs } from '../verbs.js';
 import type { Session } from '../session.js';
 
 const TEMPLATES = fileURLToPath(new URL('../../templates/', import.meta.url));

@@ -4,7 +4,7 @@ import { failureOf, jsonBody, type Client } from '../client.js';
 import { EXIT_FAILED, Failure, misuse } from '../failure.js';
 import { followCall } from '../follow.js';
 import type { Output } from '../output.js';
-import type { AddVerbs } from '../program.js';
+import type { AddVerbs } from '../verbs.js';
 import type { Session } from '../session.js';
 import { whileWaiting } from '../waiting.js';
 

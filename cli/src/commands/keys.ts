@@ -1,5 +1,5 @@
 import { Failure, messageOf } from '../failure.js';
-import type { AddVerbs } from '../program.js';
+import type { AddVerbs } from '../verbs.js';
 import type { Session } from '../session.js';
 
 interface KeysOptions {

@@ -3,7 +3,7 @@ import { tokenSchema, userSchema } from '../api.js';
 import { bytesOf } from '../arguments.js';
 import { Client, clusterUrl } from '../client.js';
 import { misuse } from '../failure.js';
-import type { AddVerbs } from '../program.js';
+import type { AddVerbs } from '../verbs.js';
 import { ask } from '../prompt.js';
 import type { Session } from '../session.js';
 

@@ -1,5 +1,5 @@
 import { clusterModules } from '../local-cluster.js';
-import type { AddVerbs } from '../program.js';
+import type { AddVerbs } from '../verbs.js';
 import { up } from '../up.js';
 
 export const addUpVerb: AddVerbs = (program, act) => {

@@ -2,9 +2,7 @@ import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, readdir, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { FunctionSpec } from '@panal/protocol';
-
-type RuntimeFunction = Extract<FunctionSpec, { kind: 'runtime' }>;
+import type { RuntimeFunctionSpec } from '@panal/protocol';
 
 /** What `dependencies` of a function are made from, if that is less than its bundle. */
 export interface DependencyFiles {
@@ -24,7 +22,7 @@ const MOST_BYTES = 4 * 1024 * 1024;
  */
 export async function dependencyFiles(
   code: string,
-  { owner, runtime, settings }: RuntimeFunction,
+  { owner, runtime, settings }: RuntimeFunctionSpec,
   image: string,
 ): Promise<DependencyFiles | undefined> {
   const { dependencies, dependencyFiles: declared, path } = runtime;

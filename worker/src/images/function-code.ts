@@ -1,6 +1,7 @@
 import { lstat, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { FunctionImageTools, RuntimeFunctionSpec } from './function-image.js';
+import type { RuntimeFunctionSpec } from '@panal/protocol';
+import type { FunctionImageTools } from './function-image.js';
 import { touch } from '../cache/folder-cache.js';
 import type { Image } from './image.js';
 import type { Places } from './places.js';

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { chmod, mkdir, mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BundleRef, FunctionSpec } from '@panal/protocol';
+import type { BundleRef, RuntimeFunctionSpec } from '@panal/protocol';
 import type Docker from 'dockerode';
 import type { Container, ContainerInfo } from 'dockerode';
 import { removeTree } from '@panal/support';
@@ -20,8 +20,6 @@ import { archive } from './archive.js';
 import type { Image } from './image.js';
 import type { WayOut, Outlet } from './way-out.js';
 import { Tail } from './tail.js';
-
-export type RuntimeFunctionSpec = Extract<FunctionSpec, { kind: 'runtime' }>;
 
 /** What a function's image is made with. */
 export interface FunctionImageTools {

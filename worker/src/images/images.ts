@@ -6,6 +6,7 @@ import {
   type FunctionSpec,
   type ImageFunctionSpec,
   type ImageReference,
+  type RuntimeFunctionSpec,
 } from '@panal/protocol';
 import { SingleFlight } from '@panal/support';
 import pLimit from 'p-limit';
@@ -18,13 +19,7 @@ import { announce, type OnOutput } from '../sandbox/sandbox.js';
 import { baseMissing, buildBundled, findBundled, type BundledRuntime } from './bundled.js';
 import type { Credentials } from './credentials.js';
 import { FunctionCode } from './function-code.js';
-import {
-  functionImageTag,
-  makeImage,
-  withBundle,
-  type FunctionImageTools,
-  type RuntimeFunctionSpec,
-} from './function-image.js';
+import { functionImageTag, makeImage, withBundle, type FunctionImageTools } from './function-image.js';
 import { digestOf, inspectImage, inspectImageId, tagImage, type Image } from './image.js';
 import { KeptImages } from './kept-images.js';
 import { Places } from './places.js';

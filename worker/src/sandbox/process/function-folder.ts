@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, readlink, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BundleFormat, BundleRef, FunctionSpec } from '@panal/protocol';
+import type { BundleFormat, BundleRef, RuntimeFunctionSpec } from '@panal/protocol';
 import { SingleFlight, copyTree, giveTree, isFolder, openTree, removeTree } from '@panal/support';
 import { copyFrom, removeUnfinished, touch } from '../../cache/folder-cache.js';
 import { dependencyFiles, type DependencyFiles } from '../../bundles/dependency-files.js';
@@ -9,8 +9,6 @@ import { FunctionError } from '../../errors.js';
 import type { OnOutput, Prepared } from '../sandbox.js';
 import type { Installer } from './installer.js';
 import type { OwnerUids } from './uids.js';
-
-export type RuntimeFunction = Extract<FunctionSpec, { kind: 'runtime' }>;
 
 /** More would not fit among the options of bubblewrap. */
 const MOST_HOME_ENTRIES = 1000;
@@ -25,7 +23,7 @@ export interface BundleSource {
 
 /** A function, and the user whom its files belong to. */
 interface Owned {
-  spec: RuntimeFunction;
+  spec: RuntimeFunctionSpec;
   uid: number | undefined;
 }
 
@@ -40,7 +38,7 @@ type Install = (folder: string, signal: AbortSignal) => Promise<void>;
 
 /** A function's kept folder: its unpacked bundle with its dependencies. Never changed once it is made. */
 export class FunctionFolder implements Prepared {
-  readonly spec: RuntimeFunction;
+  readonly spec: RuntimeFunctionSpec;
   readonly path: string;
   readonly code: string;
   readonly home: string;
@@ -50,7 +48,7 @@ export class FunctionFolder implements Prepared {
   readonly uid: number | undefined;
 
   constructor(
-    spec: RuntimeFunction,
+    spec: RuntimeFunctionSpec,
     folder: string,
     homeEntries: readonly HomeEntry[],
     uid: number | undefined,
@@ -86,7 +84,11 @@ export class FunctionFolders {
   }
 
   /** The folder of `spec`; made where it is missing, and put in its place only when it is whole. */
-  async prepare(spec: RuntimeFunction, signal: AbortSignal, onOutput?: OnOutput): Promise<FunctionFolder> {
+  async prepare(
+    spec: RuntimeFunctionSpec,
+    signal: AbortSignal,
+    onOutput?: OnOutput,
+  ): Promise<FunctionFolder> {
     const uid = await this.#uids?.of(spec.owner);
     const folder = join(this.#root, keyOf(spec, uid));
     if (!(await touch(folder))) {
@@ -211,7 +213,7 @@ async function entriesOf(home: string): Promise<HomeEntry[]> {
 }
 
 /** Functions share a folder when all that made it is the same, and their owner is. */
-function keyOf({ owner, bundle, runtime, settings }: RuntimeFunction, uid: number | undefined): string {
+function keyOf({ owner, bundle, runtime, settings }: RuntimeFunctionSpec, uid: number | undefined): string {
   const { path, dependencies, image } = runtime;
   // The environment takes part only in what runs.
   const made = dependencies === undefined ? [''] : [dependencies, settings.env];

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { CallError } from '@panal/protocol';
+import type { CallError, RuntimeFunctionSpec } from '@panal/protocol';
 import { reaching } from '../../egress/environment.js';
 import { EGRESS_SOCKET, openEgress } from '../../egress/open.js';
 import { relayed, RELAY_PIDS } from '../../egress/relay.js';
@@ -11,7 +11,6 @@ import { announce, type OnOutput } from '../sandbox.js';
 import type { Bind } from './bubblewrap.js';
 import type { Cgroup, Cgroups } from './cgroups.js';
 import { buildEnvironment, certificatePaths } from './environment.js';
-import type { RuntimeFunction } from './function-folder.js';
 import { launch, placesOf, wrapperPids, type Folders, type Machine } from './launcher.js';
 import type { Exit, Launched } from './launched.js';
 
@@ -54,7 +53,7 @@ export class Installer {
 
   /** @throws FunctionError DEPENDENCIES_FAILED with what they printed */
   async run(
-    spec: RuntimeFunction,
+    spec: RuntimeFunctionSpec,
     dependencies: string,
     folders: InstallationFolders,
     { uid, signal }: { uid: number | undefined; signal: AbortSignal },
@@ -124,14 +123,14 @@ export class Installer {
     return this.#machine.bubblewrap && this.#limits.network !== 'none';
   }
 
-  #environment({ runtime, settings }: RuntimeFunction, folders: Folders): Record<string, string> {
+  #environment({ runtime, settings }: RuntimeFunctionSpec, folders: Folders): Record<string, string> {
     const places = placesOf(this.#machine, folders, runtime.path);
     const env = { ...buildEnvironment(process.env, places), ...settings.env };
     const { network, proxy } = this.#limits;
     return reaching(env, this.#proxied ? 'registries' : network === 'none' ? 'none' : 'bridge', proxy);
   }
 
-  #binds({ runtime }: RuntimeFunction, folders: Folders, egress: string | undefined): Bind[] {
+  #binds({ runtime }: RuntimeFunctionSpec, folders: Folders, egress: string | undefined): Bind[] {
     const places = placesOf(this.#machine, folders, runtime.path);
     const binds: Bind[] = [
       { from: folders.home, to: places.home, writable: true },
