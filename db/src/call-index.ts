@@ -1,7 +1,7 @@
 import { CALL_STATUSES, isSettled, type CallStatus } from '@panal/protocol';
 import { writesOfOneLess, writesOfOneMore } from './call-usage.js';
 import { encodeCall, INLINE_BYTES, longPartsOf } from './call-codec.js';
-import type { Write } from './group-commit.js';
+import type { Write } from './log/log.js';
 import { keyOf, under, upTo, type Range } from './keys.js';
 import { CALL_PARTS, type CallPart, type CallRecord } from './records.js';
 import type { CallQuery } from './store.js';

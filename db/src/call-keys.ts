@@ -1,4 +1,4 @@
-import type { Write } from './group-commit.js';
+import type { Write } from './log/log.js';
 import { keyOf, under, upTo } from './keys.js';
 import type { Medium } from './medium.js';
 import { decodeValue, encodeJson, jsonDecoder } from './record-codec.js';

@@ -4,7 +4,7 @@ import { decodeCall } from './call-codec.js';
 import { writesOfRemovedCall } from './call-index.js';
 import { sizeOfCall } from './call-usage.js';
 import type { Database } from './database.js';
-import type { Write } from './group-commit.js';
+import type { Write } from './log/log.js';
 import { keyOf, numberOf } from './keys.js';
 import type { Medium } from './medium.js';
 import { encodeJson } from './record-codec.js';

@@ -1,6 +1,6 @@
 import { isSettled } from '@panal/protocol';
 import { decodeCall, INLINE_BYTES, LIST_BYTES } from './call-codec.js';
-import type { Write } from './group-commit.js';
+import type { Write } from './log/log.js';
 import { keyOf, secondOf, under } from './keys.js';
 import type { Medium } from './medium.js';
 import { encodeJson } from './record-codec.js';

@@ -2,7 +2,7 @@ import { readdir, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PanalError } from '@panal/protocol';
 import { Level } from 'level';
-import type { WriteBatch } from './group-commit.js';
+import type { WriteBatch } from './log/group-commit.js';
 
 /** A LevelDB folder. */
 export type Database = Level<string, Uint8Array>;

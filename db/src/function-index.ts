@@ -1,5 +1,5 @@
 import { bundleOf } from '@panal/protocol';
-import type { Write } from './group-commit.js';
+import type { Write } from './log/log.js';
 import { keyOf } from './keys.js';
 import { encodeJson } from './record-codec.js';
 import type { FunctionRecord, RuntimeRecord, VersionRecord, VersionSummary } from './records.js';

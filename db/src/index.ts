@@ -5,7 +5,7 @@ export { INLINE_BYTES, LIST_BYTES } from './call-codec.js';
 export { summaryOf } from './function-index.js';
 export type { CallRetention } from './call-retention.js';
 export { damageIn } from './damage.js';
-export type { Durability } from './medium.js';
+export type { Durability } from './log/log.js';
 export type { CommitObserver } from './commit-observer.js';
 export type { Sum } from './sums.js';
 export type { Copyable, Page, StoreCopy } from './store-copy.js';

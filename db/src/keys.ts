@@ -95,6 +95,9 @@ export function under(key: string): Range {
   return { gte: key + SEPARATOR, lt: key + AFTER_SEPARATOR };
 }
 
+/** This key alone. */
+export const only = (key: string): Range => ({ gte: key, lt: `${key}\0` });
+
 /** All keys of a kind. */
 export const rangeOfKind = (kind: Kind): Range => ({ gte: kind, lt: kind + AFTER_SEPARATOR });
 

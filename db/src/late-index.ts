@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { imageEntry, summaryEntry } from './function-index.js';
-import type { Write } from './group-commit.js';
+import type { Write } from './log/log.js';
 import { keyOf, under, type Range } from './keys.js';
 import type { Medium } from './medium.js';
 import { jsonDecoder } from './record-codec.js';

@@ -15,13 +15,13 @@ import { readCall, readCalls, withParts } from './call-reading.js';
 import { removeCalls, type CallRetention } from './call-retention.js';
 import { callUsage } from './call-usage.js';
 import { DeferredCalls } from './deferred-calls.js';
-import type { Write } from './group-commit.js';
+import type { Write, WriteKind } from './log/log.js';
 import { keyOf, numberOf } from './keys.js';
-import type { Medium, WriteKind } from './medium.js';
+import type { Medium } from './medium.js';
 import { encodeJson } from './record-codec.js';
 import type { CallKey, CallPart, CallRecord } from './records.js';
 import { callNumberSchema } from './schemas.js';
-import type { CallQuery, CallStore } from './store.js';
+import type { CallNumBlock, CallQuery, CallStore } from './store.js';
 import type { Sum } from './sums.js';
 
 /** Calls read at once when a broker takes up where it left. */
@@ -60,9 +60,19 @@ export class LevelCalls implements CallStore {
     return (await this.#medium.getJson(LAST_CALL, callNumberSchema)) ?? 0;
   }
 
-  async reserveCallNums(through: number): Promise<void> {
-    await this.#medium.commit([[LAST_CALL, encodeJson(through)]], 'always');
-    this.#reserved = through;
+  async takeCallNums(count: number): Promise<number> {
+    const { through = 0 } = await this.#medium.append(
+      { writes: [], take: { counter: LAST_CALL, count } },
+      'always',
+    );
+    this.#reserved = Math.max(this.#reserved, through);
+    return through;
+  }
+
+  async giveBackCallNums({ after, through }: CallNumBlock): Promise<void> {
+    const take = { counter: LAST_CALL, count: after - through, at: through };
+    const { applied } = await this.#medium.append({ writes: [], take }, 'always');
+    if (applied) this.#reserved = after;
   }
 
   async acceptCall(

@@ -7,7 +7,8 @@ import { addMissingIndexes } from './late-index.js';
 import { LevelCalls } from './level-calls.js';
 import { LevelFunctions } from './level-functions.js';
 import { LevelUsers } from './level-users.js';
-import { Medium, type Durability } from './medium.js';
+import type { Durability } from './log/log.js';
+import { Medium } from './medium.js';
 import type { Store } from './store.js';
 import { copyOf, writesOfPage, type Copyable, type Page, type StoreCopy } from './store-copy.js';
 

@@ -1,7 +1,7 @@
 import type { KeyedLock } from '@panal/support';
 import type { LevelFunctions } from './level-functions.js';
 import { callUsage } from './call-usage.js';
-import { keyOf, nameOf, under } from './keys.js';
+import { keyOf, nameOf, only, under } from './keys.js';
 import type { Medium } from './medium.js';
 import { encodeJson } from './record-codec.js';
 import type { UserRecord } from './records.js';
@@ -39,11 +39,12 @@ export class LevelUsers implements UserStore {
 
   async addUser(user: UserRecord): Promise<boolean> {
     return await this.#lock.run(keyOf('user', user.name), async () => {
-      if ((await this.getUser(user.name)) !== undefined) return false;
       // What a deletion that failed has left.
       if (await this.#medium.has(noteOfLeaving(user.name))) await this.#removeOwned(user.name);
-      await this.putUser(user);
-      return true;
+      const key = keyOf('user', user.name);
+      const { applied } = await this.#medium.append({ writes: [[key, encodeJson(user)]], none: only(key) });
+      this.#hasUsers = true;
+      return applied;
     });
   }
 

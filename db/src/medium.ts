@@ -3,37 +3,16 @@ import { KeyedLock } from '@panal/support';
 import type { z } from 'zod';
 import { observed, type CommitObserver } from './commit-observer.js';
 import { batchWriter, openDatabase, readFailure, type Database } from './database.js';
-import { GroupCommit, type Write } from './group-commit.js';
-import { LogSync } from './log-sync.js';
 import type { Range } from './keys.js';
+import { LocalLog } from './log/local-log.js';
+import type { Applied, Durability, Log, Transaction, View, Write, WriteKind } from './log/log.js';
 import { decodeValue, jsonDecoder } from './record-codec.js';
 import { markStore, prepareStoreFolder } from './store-marker.js';
 import { adding, sumSchema } from './sums.js';
 
-/**
- * What survives a power cut. `fsync`: what was accepted, before its client hears of it, and how a call ended within
- * 100 ms. `strict`: that before anybody hears of it, too. `os`: what the operating system has written by then. In each
- * of them all survives the death of the process.
- */
-export type Durability = 'fsync' | 'strict' | 'os';
-
-/**
- * Where a write has to be when its promise resolves. `accepted`: on disk, but with `os`. `ended`: on disk with `strict`.
- * `later`: with the operating system. `always`: on disk, whatever the durability.
- */
-export type WriteKind = 'accepted' | 'ended' | 'later' | 'always';
-
-const SYNCED: Readonly<Record<Durability, readonly WriteKind[]>> = {
-  fsync: ['accepted', 'always'],
-  strict: ['accepted', 'ended', 'always'],
-  os: ['always'],
-};
-
 interface Connection {
   database: Database;
-  commits: GroupCommit;
-  /** What sees to the writes that are not synced at once; not with `os`. */
-  sync: LogSync | undefined;
+  log: Log;
 }
 
 export interface MediumOptions {
@@ -73,11 +52,19 @@ export class Medium {
       });
       const { observer, durability } = this.#options;
       const write = batchWriter(database, (torn) => (this.#torn = torn));
-      const commits = new GroupCommit(
-        adding(observed(write, observer), (key) => this.getJson(key, sumSchema)),
-      );
-      const sync = durability === 'os' ? undefined : new LogSync(database.location, () => observer?.failed());
-      this.#connection = { database, commits, sync };
+      // Straight from the database: what was appended is still applied when the store closes.
+      const view = viewOf(database);
+      const log = new LocalLog({
+        folder: database.location,
+        durability,
+        write: adding(observed(write, observer), async (key) => {
+          const value = await view.get(key);
+          return value && decodeValue(key, value, jsonDecoder(sumSchema));
+        }),
+        view,
+        onFailure: () => observer?.failed(),
+      });
+      this.#connection = { database, log };
       try {
         await prepare();
       } catch (error) {
@@ -97,18 +84,19 @@ export class Medium {
     await this.#lock.run('connection', () => this.#disconnect());
   }
 
-  /** @param ended the call whose end is written */
-  async commit(writes: Iterable<Write>, kind: WriteKind = 'accepted', ended?: number): Promise<void> {
-    const { commits, sync } = this.#connected();
-    const synced = SYNCED[this.#options.durability].includes(kind);
-    await commits.commit(writes, synced ? 'sync' : 'os');
-    if (!synced) sync?.wrote(ended === undefined ? [] : [ended]);
+  /** As `Log.append`. */
+  async append(transaction: Transaction, kind: WriteKind = 'accepted'): Promise<Applied> {
+    return await this.#connected().log.append(transaction, kind);
   }
 
-  /** Resolves once it is on disk how these calls ended, with a durability that puts it there. */
+  /** Appends writes without a condition. @param ended the call whose end is written */
+  async commit(writes: Iterable<Write>, kind?: WriteKind, ended?: number): Promise<void> {
+    await this.append({ writes, ended }, kind);
+  }
+
+  /** As `Log.ended`. */
   async ended(callNums: readonly number[]): Promise<void> {
-    const { sync } = this.#connected();
-    if (sync !== undefined && callNums.some((callNum) => sync.has(callNum))) await sync.flush();
+    await this.#connected().log.ended(callNums);
   }
 
   async read<T>(task: (database: Database) => Promise<T>): Promise<T> {
@@ -142,11 +130,10 @@ export class Medium {
 
   async #disconnect(): Promise<void> {
     if (this.#connection === undefined) return;
-    const { database, commits, sync } = this.#connection;
+    const { database, log } = this.#connection;
     this.#connection = undefined;
-    await commits.idle();
     try {
-      await sync?.close();
+      await log.close();
     } finally {
       await database.close();
     }
@@ -156,4 +143,15 @@ export class Medium {
     if (this.#connection === undefined) throw new PanalError('STORE_UNAVAILABLE', 'the store is not open');
     return this.#connection;
   }
+}
+
+const viewOf = (database: Database): View => ({
+  keys: (range, limit) => readable(database.keys({ ...range, limit }).all()),
+  get: (key) => readable<Uint8Array | undefined>(database.get(key)),
+});
+
+async function readable<T>(reading: Promise<T>): Promise<T> {
+  return await reading.catch((error: unknown) => {
+    throw readFailure(error);
+  });
 }

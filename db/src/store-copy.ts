@@ -1,5 +1,5 @@
 import type { Database } from './database.js';
-import type { Write } from './group-commit.js';
+import type { Write } from './log/log.js';
 import { keyOf, under } from './keys.js';
 import type { Medium } from './medium.js';
 

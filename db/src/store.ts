@@ -24,6 +24,12 @@ export interface CallQuery {
   funcName?: string;
 }
 
+/** The call numbers from `after` + 1 to `through`. */
+export interface CallNumBlock {
+  after: number;
+  through: number;
+}
+
 /** A page of names in code-point order. */
 export interface NameQuery {
   owner: string;
@@ -138,10 +144,12 @@ export interface CallStore {
   /** The highest call number that is stored, or reserved; 0 for none. */
   lastCallNum(): Promise<number>;
   /**
-   * Reserves the call numbers up to `through`, on disk whatever the durability. With a smaller number than before it
-   * gives back what nobody has taken.
+   * Reserves the next call numbers, on disk whatever the durability. No two takers get the same number.
+   * @returns the last of them
    */
-  reserveCallNums(through: number): Promise<void>;
+  takeCallNums(count: number): Promise<number>;
+  /** Gives back numbers that no call has; does nothing if others were taken since. */
+  giveBackCallNums(block: CallNumBlock): Promise<void>;
   /**
    * Stores a new call, `PENDING`. A `lazy` one is not synced, and is written a moment later (100 ms), unless it
    * has ended by then: for a call whose client hears of it no earlier than of its outcome. A `key` is stored with the

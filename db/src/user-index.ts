@@ -1,7 +1,7 @@
 import { CALL_STATUSES } from '@panal/protocol';
 import { writesOfNoBeginning } from './call-removal.js';
 import { writesOfNone } from './call-usage.js';
-import type { Write } from './group-commit.js';
+import type { Write } from './log/log.js';
 import { keyOf, under, type Range } from './keys.js';
 import type { Sum } from './sums.js';
 

@@ -16,7 +16,7 @@ describe('Call numbers', () => {
   });
   afterEach(() => store.close());
 
-  async function numbersOf(from: Pick<CallStore, 'lastCallNum' | 'reserveCallNums'>): Promise<CallNumbers> {
+  async function numbersOf(from: Pick<CallStore, 'takeCallNums' | 'giveBackCallNums'>): Promise<CallNumbers> {
     const numbers = new CallNumbers(from);
     await numbers.open();
     return numbers;
@@ -70,15 +70,30 @@ describe('Call numbers', () => {
   it('are not given out while they cannot be reserved', async () => {
     let broken = true;
     const numbers = await numbersOf({
-      lastCallNum: () => store.calls.lastCallNum(),
-      reserveCallNums: async (through) => {
+      giveBackCallNums: (block) => store.calls.giveBackCallNums(block),
+      takeCallNums: async (count) => {
         if (broken) throw new PanalError('STORE_UNAVAILABLE', 'the store cannot write');
-        await store.calls.reserveCallNums(through);
+        return await store.calls.takeCallNums(count);
       },
     });
     const failure: unknown = await take(numbers, 1).catch((error: unknown) => error);
     expect(failure).to.be.instanceOf(PanalError).with.property('code', 'STORE_UNAVAILABLE');
     broken = false;
     expect(await take(numbers, 1)).to.deep.equal([1]);
+  });
+
+  it('are taken by several brokers of one store, each to one', async () => {
+    const brokers = [
+      await numbersOf(store.calls),
+      await numbersOf(store.calls),
+      await numbersOf(store.calls),
+    ];
+    const taken = await Promise.all(brokers.map((numbers) => take(numbers, 1700)));
+    expect(new Set(taken.flat()).size).to.equal(3 * 1700);
+    for (const own of taken) expect(own).to.deep.equal([...own].sort((a, b) => a - b));
+    // Only what others have not gone past can be given back.
+    await Promise.all(brokers.map((numbers) => numbers.close()));
+    const [next = 0] = await take(await numbersOf(store.calls), 1);
+    expect(next).to.be.above(Math.max(...taken.flat()));
   });
 });

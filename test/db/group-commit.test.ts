@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { PanalError } from '@panal/protocol';
 import { expect } from 'chai';
 import { batchWriter, levelDatabase, openDatabase, type Database } from '../../db/src/database.js';
-import { GroupCommit, type Write, type WriteBatch } from '../../db/src/group-commit.js';
+import { GroupCommit, type WriteBatch } from '../../db/src/log/group-commit.js';
+import type { Transaction, View, Write } from '../../db/src/log/log.js';
 import { temporaryFolder } from '../support/folder.js';
 import { eventually } from '../support/wait.js';
 
@@ -13,7 +14,8 @@ interface Batch {
   release: (failure?: Error) => void;
 }
 
-const put = (key: string, bytes = 1): Write[] => [[key, Buffer.alloc(bytes, key)]];
+const put = (key: string, bytes = 1): Transaction => write([key, Buffer.alloc(bytes, key)]);
+const write = (...writes: Write[]): Transaction => ({ writes });
 
 describe('group commit', () => {
   const folder = temporaryFolder();
@@ -33,7 +35,11 @@ describe('group commit', () => {
       });
       await write(writes, sync);
     };
-    commits = new GroupCommit(gated);
+    const view: View = {
+      keys: (range, limit) => database.keys({ ...range, limit }).all(),
+      get: (key) => database.get(key),
+    };
+    commits = new GroupCommit(gated, view);
   });
   afterEach(() => database.close());
 
@@ -85,9 +91,9 @@ describe('group commit', () => {
   it('ends with the last write of a key', async () => {
     const writers = [
       commits.commit(put('a'), 'sync'),
-      commits.commit([['b', Buffer.from('old')]], 'sync'),
-      commits.commit([['a', undefined]], 'sync'),
-      commits.commit([['b', Buffer.from('new')]], 'sync'),
+      commits.commit(write(['b', Buffer.from('old')]), 'sync'),
+      commits.commit(write(['a', undefined]), 'sync'),
+      commits.commit(write(['b', Buffer.from('new')]), 'sync'),
     ];
     (await batch(0)).release();
     await Promise.all(writers);
@@ -119,5 +125,38 @@ describe('group commit', () => {
     await waiting;
     await writer;
     expect(await database.keys().all()).to.deep.equal(['a']);
+  });
+
+  it('applies a transaction only if no key is in its range, stored or written before it', async () => {
+    const none = { gte: 'k', lt: 'l' };
+    const claim = (value: string): Transaction => ({ writes: [['k1', Buffer.from(value)]], none });
+    const first = [
+      commits.commit(claim('first'), 'sync'),
+      commits.commit(claim('second'), 'sync'),
+      commits.commit(write(['k1', undefined]), 'sync'),
+      commits.commit(claim('third'), 'sync'),
+    ];
+    (await batch(0)).release();
+    expect((await Promise.all(first)).map(({ applied }) => applied)).to.deep.equal([true, false, true, true]);
+    expect((await database.get('k1')).toString()).to.equal('third');
+    const later = [commits.commit(claim('fourth'), 'sync'), commits.commit({ ...put('x'), none }, 'sync')];
+    (await batch(1)).release();
+    expect((await Promise.all(later)).map(({ applied }) => applied)).to.deep.equal([false, false]);
+    expect(await database.keys().all()).to.deep.equal(['k1']);
+  });
+
+  it('gives each who takes numbers other ones, and takes back only the last', async () => {
+    const take = (count: number, at?: number): Transaction => ({
+      writes: [],
+      take: { counter: 'last', count, ...(at !== undefined && { at }) },
+    });
+    const taken = [commits.commit(take(10), 'sync'), commits.commit(take(5), 'sync')];
+    (await batch(0)).release();
+    expect((await Promise.all(taken)).map(({ through }) => through)).to.deep.equal([10, 15]);
+    const back = [commits.commit(take(-7, 10), 'sync'), commits.commit(take(-5, 15), 'sync')];
+    const after = commits.commit(take(1), 'sync');
+    (await batch(1)).release();
+    expect((await Promise.all(back)).map(({ applied }) => applied)).to.deep.equal([false, true]);
+    expect((await after).through).to.equal(11);
   });
 });

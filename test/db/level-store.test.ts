@@ -40,7 +40,7 @@ describe('LevelStore', () => {
       await store.calls.settleCall(settled(aCall(2)));
       await store.calls.settleCall(settled(aCall(1)));
       await store.functions.putRuntime(aRuntime('python'));
-      await store.calls.reserveCallNums(7);
+      await store.calls.takeCallNums(7);
       await store.close();
       expect(synced, durability).to.deep.equal(expected);
     }

@@ -193,11 +193,11 @@ function describeCalls(subject: Subject): void {
   });
 
   it('keeps numbers reserved, and takes back what is given back', async () => {
-    await subject.store.calls.reserveCallNums(1000);
+    await subject.store.calls.takeCallNums(1000);
     await subject.store.calls.acceptCall(aCall(12));
     await subject.reopen();
     expect(await subject.store.calls.lastCallNum()).to.equal(1000);
-    await subject.store.calls.reserveCallNums(12);
+    await subject.store.calls.giveBackCallNums({ after: 12, through: 1000 });
     await subject.reopen();
     expect(await subject.store.calls.lastCallNum()).to.equal(12);
   });

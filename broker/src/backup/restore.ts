@@ -75,7 +75,7 @@ async function readInto(draft: string, backup: AsyncIterable<Buffer>): Promise<R
   try {
     const restored = await readMembers(draft, store, backup);
     const leftOut = numbersToLeaveOut(new Date(restored.createdAt), new Date());
-    await store.calls.reserveCallNums((await store.calls.lastCallNum()) + leftOut);
+    await store.calls.takeCallNums(leftOut);
     return restored;
   } finally {
     await store.close();
