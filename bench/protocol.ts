@@ -11,8 +11,8 @@ import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { agentPath } from '../worker/src/sandbox/agent.js';
-import { Channel } from '../worker/src/sandbox/protocol/channel.js';
-import { listenIn } from '../worker/src/sandbox/protocol/listener.js';
+import { Channel } from '../worker/src/contracts/protocol/channel.js';
+import { listenIn } from '../worker/src/contracts/protocol/listener.js';
 import { request } from '../test/sandbox/requests.js';
 import { runtimeSpec } from '../test/support/specs.js';
 

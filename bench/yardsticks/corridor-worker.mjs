@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { Dealer, Push } from 'zeromq';
-import { encodeCall, FRAME, FrameParser } from '../../worker/dist/sandbox/protocol/frames.js';
+import { encodeCall, FRAME, FrameParser } from '../../worker/dist/contracts/protocol/frames.js';
 import { Batch } from './batch.mjs';
 
 const [dispatchAt, repliesAt, folder] = process.argv.slice(2);

@@ -4,7 +4,7 @@ import { mkdtemp, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc, { type Arbitrary } from 'fast-check';
-import { encodeCall } from '../../worker/src/sandbox/protocol/frames.js';
+import { encodeCall } from '../../worker/src/contracts/protocol/frames.js';
 import { changedBytes, garbage } from '../mutations.js';
 import type { Shot, Target } from '../target.js';
 import { vitalsOf } from '../vitals.js';

@@ -1,6 +1,6 @@
 import { Duplex } from 'node:stream';
 import fc, { type Arbitrary } from 'fast-check';
-import { Channel } from '../../worker/src/sandbox/protocol/channel.js';
+import { Channel } from '../../worker/src/contracts/protocol/channel.js';
 import { frame, done } from '../../test/sandbox/channel-peer.js';
 import { request } from '../../test/sandbox/requests.js';
 import { runtimeSpec } from '../../test/support/specs.js';

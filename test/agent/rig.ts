@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { RunResult } from '../../worker/src/sandbox/sandbox.js';
 import { agentPath } from '../../worker/src/sandbox/agent.js';
-import { Channel } from '../../worker/src/sandbox/protocol/channel.js';
-import { listenIn } from '../../worker/src/sandbox/protocol/listener.js';
+import { Channel } from '../../worker/src/contracts/protocol/channel.js';
+import { listenIn } from '../../worker/src/contracts/protocol/listener.js';
 import { request } from '../sandbox/requests.js';
 import { runtimeSpec } from '../support/specs.js';
 

@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { expect } from 'chai';
 import type { DockerDriver } from '../../worker/src/sandbox/docker/driver.js';
 import { FunctionError } from '../../worker/src/errors.js';
-import { checkOf } from '../../worker/src/sandbox/run-command.js';
+import { checkOf } from '../../worker/src/contracts/command/run-command.js';
 import { ending, ENDING_FILES, ENDINGS, HANDLERS_REFUSED } from '../sandbox/ending-table.js';
 import { foreignProgram } from '../support/foreign-program.js';
 import { withEngine } from '../support/groups.js';

@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { brokerMessageSchema, type LinkEvents, PROTOCOL_VERSION } from '@panal/transport';
 import { Holders, type Holder } from '../../broker/src/scheduling/holders.js';
 import { ZmqLink } from '@panal/transport/zeromq';
-import { encodeCall } from '../../worker/src/sandbox/protocol/frames.js';
+import { encodeCall } from '../../worker/src/contracts/protocol/frames.js';
 import { builtAgent } from '../agent/rig.js';
 import { withCompiler } from '../support/groups.js';
 import { ScriptedWorker } from '../support/scripted-worker.js';

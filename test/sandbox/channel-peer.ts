@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { Channel, type ChannelOptions } from '../../worker/src/sandbox/protocol/channel.js';
-import { FRAME, FrameParser } from '../../worker/src/sandbox/protocol/frames.js';
-import { listenIn } from '../../worker/src/sandbox/protocol/listener.js';
+import { Channel, type ChannelOptions } from '../../worker/src/contracts/protocol/channel.js';
+import { FRAME, FrameParser } from '../../worker/src/contracts/protocol/frames.js';
+import { listenIn } from '../../worker/src/contracts/protocol/listener.js';
 import { eventually } from '../support/wait.js';
 
 /** A frame as a process would write it. */

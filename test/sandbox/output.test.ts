@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { Tail } from '../../worker/src/images/tail.js';
-import { Output } from '../../worker/src/sandbox/protocol/output.js';
+import { Output } from '../../worker/src/contracts/output.js';
 import { text } from './requests.js';
 
 /** Characters of one to four bytes. */

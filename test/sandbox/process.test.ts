@@ -6,7 +6,7 @@ import { builtAgent } from '../agent/rig.js';
 import { withBubblewrap, withCompiler } from '../support/groups.js';
 import { eventually } from '../support/wait.js';
 import { ENDING_FILES, ending, ENDINGS } from './ending-table.js';
-import { checkOf } from '../../worker/src/sandbox/run-command.js';
+import { checkOf } from '../../worker/src/contracts/command/run-command.js';
 import { openRig, type Isolation } from './process-rig.js';
 import { request, summary, text } from './requests.js';
 import { PARAMETER, RUN_FILES, SCRIPTS, SIMPLE } from './run-table.js';

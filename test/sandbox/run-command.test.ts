@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { isSimpleCommand, runCommand, shellCommand } from '../../worker/src/sandbox/run-command.js';
+import { isSimpleCommand, runCommand, shellCommand } from '../../worker/src/contracts/command/run-command.js';
 import { SCRIPTS, SIMPLE } from './run-table.js';
 
 /** Where an argument behind them would be a command, or where the shells differ. */

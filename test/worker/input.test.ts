@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { FunctionSpec, InputKind } from '@panal/protocol';
-import { inputFor } from '../../worker/src/execution/input.js';
+import { inputFor } from '../../worker/src/contracts/command/input.js';
 import { imageSpec, runtimeSpec } from '../support/specs.js';
 
 const image = imageSpec('image');

@@ -1,6 +1,6 @@
 import type { CallError } from '@panal/protocol';
 import type { Outcome } from '@panal/transport';
-import type { Output } from '../sandbox/protocol/output.js';
+import type { Output } from '../contracts/output.js';
 import { FunctionError, PlatformError } from '../errors.js';
 import type { RunResult } from '../sandbox/sandbox.js';
 

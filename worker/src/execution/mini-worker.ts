@@ -10,13 +10,13 @@ import {
   withOutput,
   type Ending,
 } from './ending.js';
-import { inputFor } from './input.js';
+import { inputFor } from '../contracts/command/input.js';
 import { LogTap } from './log-tap.js';
 import type { Preparation } from './preparation.js';
-import { Output } from '../sandbox/protocol/output.js';
+import { Output } from '../contracts/output.js';
 import { PlatformError, Unprepared } from '../errors.js';
 import type { Sandbox } from '../sandbox/sandbox.js';
-import { checkOf } from '../sandbox/run-command.js';
+import { checkOf } from '../contracts/command/run-command.js';
 import type { SandboxPool } from '../pool/sandbox-pool.js';
 import type { Shelf } from '../pool/shelf.js';
 

@@ -1,6 +1,6 @@
 import { imageDigestOf, type FunctionSpec } from '@panal/protocol';
 import { unlessAborted } from '@panal/support';
-import { Output } from '../sandbox/protocol/output.js';
+import { Output } from '../contracts/output.js';
 import type { OnOutput, Prepared } from '../sandbox/sandbox.js';
 
 type Prepare = (spec: FunctionSpec, signal: AbortSignal, onOutput: OnOutput) => Promise<Prepared>;

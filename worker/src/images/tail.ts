@@ -1,4 +1,4 @@
-import { firstCharacter } from '../sandbox/protocol/characters.js';
+import { firstCharacter } from '../contracts/characters.js';
 
 const MARKER = Buffer.from('[the beginning was cut]\n');
 

@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { unlessAborted } from '@panal/support';
 import { copyFrom } from '../../cache/folder-cache.js';
 import { exitCodeOf } from '../../engine/container.js';
-import { Channel } from '../protocol/channel.js';
+import { Channel } from '../../contracts/protocol/channel.js';
 import { PlatformError } from '../../errors.js';
 import type { RunRequest, RunResult } from '../sandbox.js';
 import { fillCodeFolder } from './code-folder.js';

@@ -1,7 +1,7 @@
 import type { Followed } from '../../engine/watch.js';
 import type { RunRequest, RunResult, Sandbox } from '../sandbox.js';
 import type { Containers } from './containers.js';
-import { checkRequest } from '../program-check.js';
+import { checkRequest } from '../../contracts/command/program-check.js';
 import type { DockerPrepared } from './prepared.js';
 
 /** What the kinds of sandboxes have in common: a container, which is watched, and removed once. */

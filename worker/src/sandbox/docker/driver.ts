@@ -21,7 +21,7 @@ import { Registry } from '../../images/registry.js';
 import { SharedImages } from '../../images/shared-images.js';
 import { agentPath } from '../agent.js';
 import type { DiskGuard } from '../disk-guard.js';
-import { startExitCode } from '../protocol/verdict.js';
+import { startExitCode } from '../../contracts/verdict.js';
 import type { Installation } from '../installation.js';
 import { checkRuntimePath } from '../runtime-path.js';
 import { FunctionError, PlatformError, Unprepared } from '../../errors.js';

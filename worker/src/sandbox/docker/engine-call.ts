@@ -2,9 +2,9 @@ import type { Duplex } from 'node:stream';
 import type { CallError } from '@panal/protocol';
 import { demultiplex } from '../../engine/demux.js';
 import { faultIn, messageOf } from '../../engine/errors.js';
-import type { ActiveCall } from '../protocol/active-call.js';
-import type { Output } from '../protocol/output.js';
-import { exited, failed, notStarted, type Verdict } from '../protocol/verdict.js';
+import type { ActiveCall } from '../../contracts/active-call.js';
+import type { Output } from '../../contracts/output.js';
+import { exited, failed, notStarted, type Verdict } from '../../contracts/verdict.js';
 
 /** Exit code of a process that the kernel, or somebody, killed outright: 128 + SIGKILL. */
 export const SIGKILLED = 137;

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Exec } from 'dockerode';
 import { asDuplex, attach } from '../../engine/container.js';
 import { engineFailure } from '../../engine/errors.js';
-import { ActiveCall } from '../protocol/active-call.js';
+import { ActiveCall } from '../../contracts/active-call.js';
 import { PlatformError } from '../../errors.js';
 import type { RunRequest, RunResult } from '../sandbox.js';
 import { ContainerSandbox } from './container-sandbox.js';

@@ -1,7 +1,7 @@
 import { engineFailure, faultIn, messageOf, statusOf } from '../../engine/errors.js';
 import { Tail } from '../../images/tail.js';
-import { lastWords } from '../last-words.js';
-import { exited, startExitCode } from '../protocol/verdict.js';
+import { lastWords } from '../../contracts/handler/last-words.js';
+import { exited, startExitCode } from '../../contracts/verdict.js';
 import { FunctionError } from '../../errors.js';
 import { ChannelSandbox } from './channel-sandbox.js';
 import type { Containers } from './containers.js';

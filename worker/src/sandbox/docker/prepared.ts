@@ -1,7 +1,7 @@
 import type { FunctionSpec } from '@panal/protocol';
 import type { Image } from '../../images/image.js';
 import type { Origin } from '../../images/images.js';
-import { handlerCommand, runCommand, unlessRefused } from '../run-command.js';
+import { handlerCommand, runCommand, unlessRefused } from '../../contracts/command/run-command.js';
 import { FunctionError } from '../../errors.js';
 import type { Prepared, RunRequest, RunResult } from '../sandbox.js';
 

@@ -8,7 +8,7 @@ import { attach } from '../../engine/container.js';
 import { demultiplex } from '../../engine/demux.js';
 import type { ToHost } from '../../engine/host-paths.js';
 import { archive } from '../../images/archive.js';
-import { listenIn, SOCKET_NAME, type Listener } from '../protocol/listener.js';
+import { listenIn, SOCKET_NAME, type Listener } from '../../contracts/protocol/listener.js';
 import { StdioStream } from './stdio-stream.js';
 
 /** Where a container has the agent, and the folder of its socket. */

@@ -1,16 +1,16 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import type { CallError, Lifecycle } from '@panal/protocol';
-import { Channel } from '../protocol/channel.js';
-import { listenIn, MAX_SOCKET_PATH, type Listener } from '../protocol/listener.js';
-import { lastWords } from '../last-words.js';
-import { Output } from '../protocol/output.js';
-import { exited } from '../protocol/verdict.js';
-import { handlerCommand, runCommand, unlessRefused } from '../run-command.js';
+import { Channel } from '../../contracts/protocol/channel.js';
+import { listenIn, MAX_SOCKET_PATH, type Listener } from '../../contracts/protocol/listener.js';
+import { lastWords } from '../../contracts/handler/last-words.js';
+import { Output } from '../../contracts/output.js';
+import { exited } from '../../contracts/verdict.js';
+import { handlerCommand, runCommand, unlessRefused } from '../../contracts/command/run-command.js';
 import { FunctionError, PlatformError } from '../../errors.js';
 import type { RunRequest, RunResult, Sandbox } from '../sandbox.js';
 import type { Cell } from './cell.js';
-import { checkRequest } from '../program-check.js';
+import { checkRequest } from '../../contracts/command/program-check.js';
 import type { Exit, Launched } from './launched.js';
 
 /** How long a process may take until it is ready for calls. */

@@ -1,11 +1,11 @@
 import type { CallError, Lifecycle } from '@panal/protocol';
-import { ActiveCall } from '../protocol/active-call.js';
-import { exited, failed, killed, neverRun, stopped, type Verdict } from '../protocol/verdict.js';
-import { checkedShellCommand, unlessRefused } from '../run-command.js';
+import { ActiveCall } from '../../contracts/active-call.js';
+import { exited, failed, killed, neverRun, stopped, type Verdict } from '../../contracts/verdict.js';
+import { checkedShellCommand, unlessRefused } from '../../contracts/command/run-command.js';
 import { PlatformError } from '../../errors.js';
 import type { RunRequest, RunResult, Sandbox } from '../sandbox.js';
 import type { Cell } from './cell.js';
-import { checkRequest } from '../program-check.js';
+import { checkRequest } from '../../contracts/command/program-check.js';
 import type { Exit, Launched } from './launched.js';
 
 /** How long the output of a call may stay open once its process is gone and everything of it killed. */

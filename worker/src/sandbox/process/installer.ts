@@ -5,7 +5,7 @@ import { EGRESS_SOCKET, openEgress } from '../../egress/open.js';
 import { relayed, RELAY_PIDS } from '../../egress/relay.js';
 import { diskUse, type Kept } from '../disk-guard.js';
 import { endedLate, INSTALLING, MEMORY_SETTING, type Installation } from '../installation.js';
-import { Output } from '../protocol/output.js';
+import { Output } from '../../contracts/output.js';
 import { FunctionError, PlatformError } from '../../errors.js';
 import { announce, type OnOutput } from '../sandbox.js';
 import type { Bind } from './bubblewrap.js';

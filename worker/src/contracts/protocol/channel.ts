@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream';
 import type { CallError, FunctionSpec } from '@panal/protocol';
 import { PlatformError } from '../../errors.js';
-import type { RunRequest, RunResult } from '../sandbox.js';
-import { ActiveCall } from './active-call.js';
+import type { RunRequest, RunResult } from '../../sandbox/sandbox.js';
+import { ActiveCall } from '../active-call.js';
 import {
   emptyFrame,
   encodeCall,
@@ -12,7 +12,7 @@ import {
   REASON,
   RUNTIME_PROTOCOL,
 } from './frames.js';
-import { endedDuringCall, exited, failed, killed, neverRun, stopped, type Verdict } from './verdict.js';
+import { endedDuringCall, exited, failed, killed, neverRun, stopped, type Verdict } from '../verdict.js';
 
 /** How long an agent may take to end a call that was stopped. */
 const STOP_GRACE_MS = 500;

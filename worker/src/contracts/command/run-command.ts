@@ -1,6 +1,6 @@
-import { notStarted } from './protocol/verdict.js';
+import { notStarted } from '../verdict.js';
 import { checkOfProgram } from './program-check.js';
-import type { RunResult } from './sandbox.js';
+import type { RunResult } from '../../sandbox/sandbox.js';
 
 /** All that may follow a `$` in a simple command: the whole name of a variable. */
 const VARIABLE = String.raw`\$(?:[A-Za-z_][A-Za-z0-9_]*(?![A-Za-z0-9_])|\{[A-Za-z_][A-Za-z0-9_]*\})`;

@@ -1,4 +1,4 @@
-import type { RunRequest } from './sandbox.js';
+import type { RunRequest } from '../../sandbox/sandbox.js';
 
 /**
  * A shell script that checks whether the kernel can execute the program `$1`, then becomes the command that follows. A
