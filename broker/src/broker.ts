@@ -1,7 +1,7 @@
 import { v7 as uuid } from 'uuid';
 import { Router } from 'zeromq';
 import type { Logger } from 'pino';
-import { summaryOf, type LevelStore } from '@panal/db';
+import { summaryOf, type DiskStore } from '@panal/db';
 import {
   ConfigError,
   dataDirFailure,
@@ -176,7 +176,7 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
 /** Begins to remove what is kept no longer. */
 async function startUpkeep(
   config: Config,
-  { store, keeper, log }: { store: LevelStore; keeper: BundleKeeper; log: Logger },
+  { store, keeper, log }: { store: DiskStore; keeper: BundleKeeper; log: Logger },
   closers: Closers,
 ): Promise<void> {
   const oldCalls = retention({
@@ -192,27 +192,27 @@ async function startUpkeep(
 
 async function openBackups(
   { FAAS_DATA_DIR: dataDir }: Config,
-  parts: { store: LevelStore; bundles: BundleStore; log: Logger },
+  parts: { store: DiskStore; bundles: BundleStore; log: Logger },
 ): Promise<Backups> {
   const backups = new Backups({ ...parts, dataDir });
   await backups.open();
   return backups;
 }
 
-function openKeyedCalls(store: LevelStore, calls: Calls, log: Logger, closers: Closers): KeyedCalls {
+function openKeyedCalls(store: DiskStore, calls: Calls, log: Logger, closers: Closers): KeyedCalls {
   const keyed = new KeyedCalls({
     store: store.keys,
     getCall: (owner, callNum) => calls.get(owner, callNum),
     log,
   });
   keyed.start();
-  closers.add(async () => keyed.stop());
+  closers.add(() => keyed.stop());
   return keyed;
 }
 
 async function openUsers(
   config: Config,
-  { store, calls, functions }: { store: LevelStore; calls: Calls; functions: Functions },
+  { store, calls, functions }: { store: DiskStore; calls: Calls; functions: Functions },
 ): Promise<Users> {
   const secret = await jwtSecret(config.FAAS_DATA_DIR, config.FAAS_JWT_SECRET);
   return new Users({
@@ -224,7 +224,7 @@ async function openUsers(
 
 /** Why calls cannot be served now. */
 function problemsOf(parts: {
-  store: LevelStore;
+  store: DiskStore;
   room: DiskRoom;
   dispatcher: Dispatcher;
   calls: Calls;
@@ -240,7 +240,7 @@ function problemsOf(parts: {
   return problems.filter((problem) => problem !== undefined);
 }
 
-async function openRoom(config: Config, store: LevelStore, log: Logger, closers: Closers): Promise<DiskRoom> {
+async function openRoom(config: Config, store: DiskStore, log: Logger, closers: Closers): Promise<DiskRoom> {
   const { FAAS_DISK_FLOOR_MB: floorMb, FAAS_MAX_OUTPUT, FAAS_MAX_LOGS, FAAS_DATA_DIR: folder } = config;
   const floor = floorMb === undefined ? undefined : MiB * floorMb;
   const outcomeBytes = FAAS_MAX_OUTPUT + FAAS_MAX_LOGS;
@@ -250,7 +250,7 @@ async function openRoom(config: Config, store: LevelStore, log: Logger, closers:
   return room;
 }
 
-function makeDispatcher(config: Config, store: LevelStore, room: DiskRoom, log: Logger): Dispatcher {
+function makeDispatcher(config: Config, store: DiskStore, room: DiskRoom, log: Logger): Dispatcher {
   const spare = {
     slots: config.FAAS_SPARE_SLOTS,
     memoryMb: Math.min(config.FAAS_MEMORY_MB, config.FAAS_MAX_MEMORY_MB),

@@ -1,7 +1,7 @@
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { damageIn, LevelStore, type CommitObserver } from '@panal/db';
+import { damageIn, makeStore, type CommitObserver, type DiskStore } from '@panal/db';
 import { openDataDir, PanalError, StartRefusal, type Config } from '@panal/protocol';
 import { BundleStore } from './bundles/bundle-store.js';
 import type { Closers } from './closers.js';
@@ -9,7 +9,7 @@ import type { Holder } from './holder.js';
 
 /** What a broker keeps on disk. */
 export interface State {
-  store: LevelStore;
+  store: DiskStore;
   bundles: BundleStore;
 }
 
@@ -28,7 +28,7 @@ interface Parts {
 export async function openState(config: Config, { closers, observer, holder, log }: Parts): Promise<State> {
   await openDataDir(config.FAAS_DATA_DIR);
   const folder = join(config.FAAS_DATA_DIR, 'store');
-  const store = new LevelStore(folder, { durability: config.FAAS_DURABILITY, observer });
+  const store = makeStore(folder, { durability: config.FAAS_DURABILITY, observer });
   await store.open().catch(async (error: unknown) => {
     throw startFailure(await holder.explain(error));
   });

@@ -41,9 +41,9 @@ export class LevelKeys implements KeyStore {
     return newest && decodeValue(newest[0], newest[1], jsonDecoder(keyedCallSchema));
   }
 
-  async expireCallKeys(time: number): Promise<void> {
+  async expireCallKeys(time: number, signal?: AbortSignal): Promise<void> {
     const range = upTo(keyOf('call-key-by-time'), time);
-    for (;;) {
+    while (signal?.aborted !== true) {
       const page = await this.#medium.read((database) =>
         database.iterator({ ...range, limit: EXPIRY_PAGE }).all(),
       );

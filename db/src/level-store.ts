@@ -2,6 +2,7 @@ import { KeyedLock } from '@panal/support';
 import { LevelKeys } from './call-keys.js';
 import { countUncounted } from './call-usage.js';
 import type { CommitObserver } from './commit-observer.js';
+import type { DiskStore } from './disk-store.js';
 import { levelDatabase, type Database } from './database.js';
 import { addMissingIndexes } from './late-index.js';
 import { LevelCalls } from './level-calls.js';
@@ -9,8 +10,7 @@ import { LevelFunctions } from './level-functions.js';
 import { LevelUsers } from './level-users.js';
 import type { Durability } from './log/log.js';
 import { Medium } from './medium.js';
-import type { Store } from './store.js';
-import { copyOf, writesOfPage, type Copyable, type Page, type StoreCopy } from './store-copy.js';
+import { copyOf, writesOfPage, type Page, type StoreCopy } from './store-copy.js';
 
 export interface LevelStoreOptions {
   durability: Durability;
@@ -24,7 +24,7 @@ export interface LevelStoreOptions {
  * A store in one LevelDB folder, which one process at a time can open. `keys.ts` has the layout.
  * A record that cannot be understood is `PanalError` `INTERNAL`; its cause names the key.
  */
-export class LevelStore implements Store, Copyable {
+export class LevelStore implements DiskStore {
   readonly users: LevelUsers;
   readonly functions: LevelFunctions;
   readonly calls: LevelCalls;
@@ -56,12 +56,10 @@ export class LevelStore implements Store, Copyable {
     await this.#medium.close();
   }
 
-  /** Whether the last write failed, and none has succeeded since. */
   get failing(): boolean {
     return this.#medium.failing;
   }
 
-  /** Gets a store going again that failed to write, if its disk allows for it. */
   async heal(): Promise<void> {
     if (this.failing) await this.#medium.commit([], 'later');
   }

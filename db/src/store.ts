@@ -191,6 +191,6 @@ export interface CallStore {
 export interface KeyStore {
   /** The call that was last accepted with this key. */
   getKeyedCall(owner: string, key: string): Promise<KeyedCall | undefined>;
-  /** Forgets the keys of calls accepted before `time`, epoch ms. The calls stay. */
-  expireCallKeys(time: number): Promise<void>;
+  /** Forgets the keys of calls accepted before `time`, epoch ms, until `signal` aborts. The calls stay. */
+  expireCallKeys(time: number, signal?: AbortSignal): Promise<void>;
 }

@@ -4,7 +4,7 @@ import { access, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import { LevelStore } from '@panal/db';
+import { makeStore, type DiskStore } from '@panal/db';
 import { openDataDir } from '@panal/protocol';
 import { syncFolder } from '@panal/support';
 import { z } from 'zod';
@@ -70,7 +70,7 @@ export async function restore(backup: AsyncIterable<Buffer>, dataDir: string): P
 }
 
 async function readInto(draft: string, backup: AsyncIterable<Buffer>): Promise<Restored> {
-  const store = new LevelStore(join(draft, 'store'), { durability: 'fsync' });
+  const store = makeStore(join(draft, 'store'), { durability: 'fsync' });
   await store.open();
   try {
     const restored = await readMembers(draft, store, backup);
@@ -84,7 +84,7 @@ async function readInto(draft: string, backup: AsyncIterable<Buffer>): Promise<R
 
 async function readMembers(
   draft: string,
-  store: LevelStore,
+  store: DiskStore,
   backup: AsyncIterable<Buffer>,
 ): Promise<Restored> {
   let createdAt: string | undefined;

@@ -3,6 +3,7 @@ import type { CallKey, CallRecord, KeyStore } from '@panal/db';
 import { PanalError, type InputKind } from '@panal/protocol';
 import { KeyedLock } from '@panal/support';
 import type { Logger } from 'pino';
+import { Periodic } from '../periodic.js';
 
 /** For how long a key gives its call. */
 export const KEY_LIFE_MS = 24 * 3600 * 1000;
@@ -28,26 +29,27 @@ export interface KeyedCallsOptions {
 export class KeyedCalls {
   readonly #options: Required<KeyedCallsOptions>;
   readonly #lock = new KeyedLock();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #expiry: Periodic;
 
   constructor(options: KeyedCallsOptions) {
     this.#options = { now: Date.now, ...options };
+    const { store, now, log } = this.#options;
+    this.#expiry = new Periodic({
+      work: (signal) => store.expireCallKeys(Math.max(0, now() - KEY_LIFE_MS), signal),
+      everyMs: EXPIRY_MS,
+      failure: 'expired idempotency keys were not removed',
+      log,
+    });
   }
 
   /** Forgets expired keys, now and every hour. */
   start(): void {
-    const expire = (): void => {
-      const { store, log, now } = this.#options;
-      store.expireCallKeys(Math.max(0, now() - KEY_LIFE_MS)).catch((error: unknown) => {
-        log.warn({ err: error }, 'expired idempotency keys were not removed');
-      });
-    };
-    this.#timer = setInterval(expire, EXPIRY_MS).unref();
-    expire();
+    this.#expiry.start();
   }
 
-  stop(): void {
-    clearInterval(this.#timer);
+  /** Resolves once nothing is read or written any more. */
+  async stop(): Promise<void> {
+    await this.#expiry.stop();
   }
 
   /**

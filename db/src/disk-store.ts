@@ -1,0 +1,16 @@
+import { LevelStore, type LevelStoreOptions } from './level-store.js';
+import type { Store } from './store.js';
+import type { Copyable } from './store-copy.js';
+
+/** A store in a folder, whose disk may be full for a while. */
+export interface DiskStore extends Store, Copyable {
+  /** Whether the last write failed, and none has succeeded since. */
+  readonly failing: boolean;
+  /** Gets a store going again that failed to write, if its disk allows for it. */
+  heal(): Promise<void>;
+}
+
+/** Makes the store of a folder, with the engine that Panal uses. It is to be opened. */
+export function makeStore(location: string, options: LevelStoreOptions): DiskStore {
+  return new LevelStore(location, options);
+}
