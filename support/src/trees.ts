@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { lstat } from 'node:fs/promises';
+import { chmod, lstat, mkdir } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
@@ -31,9 +31,22 @@ export async function openTree(...paths: string[]): Promise<void> {
   await walk('chmod', '-R', 'u+rwX', '--', ...paths);
 }
 
+/** Lets everyone read all that is below `paths`, and its own user alone write it; follows no link. */
+export async function shareTree(...paths: string[]): Promise<void> {
+  await walk('chmod', '-R', 'u+rwX,go+rX,go-w', '--', ...paths);
+}
+
 /** Makes `uid` the user and group of all that is below `paths`; follows no link. Without `uid` nothing changes. */
 export async function giveTree(uid: number | undefined, ...paths: string[]): Promise<void> {
   if (uid !== undefined) await walk('chown', '-hR', '--', `${uid}:${uid}`, ...paths);
+}
+
+/** Makes folders that everyone may enter, and their own user write, whatever the umask. */
+export async function makeFolders(...paths: string[]): Promise<void> {
+  for (const path of paths) {
+    await mkdir(path);
+    await chmod(path, 0o755);
+  }
 }
 
 /** Whether there is a folder at `path`, and no link to one. */

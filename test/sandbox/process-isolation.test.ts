@@ -29,6 +29,7 @@ calls = [
     ("io_uring_setup", (425, 425), (1, 0)),
     ("keyctl", (250, 219), (0, -3, 1)),
     ("mount", (165, 40), (0, 0, 0, 0, 0)),
+    ("request_key", (249, 218), (0, 0, 0, 0)),
     ("personality", (135, 92), (0x0400000,)),
     ("personality of Linux", (135, 92), (0xffffffff,)),
     ("setns", (308, 268), (0, 0)),
@@ -41,6 +42,15 @@ calls = [
 for name, numbers, args in calls:
     result = libc.syscall(ctypes.c_long(numbers[column]), *[ctypes.c_long(arg) for arg in args])
     print(name, "allowed" if result >= 0 else errno.errorcode[ctypes.get_errno()], flush=True)
+`;
+
+/** Holds a secret in a file in memory, as descriptor 9. */
+const IN_MEMORY = `
+import os
+fd = os.memfd_create("secret")
+os.write(fd, b"secret")
+os.dup2(fd, 9)
+os.execvp("sleep", ["sleep", "60"])
 `;
 
 /** What names stand for, and whether the loopback interface serves. */
@@ -132,6 +142,20 @@ function isolation(agent: () => string | undefined): void {
       expect(new Set(['0\n', one, other, third]).size).to.equal(4);
     });
 
+    it('never runs the functions of two owners on two workers as one user', async () => {
+      const other = new ProcessRig(folder(), agent());
+      await other.open();
+      try {
+        const ids = ['one', 'other', 'third'].map(async (owner) =>
+          text((await other.once('id -u; true', {}, { owner })).result),
+        );
+        const here = await Promise.all(['one', 'other', 'third'].map(uidOf));
+        expect(new Set([...here, ...(await Promise.all(ids)).map(Number)]).size).to.equal(6);
+      } finally {
+        await other.driver.close();
+      }
+    });
+
     it('gives the process no group, no capability, and a name', async () => {
       const look = 'whoami; id -G; grep -E "^(Cap|Uid)" /proc/self/status; true';
       const uid = await uidOf('one');
@@ -148,7 +172,8 @@ function isolation(agent: () => string | undefined): void {
 
     it("closes an owner's files, and what /proc says, to the user of another", async () => {
       const secret = { name: 'secret', content: 'secret', mode: 0o400 };
-      const made = { owner: 'one', files: [secret], runtime: { run: 'cat secret; sleep 60; true' } };
+      const files = [secret, { name: 'hold.py', content: IN_MEMORY }];
+      const made = { owner: 'one', files, runtime: { run: 'cat secret; python3 hold.py; true' } };
       const sandbox = await rig().start('fresh', made);
       const logs: string[] = [];
       const ending = sandbox.run(request());
@@ -159,7 +184,7 @@ function isolation(agent: () => string | undefined): void {
           readdirSync('/proc').find((name) => isSleepOf(name, one)),
         );
         const cwd = `/proc/${pid}/cwd/secret`;
-        const seen = [`/proc/${pid}/environ`, `/proc/${pid}/auxv`, cwd];
+        const seen = [`/proc/${pid}/environ`, `/proc/${pid}/auxv`, cwd, `/proc/${pid}/fd/9`];
         for (const path of seen) {
           const read = spawnSync('setpriv', [
             ...[`--reuid=${stranger}`, `--regid=${stranger}`, '--clear-groups'],
@@ -204,7 +229,14 @@ function isolation(agent: () => string | undefined): void {
         'clone3 ENOSYS',
         'io_uring_setup EPERM',
       ],
-      ...['keyctl EPERM', 'mount EPERM', 'personality EPERM', 'personality of Linux allowed', 'setns EPERM'],
+      ...[
+        'keyctl EPERM',
+        'mount EPERM',
+        'request_key EPERM',
+        'personality EPERM',
+        'personality of Linux allowed',
+        'setns EPERM',
+      ],
       ...['socket of the hypervisor EPERM', 'unknown ENOSYS', 'unshare EPERM', 'userfaultfd EPERM'],
       ...['x32 ENOSYS', 'Seccomp:\t2'],
     ]);

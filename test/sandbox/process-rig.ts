@@ -33,7 +33,12 @@ export class ProcessRig {
   readonly driver: ProcessDriver;
   readonly #packed = new Map<string, string>();
 
-  constructor(dataDir: string, agent: string | undefined, limits: Partial<Installation> = {}) {
+  constructor(
+    dataDir: string,
+    agent: string | undefined,
+    limits: Partial<Installation> = {},
+    runtimesDir = RUNTIMES,
+  ) {
     this.dataDir = dataDir;
     this.driver = new ProcessDriver({
       dataDir,
@@ -41,7 +46,7 @@ export class ProcessRig {
       unpack: async (path, format, target) =>
         unpack(path, format, target, { maxUnpacked: 1e7, maxEntries: 1000 }),
       agent,
-      runtimesDir: RUNTIMES,
+      runtimesDir,
       installation: installation({ timeoutMs: 10_000, ...limits }),
       diskMb: 256,
       uids: { first: 200_000, last: 200_099 },

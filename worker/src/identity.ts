@@ -1,6 +1,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openDataDir, StartRefusal } from '@panal/protocol';
+import { runsSince, startOf } from '@panal/support';
 import { v7 as uuidv7 } from 'uuid';
 
 /** A worker's name, and the right to its data folder. */
@@ -38,8 +39,7 @@ async function claim(lock: string, dataDir: string): Promise<void> {
   const mine = `${process.pid} ${await startOf(String(process.pid))}\n`;
   if (await writeNew(lock, mine)) return;
   const [pid = '', start = ''] = (await contentOf(lock)).trim().split(' ');
-  // A number is given to another process in time (at once, in a container), so the start has to fit as well.
-  if (isAlive(pid) && (await startOf(pid)) === start) throw new FolderInUse(dataDir, pid);
+  if (await runsSince(pid, start)) throw new FolderInUse(dataDir, pid);
   await rm(lock, { force: true });
   if (!(await writeNew(lock, mine))) throw new FolderInUse(dataDir, 'starting now');
 }
@@ -71,23 +71,6 @@ async function contentOf(path: string): Promise<string> {
     if (codeOf(error) === 'ENOENT') return '';
     throw error;
   }
-}
-
-function isAlive(pid: string): boolean {
-  if (!/^[1-9]\d*$/.test(pid)) return false;
-  try {
-    process.kill(Number(pid), 0);
-    return true;
-  } catch (error) {
-    return codeOf(error) === 'EPERM';
-  }
-}
-
-/** When a process started, in clock ticks since boot (proc(5), field 22 of stat); empty where there is no /proc. */
-async function startOf(pid: string): Promise<string> {
-  const stat = await contentOf(`/proc/${pid}/stat`);
-  // The second field, the command, may hold spaces and parentheses.
-  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
 }
 
 function codeOf(error: unknown): unknown {

@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { chmod, mkdir, mkdtemp } from 'node:fs/promises';
+import { mkdir, mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BundleRef, RuntimeFunctionSpec } from '@panal/protocol';
 import type Docker from 'dockerode';
 import type { Container, ContainerInfo } from 'dockerode';
-import { removeTree } from '@panal/support';
+import { makeFolders, removeTree } from '@panal/support';
 import { reaching } from '../egress/environment.js';
 import { attach, exitCodeOf, removeContainer } from '../engine/container.js';
 import { demultiplex } from '../engine/demux.js';
@@ -178,9 +178,8 @@ export async function withBundle<T>(
   const temporary = await mkdtemp(join(folder, 'unpack-'));
   try {
     const [code, aside] = [join(temporary, 'code'), join(temporary, 'aside')];
-    for (const each of [code, aside]) await mkdir(each);
-    // The temporary folder is closed to others; these take their modes into the image, whatever the umask.
-    for (const each of [code, aside]) await chmod(each, 0o755);
+    // The temporary folder is closed to others; these take their modes into the image.
+    await makeFolders(code, aside);
     await unpack(packed, spec.bundle.format, code);
     return await use(code, aside);
   } finally {

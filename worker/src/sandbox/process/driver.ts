@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PanalError, type FunctionSpec, type Lifecycle, type UidRange } from '@panal/protocol';
 import type { Logger } from 'pino';
-import { removeTree } from '@panal/support';
+import { copyTree, makeFolders, removeTree, shareTree } from '@panal/support';
 import type { Cache } from '../../cache/cache-keeper.js';
 import { copyFrom, FolderCache } from '../../cache/folder-cache.js';
 import { FunctionError, PlatformError } from '../../errors.js';
@@ -23,7 +23,9 @@ import { makeNameFiles } from './names.js';
 import { findPrograms, works } from './programs.js';
 import { seccompFilter } from './seccomp.js';
 import { makeSandboxFolder, removeLeftovers } from './sandbox-folder.js';
+import { MachineClaims, UNCLAIMED, type UidClaims } from './uid-claims.js';
 import { OwnerUids } from './uids.js';
+import { warningsOf } from './warnings.js';
 
 export interface ProcessDriverOptions {
   /** A folder of this worker's alone. */
@@ -52,7 +54,12 @@ interface Opened {
   cgroups: Cgroups | undefined;
   folders: FunctionFolders;
   installer: Installer;
+  tools: Tools;
+  claims: UidClaims;
 }
+
+/** What of Panal itself runs in sandboxes. */
+type Tools = Pick<ProcessDriverOptions, 'agent' | 'runtimesDir'>;
 
 /**
  * Runs functions as plain processes, on machines without a container engine. Runtime functions only: an image needs an
@@ -98,7 +105,7 @@ export class ProcessDriver implements SandboxDriver {
   }
 
   async open(): Promise<DriverInfo> {
-    const { dataDir, agent, bundles, unpack, installation, uids } = this.#options;
+    const { dataDir, bundles, unpack, installation, uids } = this.#options;
     await mkdir(this.#sandboxesDir, { recursive: true, mode: 0o700 });
     const [programs, masks, names, bubblewrap, prlimit, cgroups, setpriv] = await Promise.all([
       findPrograms(),
@@ -118,19 +125,21 @@ export class ProcessDriver implements SandboxDriver {
       seccomp: seccompFilter(process.arch),
       users: process.getuid?.() === 0 && setpriv,
     };
-    const machine = await this.#usable(most);
+    const tools = most.users ? await this.#copyTools() : this.#options;
+    const machine = await this.#usable(most, tools);
     const source = { get: bundles.get.bind(bundles), unpack };
     const installer = new Installer(machine, cgroups, installation);
-    const users = machine.users ? await OwnerUids.open(join(dataDir, 'uids.json'), uids) : undefined;
+    const claims = machine.users ? await MachineClaims.open().catch(() => UNCLAIMED) : UNCLAIMED;
+    const users = machine.users ? await OwnerUids.open(join(dataDir, 'uids.json'), uids, claims) : undefined;
     const folders = new FunctionFolders(this.#functionsDir, installer, source, users);
-    this.#opened = { machine, cgroups, folders, installer };
+    this.#opened = { machine, cgroups, folders, installer, tools, claims };
     await Promise.all([folders.open(), this.reclaim()]);
     this.#guard.open();
     return {
       sandbox: 'process',
-      path: agent === undefined ? 'direct' : 'agent',
+      path: tools.agent === undefined ? 'direct' : 'agent',
       capabilities: [],
-      warnings: warningsOf(this.#opened),
+      warnings: warningsOf(machine, { limited: cgroups !== undefined, claimed: claims !== UNCLAIMED }),
     };
   }
 
@@ -138,6 +147,7 @@ export class ProcessDriver implements SandboxDriver {
     await this.#guard.close();
     await Promise.all(this.#started.map((sandbox) => sandbox.remove()));
     await this.#opened?.cgroups?.close();
+    await this.#opened?.claims.release();
   }
 
   /** @throws FunctionError NO_CONTAINER_ENGINE for an image function; DEPENDENCIES_FAILED with the command's output. */
@@ -194,9 +204,22 @@ export class ProcessDriver implements SandboxDriver {
     return kept.flat();
   }
 
+  /** Copies what every user has to read: who installed Panal may have kept it to himself. */
+  async #copyTools(): Promise<Tools> {
+    const folder = join(this.#options.dataDir, 'tools');
+    const runtimesDir = join(folder, 'runtimes');
+    const { agent } = this.#options;
+    await removeTree(folder);
+    await makeFolders(folder);
+    await copyTree(this.#options.runtimesDir, runtimesDir);
+    if (agent !== undefined) await copyTree(agent, join(folder, 'agent'));
+    await shareTree(folder);
+    return { runtimesDir, agent: agent && join(folder, 'agent') };
+  }
+
   /** What of `most` this machine can do. */
-  async #usable(most: Machine): Promise<Machine> {
-    const { agent, runtimesDir, uids } = this.#options;
+  async #usable(most: Machine, { agent, runtimesDir }: Tools): Promise<Machine> {
+    const { uids } = this.#options;
     const folder = await mkdtemp(join(this.#sandboxesDir, 'trial-'));
     await chmod(folder, 0o755);
     const read = [agent, runtimesDir].filter((path) => path !== undefined);
@@ -224,8 +247,8 @@ export class ProcessDriver implements SandboxDriver {
     lifecycle: Lifecycle,
     signal: AbortSignal,
   ): Promise<ProcessSandbox> {
-    const { agent, runtimesDir } = this.#options;
-    const { machine, cgroups } = this.#open;
+    const { machine, cgroups, tools } = this.#open;
+    const { agent, runtimesDir } = tools;
     const { settings, runtime } = from.spec;
     const root = join(this.#sandboxesDir, id);
     const folder = await copyFrom(from.path, () => makeSandboxFolder(root, from, machine));
@@ -248,34 +271,4 @@ function asSandboxError(error: unknown): Error {
   if (error instanceof PanalError) return new FunctionError(error.code, error.message);
   const why = error instanceof Error ? error.message : String(error);
   return new PlatformError('SANDBOX_FAILED', why, { cause: error });
-}
-
-function warningsOf({ machine, cgroups }: Opened): string[] {
-  const warnings: string[] = [];
-  if (!machine.bubblewrap) {
-    warnings.push(
-      'bubblewrap (bwrap) is not installed or does not work here: functions and their dependencies run as plain ' +
-        'processes, can read and write what this worker can, and reach the network, whatever FAAS_DEPS_NETWORK says. ' +
-        'Run only functions that you trust, or install bubblewrap.',
-    );
-  }
-  if (machine.bubblewrap && machine.seccomp === undefined) {
-    warnings.push(
-      'system calls cannot be filtered here: functions may make those that container engines refuse.',
-    );
-  }
-  if (machine.bubblewrap && !machine.users && process.getuid?.() === 0) {
-    warnings.push(
-      'functions run as root without capabilities, not as users of their own: that takes setpriv, user namespaces for ' +
-        'unprivileged users, and interpreters that every user can read.',
-    );
-  }
-  if (cgroups === undefined) {
-    warnings.push(
-      machine.prlimit
-        ? 'control groups cannot be made here: memory is limited for each process alone, pids and cpus are not.'
-        : 'neither control groups nor prlimit can be used here: memory, pids and cpus are not limited.',
-    );
-  }
-  return warnings;
 }

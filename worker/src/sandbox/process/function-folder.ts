@@ -2,7 +2,15 @@ import { createHash } from 'node:crypto';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, readlink, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BundleFormat, BundleRef, RuntimeFunctionSpec } from '@panal/protocol';
-import { SingleFlight, copyTree, giveTree, isFolder, openTree, removeTree } from '@panal/support';
+import {
+  SingleFlight,
+  copyTree,
+  giveTree,
+  isFolder,
+  makeFolders,
+  openTree,
+  removeTree,
+} from '@panal/support';
 import { copyFrom, removeUnfinished, touch } from '../../cache/folder-cache.js';
 import { dependencyFiles, type DependencyFiles } from '../../bundles/dependency-files.js';
 import { FunctionError } from '../../errors.js';
@@ -115,7 +123,7 @@ export class FunctionFolders {
     const { spec, uid } = owned;
     const { bundle, runtime } = spec;
     const packed = await this.#bundles.get(bundle, signal);
-    await mkdir(join(folder, 'home'));
+    await makeFolders(join(folder, 'home'));
     await this.#bundles.unpack(packed, bundle.format, join(folder, 'code'));
     await giveTree(uid, join(folder, 'code'), join(folder, 'home'));
     signal.throwIfAborted();
@@ -135,7 +143,7 @@ export class FunctionFolders {
     onOutput: OnOutput | undefined,
   ): Promise<void> {
     const tmp = join(folder, 'tmp');
-    await mkdir(tmp);
+    await makeFolders(tmp);
     await giveTree(uid, tmp, join(folder, 'code'), join(folder, 'home'));
     const folders = { root: folder, code: join(folder, 'code'), home: join(folder, 'home'), tmp };
     await this.#installer.run(spec, dependencies, folders, { uid, signal }, onOutput);
@@ -178,7 +186,7 @@ export class FunctionFolders {
   ): Promise<void> {
     const unfinished = await mkdtemp(join(this.#root, 'making-'));
     try {
-      for (const name of ['code', 'home']) await mkdir(join(unfinished, name));
+      await makeFolders(join(unfinished, 'code'), join(unfinished, 'home'));
       for (const name of files.names) await copyFile(join(code, name), join(unfinished, 'code', name));
       await install(unfinished, signal);
       await rename(unfinished, made);

@@ -1,6 +1,6 @@
 import { mkdir, readdir, readlink } from 'node:fs/promises';
 import { join, sep } from 'node:path';
-import { copyTree, giveTree, removeTree } from '@panal/support';
+import { copyTree, giveTree, makeFolders, removeTree } from '@panal/support';
 import type { FunctionFolder } from './function-folder.js';
 import type { Folders, Machine } from './launcher.js';
 
@@ -29,10 +29,9 @@ export async function makeSandboxFolder(
   };
   await mkdir(root, { recursive: true, mode: 0o700 });
   await Promise.all([
-    mkdir(folder.tmp),
-    mkdir(folder.socket),
+    makeFolders(folder.tmp, folder.socket),
     copyTree(from.code, folder.code),
-    machine.bubblewrap ? mkdir(folder.home) : copyTree(from.home, folder.home),
+    machine.bubblewrap ? makeFolders(folder.home) : copyTree(from.home, folder.home),
   ]);
   await giveTree(from.uid, folder.tmp, folder.socket, folder.home);
   return folder;
