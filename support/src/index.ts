@@ -1,3 +1,4 @@
+export { diskUse } from './disk-use.js';
 export { KeyedLock } from './keyed-lock.js';
 export { runsSince, startOf } from './processes.js';
 export { SingleFlight } from './single-flight.js';

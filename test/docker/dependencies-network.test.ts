@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import type { Container } from 'dockerode';
 import type { FunctionSpec, NetworkRange } from '@panal/protocol';
-import type { Installation } from '../../worker/src/sandbox/installation.js';
+import type { Installation } from '../../worker/src/egress/installation.js';
 import { FunctionError } from '../../worker/src/errors.js';
 import { withEngine } from '../support/groups.js';
 import { eventually } from '../support/wait.js';

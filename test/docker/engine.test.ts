@@ -7,7 +7,7 @@ import { removeContainer } from '../../worker/src/engine/container.js';
 import { Demultiplexer } from '../../worker/src/engine/demux.js';
 import { hardened } from '../../worker/src/engine/hardening.js';
 import { throughMounts } from '../../worker/src/engine/host-paths.js';
-import { Tail } from '../../worker/src/images/tail.js';
+import { Tail } from '../../worker/src/output/tail.js';
 import { ENGINE_SOCKET, withEngine } from '../support/groups.js';
 
 describe('the stream of a container', () => {

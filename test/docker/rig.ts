@@ -15,7 +15,7 @@ import { NO_CLAIMS, type Claims } from '../../worker/src/link/claim-client.js';
 import { Credentials } from '../../worker/src/images/credentials.js';
 import { agentPath } from '../../worker/src/sandbox/agent.js';
 import { DockerDriver } from '../../worker/src/sandbox/docker/driver.js';
-import type { Installation } from '../../worker/src/sandbox/installation.js';
+import type { Installation } from '../../worker/src/egress/installation.js';
 import type { DriverInfo, RunRequest, RunResult, Sandbox } from '../../worker/src/sandbox/sandbox.js';
 import { tarGz, type ArchiveEntry } from '../support/archives.js';
 import { ENGINE_SOCKET } from '../support/groups.js';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Tail } from '../../worker/src/images/tail.js';
+import { Tail } from '../../worker/src/output/tail.js';
 import { Output } from '../../worker/src/contracts/output.js';
 import { text } from './requests.js';
 

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
-import type { Installation } from '../../worker/src/sandbox/installation.js';
+import type { Installation } from '../../worker/src/egress/installation.js';
 import { Cgroups } from '../../worker/src/sandbox/process/cgroups.js';
 import { FunctionError } from '../../worker/src/errors.js';
 import { withBubblewrap } from '../support/groups.js';

@@ -1,9 +1,9 @@
 import type { Cache } from '../../worker/src/cache/cache-keeper.js';
 import type { FunctionSpec, Lifecycle } from '@panal/protocol';
+import type { OnOutput } from '../../worker/src/output/on-output.js';
 import type {
   Blank,
   DriverInfo,
-  OnOutput,
   Prepared,
   RunRequest,
   RunResult,

@@ -1,4 +1,4 @@
-import type { Installation } from '../../worker/src/sandbox/installation.js';
+import type { Installation } from '../../worker/src/egress/installation.js';
 
 /** Limits of `dependencies` for tests: those of the settings, but a shorter time. */
 export function installation(changes: Partial<Installation> = {}): Installation {

@@ -8,7 +8,7 @@ import type { Claims } from './link/claim-client.js';
 import { Credentials } from './images/credentials.js';
 import { agentPath } from './sandbox/agent.js';
 import { DockerDriver } from './sandbox/docker/driver.js';
-import { installationOf } from './sandbox/installation.js';
+import { installationOf } from './egress/installation.js';
 import { ProcessDriver, type ProcessDriverOptions } from './sandbox/process/driver.js';
 import type { SandboxDriver } from './sandbox/sandbox.js';
 

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { lstat, readdir, rename, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { removeTree } from '@panal/support';
-import { diskUse } from '../sandbox/disk-guard.js';
+import { diskUse, removeTree } from '@panal/support';
 import { Unprepared } from '../errors.js';
 import type { Cache, CacheEntry } from './cache-keeper.js';
 

@@ -1,4 +1,4 @@
-import { wholeCharacters } from './characters.js';
+import { wholeCharacters } from '../output/characters.js';
 
 const NOTHING = new Uint8Array(0);
 

@@ -1,7 +1,7 @@
 import { chmod, mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Container, MountSettings } from 'dockerode';
-import { archive } from '../images/archive.js';
+import { archive } from './archive.js';
 import type { ToHost } from './host-paths.js';
 
 const FILE = 'hosts';

@@ -1,7 +1,8 @@
 import { imageDigestOf, type FunctionSpec } from '@panal/protocol';
 import { unlessAborted } from '@panal/support';
 import { Output } from '../contracts/output.js';
-import type { OnOutput, Prepared } from '../sandbox/sandbox.js';
+import type { OnOutput } from '../output/on-output.js';
+import type { Prepared } from '../sandbox/sandbox.js';
 
 type Prepare = (spec: FunctionSpec, signal: AbortSignal, onOutput: OnOutput) => Promise<Prepared>;
 

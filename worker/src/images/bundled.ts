@@ -7,7 +7,7 @@ import { messageOf } from '../engine/errors.js';
 import { LABEL } from '../engine/labels.js';
 import { followProgress, ProgressError } from '../engine/progress.js';
 import { FunctionError, PlatformError } from '../errors.js';
-import { archive } from './archive.js';
+import { archive } from '../engine/archive.js';
 
 /** The image that a Dockerfile builds upon where no other is given: the default of its argument `BASE`. */
 const BASE = /^ARG BASE=(\S+)/m;

@@ -13,13 +13,13 @@ import { LABEL } from '../engine/labels.js';
 import type { Hosts } from '../engine/hosts.js';
 import { networkMode } from '../engine/network.js';
 import type { Followed, Watch } from '../engine/watch.js';
-import { endedLate, INSTALLING, MEMORY_SETTING, type Installation } from '../sandbox/installation.js';
+import { endedLate, INSTALLING, MEMORY_SETTING, type Installation } from '../egress/installation.js';
 import { FunctionError } from '../errors.js';
-import { announce, type OnOutput } from '../sandbox/sandbox.js';
-import { archive } from './archive.js';
+import { announce, type OnOutput } from '../output/on-output.js';
+import { archive } from '../engine/archive.js';
 import type { Image } from './image.js';
 import type { WayOut, Outlet } from './way-out.js';
-import { Tail } from './tail.js';
+import { Tail } from '../output/tail.js';
 
 /** What a function's image is made with. */
 export interface FunctionImageTools {

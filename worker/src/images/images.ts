@@ -15,7 +15,7 @@ import { LABEL } from '../engine/labels.js';
 import type { Cache } from '../cache/cache-keeper.js';
 import { FolderCache } from '../cache/folder-cache.js';
 import { FunctionError, PlatformError } from '../errors.js';
-import { announce, type OnOutput } from '../sandbox/sandbox.js';
+import { announce, type OnOutput } from '../output/on-output.js';
 import { baseMissing, buildBundled, findBundled, type BundledRuntime } from './bundled.js';
 import type { Credentials } from './credentials.js';
 import { FunctionCode } from './function-code.js';

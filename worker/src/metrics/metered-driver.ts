@@ -2,7 +2,8 @@ import type { FunctionSpec, Lifecycle } from '@panal/protocol';
 import { Histogram, type MetricSet } from '@panal/protocol/metrics';
 import type { Cache } from '../cache/cache-keeper.js';
 import { FunctionError } from '../errors.js';
-import type { Blank, DriverInfo, OnOutput, Prepared, Sandbox, SandboxDriver } from '../sandbox/sandbox.js';
+import type { OnOutput } from '../output/on-output.js';
+import type { Blank, DriverInfo, Prepared, Sandbox, SandboxDriver } from '../sandbox/sandbox.js';
 
 /** What a driver is asked to do that takes time. */
 const STEPS = ['prepare', 'start', 'preload', 'bind'] as const;

@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { CallError } from '@panal/protocol';
 import type { Logger } from 'pino';
@@ -7,8 +6,6 @@ import type { Logger } from 'pino';
 const INTERVAL_MS = 1000;
 /** A look that takes long, for there is much to look at, is followed by a pause of so many times as long. */
 const PAUSES = 4;
-/** `du` is to be done by then; what it has found counts. */
-const DU_WITHIN_MS = 60_000;
 const KiB = 1024;
 
 /** What one sandbox keeps on disk. */
@@ -91,21 +88,4 @@ function outOfDisk({ mb, setting }: DiskLimit): CallError {
     code: 'OUT_OF_DISK',
     message: `kept more than ${mb} MiB on disk (${setting} of the worker)`,
   };
-}
-
-/** Bytes of disk that each folder takes, by its path; without those that are gone. */
-export async function diskUse(folders: readonly string[]): Promise<Map<string, number>> {
-  if (folders.length === 0) return new Map();
-  const lines = await new Promise<string>((resolve) => {
-    // Another program's walk, for what it walks is hostile and large: it goes from descriptor to descriptor, past links
-    // that appear meanwhile, and not on our event loop. It fails when files vanish under it, and says the rest.
-    execFile(
-      'du',
-      ['-skx', '--', ...folders],
-      { timeout: DU_WITHIN_MS, env: { PATH: process.env.PATH } },
-      (_, out) => resolve(out),
-    );
-  });
-  const found = lines.matchAll(/^(\d+)\t(.*)$/gm);
-  return new Map([...found].map(([, size, folder]) => [folder ?? '', Number(size) * KiB]));
 }

@@ -1,5 +1,6 @@
 import type { CallError, Capability, FunctionSpec, Lifecycle } from '@panal/protocol';
 import type { Cache } from '../cache/cache-keeper.js';
+import type { OnOutput } from '../output/on-output.js';
 
 /** What one call brings to a sandbox. */
 export interface RunRequest {
@@ -74,14 +75,6 @@ export interface Blank {
   bind(prepared: Prepared): Promise<Sandbox | undefined>;
   /** As that of a sandbox. */
   remove(): Promise<void>;
-}
-
-/** Gets what preparing a function puts out, as it comes: a line for each long step, and the output of its tools. */
-export type OnOutput = (piece: Uint8Array) => void;
-
-/** Says in one line which step begins. */
-export function announce(onOutput: OnOutput | undefined, step: string): void {
-  onOutput?.(Buffer.from(`panal: ${step}\n`));
 }
 
 /** What a driver found when it opened. */

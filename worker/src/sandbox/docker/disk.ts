@@ -1,7 +1,8 @@
 import { readdir } from 'node:fs/promises';
+import { diskUse } from '@panal/support';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { DiskGuard, diskUse, type DiskLimit, type Kept } from '../disk-guard.js';
+import { DiskGuard, type DiskLimit, type Kept } from '../disk-guard.js';
 import type { Containers } from './containers.js';
 import { CODE_FOLDER } from './transport.js';
 

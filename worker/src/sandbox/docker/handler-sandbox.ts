@@ -1,5 +1,5 @@
 import { engineFailure, faultIn, messageOf, statusOf } from '../../engine/errors.js';
-import { Tail } from '../../images/tail.js';
+import { Tail } from '../../output/tail.js';
 import { lastWords } from '../../contracts/handler/last-words.js';
 import { exited, startExitCode } from '../../contracts/verdict.js';
 import { FunctionError } from '../../errors.js';

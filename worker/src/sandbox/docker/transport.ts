@@ -7,7 +7,7 @@ import { removeTree } from '@panal/support';
 import { attach } from '../../engine/container.js';
 import { demultiplex } from '../../engine/demux.js';
 import type { ToHost } from '../../engine/host-paths.js';
-import { archive } from '../../images/archive.js';
+import { archive } from '../../engine/archive.js';
 import { listenIn, SOCKET_NAME, type Listener } from '../../contracts/protocol/listener.js';
 import { StdioStream } from './stdio-stream.js';
 

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import type { CallError } from '@panal/protocol';
-import { removeTree } from '@panal/support';
-import { diskUse, type DiskLimit, type Kept } from '../disk-guard.js';
+import { diskUse, removeTree } from '@panal/support';
+import type { DiskLimit, Kept } from '../disk-guard.js';
 import type { Bind, Link } from './bubblewrap.js';
 import type { Cgroup } from './cgroups.js';
 import type { FunctionFolder } from './function-folder.js';

@@ -14,7 +14,8 @@ import {
 import { copyFrom, removeUnfinished, touch } from '../../cache/folder-cache.js';
 import { dependencyFiles, type DependencyFiles } from '../../bundles/dependency-files.js';
 import { FunctionError } from '../../errors.js';
-import type { OnOutput, Prepared } from '../sandbox.js';
+import type { OnOutput } from '../../output/on-output.js';
+import type { Prepared } from '../sandbox.js';
 import type { Installer } from './installer.js';
 import type { OwnerUids } from './uids.js';
 

@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto';
+import { diskUse } from '@panal/support';
 import type { CallError, RuntimeFunctionSpec } from '@panal/protocol';
 import { reaching } from '../../egress/environment.js';
 import { EGRESS_SOCKET, openEgress } from '../../egress/open.js';
 import { relayed, RELAY_PIDS } from '../../egress/relay.js';
-import { diskUse, type Kept } from '../disk-guard.js';
-import { endedLate, INSTALLING, MEMORY_SETTING, type Installation } from '../installation.js';
+import type { Kept } from '../disk-guard.js';
+import { endedLate, INSTALLING, MEMORY_SETTING, type Installation } from '../../egress/installation.js';
 import { Output } from '../../contracts/output.js';
 import { FunctionError, PlatformError } from '../../errors.js';
-import { announce, type OnOutput } from '../sandbox.js';
+import { announce, type OnOutput } from '../../output/on-output.js';
 import type { Bind } from './bubblewrap.js';
 import type { Cgroup, Cgroups } from './cgroups.js';
 import { buildEnvironment, certificatePaths } from './environment.js';

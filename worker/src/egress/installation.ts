@@ -1,5 +1,5 @@
 import type { Config, NetworkRange } from '@panal/protocol';
-import type { Reach } from '../egress/environment.js';
+import type { Reach } from './environment.js';
 
 /** What is said when `dependencies` begin to run. */
 export const INSTALLING = 'installing dependencies';

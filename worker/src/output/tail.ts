@@ -1,4 +1,4 @@
-import { firstCharacter } from '../contracts/characters.js';
+import { firstCharacter } from './characters.js';
 
 const MARKER = Buffer.from('[the beginning was cut]\n');
 
