@@ -1,7 +1,7 @@
 import { v7 as uuid } from 'uuid';
 import { Router } from 'zeromq';
 import type { Logger } from 'pino';
-import { summaryOf, type DiskStore } from '@panal/db';
+import { summaryOf, type DiskReserve, type DiskStore } from '@panal/db';
 import {
   ConfigError,
   dataDirFailure,
@@ -36,10 +36,11 @@ import { listen } from './http/server/listen.js';
 import { Reception } from './http/server/reception.js';
 import { BrokerMetrics } from './metrics/broker-metrics.js';
 import { ownerLimits } from './owner-limits.js';
-import { openState } from './state.js';
 import { estateOf } from './user-estate.js';
 import { jwtSecret } from './users/jwt-secret.js';
 import { Registrations } from './users/registrations.js';
+import { problemsOf } from './readiness.js';
+import { openStateWhenRoom } from './waiting-state.js';
 import { Tokens } from './users/tokens.js';
 import { Users } from './users/users.js';
 
@@ -66,25 +67,39 @@ const RECOVERY_HEARTBEATS = 3;
 /**
  * Opens the store, the HTTP port and the channels, and serves once it has them all: what reaches the broker finds it
  * whole, and nothing reaches one that cannot start.
+ * @param signal ends the wait for space on a full disk
  * @throws StartRefusal if an address cannot be listened at, or the data folder cannot be used; PanalError STORE_UNAVAILABLE
  */
-export async function startBroker(config: Config, log: Logger): Promise<RunningBroker> {
+export async function startBroker(config: Config, log: Logger, signal?: AbortSignal): Promise<RunningBroker> {
   const closers = new Closers();
   try {
-    return await start(config, log, closers);
+    return await start(config, log, closers, signal);
   } catch (error) {
     await closers.close();
     throw dataDirFailure(config.FAAS_DATA_DIR, error);
   }
 }
 
-async function start(config: Config, log: Logger, closers: Closers): Promise<RunningBroker> {
+async function start(
+  config: Config,
+  log: Logger,
+  closers: Closers,
+  signal?: AbortSignal,
+): Promise<RunningBroker> {
   // Better no broker than an open one that was meant to be closed.
   const metrics = new BrokerMetrics();
   const holder = new Holder(config.FAAS_DATA_DIR);
-  const { store, bundles } = await openState(config, { closers, observer: metrics.store, holder, log });
-  const room = await openRoom(config, store, log, closers);
+  const { store, reserve, bundles } = await openStateWhenRoom(config, {
+    closers,
+    observer: metrics.store,
+    errors: metrics.errors,
+    holder,
+    log,
+    signal,
+  });
+  const room = await openRoom(config, { store, reserve, log }, closers);
   const dispatcher = makeDispatcher(config, store, room, log);
+  room.countOutcomesOf(() => dispatcher.handedOut);
   const limits = ownerLimits(config);
   const keeper = new BundleKeeper({ store: store.functions, bundles, log });
   const calls: Calls = new Calls({
@@ -159,7 +174,7 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
     calls.announceStop();
     await http.close(config.FAAS_GRACE_MS);
   });
-  await startUpkeep(config, { store, keeper, log }, closers);
+  await startUpkeep(config, { store, room, keeper, log }, closers);
   reception.open(app);
   const url = urlOf(config.HOST, http.port);
   await holder.note(url);
@@ -176,14 +191,11 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<Run
 /** Begins to remove what is kept no longer. */
 async function startUpkeep(
   config: Config,
-  { store, keeper, log }: { store: DiskStore; keeper: BundleKeeper; log: Logger },
+  { store, room, keeper, log }: { store: DiskStore; room: DiskRoom; keeper: BundleKeeper; log: Logger },
   closers: Closers,
 ): Promise<void> {
-  const oldCalls = retention({
-    store: store.calls,
-    kept: await keptCalls(config, () => store.users.hasUsers),
-    log,
-  });
+  const kept = await keptCalls(config, () => store.users.hasUsers);
+  const oldCalls = retention({ store: store.calls, kept, isShort: () => room.problem !== undefined, log });
   for (const task of [oldCalls, keeper]) {
     task.start();
     closers.add(() => task.stop());
@@ -222,29 +234,15 @@ async function openUsers(
   });
 }
 
-/** Why calls cannot be served now. */
-function problemsOf(parts: {
-  store: DiskStore;
-  room: DiskRoom;
-  dispatcher: Dispatcher;
-  calls: Calls;
-}): string[] {
-  const { store, room, dispatcher, calls } = parts;
-  const { up, draining } = dispatcher.census();
-  const problems: (string | undefined)[] = [
-    store.failing ? 'the store cannot write' : undefined,
-    room.problem,
-    up > 0 ? undefined : draining > 0 ? 'every connected worker is about to stop' : 'no worker is connected',
-    calls.stopping ? 'the broker is stopping' : undefined,
-  ];
-  return problems.filter((problem) => problem !== undefined);
-}
-
-async function openRoom(config: Config, store: DiskStore, log: Logger, closers: Closers): Promise<DiskRoom> {
+async function openRoom(
+  config: Config,
+  parts: { store: DiskStore; reserve: DiskReserve; log: Logger },
+  closers: Closers,
+): Promise<DiskRoom> {
   const { FAAS_DISK_FLOOR_MB: floorMb, FAAS_MAX_OUTPUT, FAAS_MAX_LOGS, FAAS_DATA_DIR: folder } = config;
   const floor = floorMb === undefined ? undefined : MiB * floorMb;
   const outcomeBytes = FAAS_MAX_OUTPUT + FAAS_MAX_LOGS;
-  const room = new DiskRoom({ folder, floor, outcomeBytes, heal: () => store.heal(), log });
+  const room = new DiskRoom({ folder, floor, outcomeBytes, ...parts });
   await room.start();
   closers.add(() => room.stop());
   return room;

@@ -1,4 +1,4 @@
-import { statfs } from 'node:fs/promises';
+import { diskSpace, type DiskReserve, type DiskStore } from '@panal/db';
 import { PanalError } from '@panal/protocol';
 import type { Logger } from 'pino';
 
@@ -7,11 +7,14 @@ const MiB = 1024 * 1024;
 /** Between two looks at the disk, in ms. */
 const LOOK_MS = 1000;
 
-/** The floor unless it is set: this part of the disk, and at most so many bytes. */
+/** The default floor: this share of the disk, and at most so many bytes. */
 const FLOOR_SHARE = 1 / 10;
 const FLOOR_BYTES = 256 * MiB;
 
-/** The part of the floor that is never used for outcomes: the store needs it to remove calls, and to merge its files. */
+/** The same of inodes. */
+const FLOOR_INODES = 1000;
+
+/** The share of the floor that is never used for outcomes: the store needs it to remove calls, and to merge its files. */
 const RESERVE_SHARE = 1 / 4;
 
 /** Seconds after which a refused client may try again. */
@@ -24,27 +27,36 @@ export interface DiskRoomOptions {
   floor: number | undefined;
   /** Most bytes that the outcome of a call may have. */
   outcomeBytes: number;
-  /** Is asked, between looks, to get the store going again. */
-  heal: () => Promise<void>;
+  store: Pick<DiskStore, 'heal'>;
+  reserve: Pick<DiskReserve, 'fill' | 'missing'>;
   log: Logger;
 }
 
 /**
- * Knows whether the disk of the store has room. Below a floor of free space nothing new is accepted; what is below is
- * for the outcomes of calls that run, and for the store to remove calls. Looks once a second; what is promised between
- * two looks counts as written.
+ * Knows whether the disk of the store has room. Below a floor of free space, or of free inodes, nothing new is accepted.
+ * The space below the floor is for the outcomes of calls that run, and for the store to remove calls; it is larger than
+ * the floor if those outcomes may be. Measures the disk once a second, and counts as written what was admitted since.
  */
 export class DiskRoom {
   readonly #options: DiskRoomOptions;
+  /** Free bytes of the disk, without those that belong to the reserve. */
   #free = Infinity;
+  #inodes = Infinity;
   #floor = 0;
+  #floorInodes = 0;
   #promised = 0;
   #low = false;
+  #running: () => number = () => 0;
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
 
   constructor(options: DiskRoomOptions) {
     this.#options = options;
+  }
+
+  /** @param running counts the calls that are handed out, whose outcomes are still to be stored */
+  countOutcomesOf(running: () => number): void {
+    this.#running = running;
   }
 
   /** Looks for the first time, and from then on once a second. */
@@ -66,9 +78,15 @@ export class DiskRoom {
 
   /** Why nothing is accepted now. */
   get problem(): string | undefined {
-    if (this.#free - this.#promised >= this.#floor) return undefined;
-    const [free, floor] = [this.#free, this.#floor].map((bytes) => Math.floor(bytes / MiB));
-    return `the disk of the store has ${free} MiB left, less than its floor of ${floor} MiB (FAAS_DISK_FLOOR_MB)`;
+    if (this.#inodes < this.#floorInodes) {
+      return `the disk of the store has ${this.#inodes} inodes left, less than its floor of ${this.#floorInodes}`;
+    }
+    const running = this.#running();
+    const floor = Math.max(this.#floor, this.#needOf(running));
+    if (this.#free - this.#promised >= floor) return undefined;
+    const [free, needed] = [Math.max(0, this.#free), floor].map((bytes) => Math.floor(bytes / MiB));
+    const why = floor > this.#floor ? ` with the outcomes of ${running} calls that run` : '';
+    return `the disk of the store has ${free} MiB left, less than its floor of ${needed} MiB${why} (FAAS_DISK_FLOOR_MB)`;
   }
 
   /**
@@ -85,20 +103,28 @@ export class DiskRoom {
 
   /** Whether the outcomes of so many calls can be stored, however large they are. */
   hasRoomFor(calls: number): boolean {
-    return this.#free - this.#promised >= RESERVE_SHARE * this.#floor + calls * this.#options.outcomeBytes;
+    return this.#inodes > 0 && this.#free - this.#promised >= this.#needOf(calls);
+  }
+
+  /** Bytes for the outcomes of so many calls, with what the store itself needs. */
+  #needOf(calls: number): number {
+    return RESERVE_SHARE * this.#floor + calls * this.#options.outcomeBytes;
   }
 
   async #look(): Promise<void> {
-    const { folder, floor, heal, log } = this.#options;
+    const { folder, floor, store, reserve, log } = this.#options;
     // What is promised while this looks is not yet seen.
     const seen = this.#promised;
     try {
-      const { bavail, blocks, bsize } = await statfs(folder);
-      this.#free = bavail * bsize;
-      this.#floor = floor ?? Math.min(FLOOR_BYTES, FLOOR_SHARE * blocks * bsize);
+      const { bytes, inodes, totalBytes, totalInodes } = await diskSpace(folder);
+      this.#free = bytes - reserve.missing;
+      this.#floor = floor ?? Math.min(FLOOR_BYTES, FLOOR_SHARE * totalBytes);
+      this.#inodes = inodes;
+      this.#floorInodes = Math.min(FLOOR_INODES, Math.floor(FLOOR_SHARE * totalInodes));
       this.#promised -= seen;
       this.#tell();
-      await heal();
+      await store.heal(this.#low);
+      await reserve.fill();
     } catch (error) {
       log.warn({ err: error }, 'the disk of the store could not be looked at, or not be written to');
     }

@@ -1,7 +1,7 @@
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { damageIn, makeStore, type CommitObserver, type DiskStore } from '@panal/db';
+import { damageIn, DiskReserve, makeStore, type CommitObserver, type DiskStore } from '@panal/db';
 import { openDataDir, PanalError, StartRefusal, type Config } from '@panal/protocol';
 import { BundleStore } from './bundles/bundle-store.js';
 import type { Closers } from './closers.js';
@@ -10,10 +10,12 @@ import type { Holder } from './holder.js';
 /** What a broker keeps on disk. */
 export interface State {
   store: DiskStore;
+  /** Space of the disk that the store has if the disk is full. */
+  reserve: DiskReserve;
   bundles: BundleStore;
 }
 
-interface Parts {
+export interface StateParts {
   closers: Closers;
   observer: CommitObserver;
   holder: Holder;
@@ -25,11 +27,15 @@ interface Parts {
  * @throws StartRefusal if the folder cannot be written, or its store is damaged or in use; PanalError STORE_UNAVAILABLE
  * if the disk is full
  */
-export async function openState(config: Config, { closers, observer, holder, log }: Parts): Promise<State> {
+export async function openState(
+  config: Config,
+  { closers, observer, holder, log }: StateParts,
+): Promise<State> {
   await openDataDir(config.FAAS_DATA_DIR);
   const folder = join(config.FAAS_DATA_DIR, 'store');
-  const store = makeStore(folder, { durability: config.FAAS_DURABILITY, observer });
-  await store.open().catch(async (error: unknown) => {
+  const reserve = new DiskReserve(join(config.FAAS_DATA_DIR, 'reserve'));
+  const store = makeStore(folder, { durability: config.FAAS_DURABILITY, observer, reserve });
+  await openWith(store, reserve).catch(async (error: unknown) => {
     throw startFailure(await holder.explain(error));
   });
   closers.add(() => store.close());
@@ -45,7 +51,19 @@ export async function openState(config: Config, { closers, observer, holder, log
     maxEntries: config.FAAS_MAX_BUNDLE_ENTRIES,
   });
   await bundles.open();
-  return { store, bundles };
+  return { store, reserve, bundles };
+}
+
+/** Opens a store; on a full disk with space of the reserve. */
+async function openWith(store: DiskStore, reserve: DiskReserve): Promise<void> {
+  for (;;) {
+    try {
+      await store.open();
+      return;
+    } catch (error) {
+      if (!(await reserve.release())) throw error;
+    }
+  }
 }
 
 /** A store that cannot be opened is for people to mend, unless its disk is full: that may pass. */

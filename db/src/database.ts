@@ -1,8 +1,10 @@
-import { readdir, stat, statfs } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PanalError } from '@panal/protocol';
 import { Level } from 'level';
+import { diskSpace, type DiskReserve } from './disk-reserve.js';
 import type { WriteBatch } from './log/group-commit.js';
+import type { Range } from './keys.js';
 
 /** A LevelDB folder. */
 export type Database = Level<string, Uint8Array>;
@@ -36,15 +38,26 @@ export async function openDatabase(database: Database, { createIfMissing = true 
 
 const MiB = 1024 * 1024;
 
+/** 0 for one that is gone: LevelDB removes a log once its table is written. */
+const sizeOfFile = async (path: string): Promise<number> =>
+  (await stat(path).catch(() => ({ size: 0 }))).size;
+
 /**
  * Whether the database can be opened anew: that writes what its log has into a table, and begins another log. On a full
  * disk it would fail, and leave it closed to readers too.
  */
 async function canBeOpened({ location }: Database): Promise<boolean> {
   const logs = (await readdir(location)).filter((name) => name.endsWith('.log'));
-  const sizes = await Promise.all(logs.map(async (name) => (await stat(join(location, name))).size));
-  const { bavail, bsize } = await statfs(location);
-  return bavail * bsize >= MiB + 2 * sizes.reduce((sum, size) => sum + size, 0);
+  const sizes = await Promise.all(logs.map((name) => sizeOfFile(join(location, name))));
+  const { bytes } = await diskSpace(location);
+  return bytes >= MiB + 1.25 * sizes.reduce((sum, size) => sum + size, 0);
+}
+
+export interface BatchWriterOptions {
+  /** Is told whether the database failed to write, and was not opened anew since. */
+  onTorn?: (torn: boolean) => void;
+  /** Space to write with on a full disk. */
+  reserve?: DiskReserve | undefined;
 }
 
 /**
@@ -52,14 +65,16 @@ async function canBeOpened({ location }: Database): Promise<boolean> {
  * behind the torn record which a full disk leaves in its log, acknowledges what follows, and drops it all when it
  * next reads that log. It is not opened anew before its disk has room for that:
  * until then writes fail, and reads go on.
- * @param onTorn is told whether the database failed to write, and was not opened anew since.
+ *
+ * A batch that fails on a full disk is written again with space of the reserve. The first time may have succeeded: a batch
+ * holds values, not changes, so that this makes no difference.
  */
 export function batchWriter(
   database: Database,
-  onTorn: (torn: boolean) => void = () => undefined,
+  { onTorn = () => undefined, reserve }: BatchWriterOptions = {},
 ): WriteBatch {
   let torn = false;
-  return async (writes, sync) => {
+  const write: WriteBatch = async (writes, sync) => {
     if (torn) {
       onTorn(true);
       if (!(await canBeOpened(database))) throw new Error('the disk has no room to open the store anew');
@@ -83,6 +98,37 @@ export function batchWriter(
     torn = false;
     if (wasTorn) onTorn(false);
   };
+  return async (writes, sync) => {
+    if (reserve !== undefined && reserve.missing > 0 && !(await reserve.allows(sizeOf(writes)))) {
+      throw new Error('the disk has too little room for a batch of this size');
+    }
+    for (;;) {
+      try {
+        await write(writes, sync);
+        return;
+      } catch (error) {
+        if (!(await reserve?.release())) throw error;
+      }
+    }
+  };
+}
+
+function sizeOf(writes: Parameters<WriteBatch>[0]): number {
+  let bytes = 0;
+  for (const value of writes.values()) bytes += value?.byteLength ?? 0;
+  return bytes;
+}
+
+interface Compactable {
+  compactRange(start: string, end: string): Promise<void>;
+}
+
+const isCompactable = (database: Database): database is Database & Compactable =>
+  database.supports.additionalMethods.compactRange === true;
+
+/** Makes LevelDB give back the space of what was removed between two keys. */
+export async function compact(database: Database, { gte, lt }: Range): Promise<void> {
+  if (isCompactable(database)) await database.compactRange(gte, lt);
 }
 
 const READ_FAILURES: Readonly<Record<string, string>> = {

@@ -6,8 +6,11 @@ import type { Copyable } from './store-copy.js';
 export interface DiskStore extends Store, Copyable {
   /** Whether the last write failed, and none has succeeded since. */
   readonly failing: boolean;
-  /** Gets a store going again that failed to write, if its disk allows for it. */
-  heal(): Promise<void>;
+  /**
+   * Gets a store going again that failed to write, if its disk allows for it.
+   * @param probe also if no failure is known: LevelDB tells only a writer that it could not merge its files
+   */
+  heal(probe?: boolean): Promise<void>;
 }
 
 /** Makes the store of a folder, with the engine that Panal uses. It is to be opened. */

@@ -10,3 +10,4 @@ export type { Durability } from './log/log.js';
 export type { CommitObserver } from './commit-observer.js';
 export type { Sum } from './sums.js';
 export type { Copyable, Page, StoreCopy } from './store-copy.js';
+export { DiskReserve, diskSpace, type DiskSpace } from './disk-reserve.js';

@@ -118,6 +118,10 @@ export class LevelCalls implements CallStore {
     yield* removeCalls({ medium: this.#medium, retention, through, alone });
   }
 
+  async reclaim(bytes: number): Promise<void> {
+    await this.#medium.reclaim(bytes);
+  }
+
   async callUsage(owner?: string): Promise<Sum> {
     return await callUsage(this.#medium, owner);
   }

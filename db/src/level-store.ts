@@ -4,6 +4,7 @@ import { countUncounted } from './call-usage.js';
 import type { CommitObserver } from './commit-observer.js';
 import type { DiskStore } from './disk-store.js';
 import { levelDatabase, type Database } from './database.js';
+import type { DiskReserve } from './disk-reserve.js';
 import { addMissingIndexes } from './late-index.js';
 import { LevelCalls } from './level-calls.js';
 import { LevelFunctions } from './level-functions.js';
@@ -18,6 +19,8 @@ export interface LevelStoreOptions {
   database?: (location: string) => Database;
   /** Is told of every commit. */
   observer?: CommitObserver;
+  /** Space to write with on a full disk. */
+  reserve?: DiskReserve;
 }
 
 /**
@@ -32,8 +35,8 @@ export class LevelStore implements DiskStore {
   readonly #medium: Medium;
 
   /** @param location is made where it is missing, with the folders above it. */
-  constructor(location: string, { durability, database = levelDatabase, observer }: LevelStoreOptions) {
-    const medium = new Medium({ location, makeDatabase: database, durability, observer });
+  constructor(location: string, { database = levelDatabase, ...options }: LevelStoreOptions) {
+    const medium = new Medium({ location, makeDatabase: database, ...options });
     const lock = new KeyedLock();
     this.#medium = medium;
     this.functions = new LevelFunctions(medium, lock);
@@ -60,8 +63,8 @@ export class LevelStore implements DiskStore {
     return this.#medium.failing;
   }
 
-  async heal(): Promise<void> {
-    if (this.failing) await this.#medium.commit([], 'later');
+  async heal(probe = false): Promise<void> {
+    if (probe || this.failing) await this.#medium.commit([], 'later');
   }
 
   async copy(): Promise<StoreCopy> {

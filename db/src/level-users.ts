@@ -78,6 +78,8 @@ export class LevelUsers implements UserStore {
         await this.#medium.commit(keys.map((key) => [key, undefined]));
       }
     }
-    await this.#medium.commit(writesOfLeft(owner, await callUsage(this.#medium, owner)));
+    const usage = await callUsage(this.#medium, owner);
+    await this.#medium.commit(writesOfLeft(owner, usage));
+    this.#medium.removed.add(owner, { from: 0, to: Number.MAX_SAFE_INTEGER, bytes: usage.bytes });
   }
 }

@@ -2,11 +2,13 @@ import { PanalError } from '@panal/protocol';
 import { KeyedLock } from '@panal/support';
 import type { z } from 'zod';
 import { observed, type CommitObserver } from './commit-observer.js';
-import { batchWriter, openDatabase, readFailure, type Database } from './database.js';
+import { batchWriter, compact, openDatabase, readFailure, type Database } from './database.js';
+import type { DiskReserve } from './disk-reserve.js';
 import type { Range } from './keys.js';
 import { LocalLog } from './log/local-log.js';
 import type { Applied, Durability, Log, Transaction, View, Write, WriteKind } from './log/log.js';
 import { decodeValue, jsonDecoder } from './record-codec.js';
+import { RemovedRanges } from './removed-ranges.js';
 import { markStore, prepareStoreFolder } from './store-marker.js';
 import { adding, sumSchema } from './sums.js';
 
@@ -22,11 +24,15 @@ export interface MediumOptions {
   makeDatabase: (location: string) => Database;
   durability: Durability;
   observer?: CommitObserver | undefined;
+  /** Space to write with on a full disk. */
+  reserve?: DiskReserve | undefined;
 }
 
 /** What `LevelStore` writes to and reads from: a database that is open or not, and commits that writers share. */
 export class Medium {
   readonly #options: MediumOptions;
+  /** Calls that were removed, and whose space LevelDB has not given back. */
+  readonly removed = new RemovedRanges();
   readonly #lock = new KeyedLock();
   #connection: Connection | undefined;
   #torn = false;
@@ -50,8 +56,8 @@ export class Medium {
         await database.close();
         throw error;
       });
-      const { observer, durability } = this.#options;
-      const write = batchWriter(database, (torn) => (this.#torn = torn));
+      const { observer, durability, reserve } = this.#options;
+      const write = batchWriter(database, { onTorn: (torn) => (this.#torn = torn), reserve });
       // Straight from the database: what was appended is still applied when the store closes.
       const view = viewOf(database);
       const log = new LocalLog({
@@ -126,6 +132,13 @@ export class Medium {
 
   async hasAny(range: Range): Promise<boolean> {
     return (await this.keys(range, 1)).length > 0;
+  }
+
+  /** Gives back the space of removed calls, of each owner with at least so many bytes of them. */
+  async reclaim(bytes: number): Promise<void> {
+    for (let ranges; (ranges = this.removed.take(bytes)) !== undefined;) {
+      for (const range of ranges) await this.read((database) => compact(database, range));
+    }
   }
 
   async #disconnect(): Promise<void> {

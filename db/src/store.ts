@@ -171,6 +171,11 @@ export interface CallStore {
    * stay until they expire, so that no key makes a second call. Costs as much as there are owners, and calls to remove.
    */
   removeCalls(retention: CallRetention): AsyncIterable<number>;
+  /**
+   * Gives the space of removed calls back to the disk, now rather than when the store next merges its files: of each owner
+   * of whom at least so many bytes were removed. It costs as much as there was to remove.
+   */
+  reclaim(bytes: number): Promise<void>;
   /** Number and bytes of the settled calls that are kept, of an owner or of all. */
   callUsage(owner?: string): Promise<Sum>;
   /** The call, whole. */

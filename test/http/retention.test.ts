@@ -103,6 +103,7 @@ describe('Calls that are kept no longer', () => {
     const stopping = retention({
       store: {
         callUsage: () => Promise.resolve({ calls: 0, bytes: 0 }),
+        reclaim: () => Promise.resolve(),
         async *removeCalls() {
           for (;;) {
             yield ++pages;

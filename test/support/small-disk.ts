@@ -1,8 +1,8 @@
-import { SmallDisk } from '../../chaos/small-disk.js';
+import { SmallDisk, type SmallDiskOptions } from '../../chaos/small-disk.js';
 import { temporaryFolder } from './folder.js';
 
 /** A file system of its own, of so many MiB, for each test of the group; where none can be mounted, they are skipped. */
-export function smallDisk(sizeMb: number): () => SmallDisk {
+export function smallDisk(sizeMb: number, options?: SmallDiskOptions): () => SmallDisk {
   let disk: SmallDisk | undefined;
   // First of all: a folder cannot be removed in which something is mounted.
   afterEach(async () => {
@@ -11,7 +11,7 @@ export function smallDisk(sizeMb: number): () => SmallDisk {
   });
   const folder = temporaryFolder();
   beforeEach(async function () {
-    const mounted = new SmallDisk(`${folder()}/disk`, sizeMb);
+    const mounted = new SmallDisk(`${folder()}/disk`, sizeMb, options);
     try {
       await mounted.open();
     } catch {

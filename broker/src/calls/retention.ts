@@ -7,6 +7,8 @@ import { Periodic } from '../periodic.js';
 const ROUND_MS = 60_000;
 /** Between two checks of the bytes of all calls, in ms. */
 const LOOK_MS = 1000;
+/** Space of removed calls is given back once an owner has so many bytes of it; at once if the disk is short of space. */
+const RECLAIM_BYTES = 16 * 1024 * 1024;
 /** Pauses for so many ms after so many removed calls, so that live calls go first. */
 const PAUSE_MS = 5;
 const PAUSE_CALLS = 250;
@@ -24,8 +26,10 @@ export interface KeptCalls {
 }
 
 export interface RetentionOptions {
-  store: Pick<CallStore, 'removeCalls' | 'callUsage'>;
+  store: Pick<CallStore, 'removeCalls' | 'callUsage' | 'reclaim'>;
   kept: KeptCalls;
+  /** Whether the disk is short of space; never by default. */
+  isShort?: () => boolean;
   log: Logger;
   /** Epoch ms. */
   now?: () => number;
@@ -46,6 +50,8 @@ export function retention(options: RetentionOptions): Periodic {
       } else if (await isTooMuch(options)) {
         await removeCalls(options, { bytes: options.kept.bytes }, signal);
       }
+      // Also of users who were deleted.
+      await reclaim(options);
     },
     everyMs: LOOK_MS,
     failure: 'settled calls that are not to be kept were not all removed',
@@ -63,11 +69,16 @@ async function isTooMuch({ store, kept: { bytes = Infinity } }: RetentionOptions
   return bytes !== Infinity && (await store.callUsage()).bytes > bytes;
 }
 
+async function reclaim({ store, isShort }: RetentionOptions): Promise<void> {
+  await store.reclaim(isShort?.() === true ? 0 : RECLAIM_BYTES);
+}
+
 async function removeCalls(
-  { store, log }: RetentionOptions,
+  options: RetentionOptions,
   bounds: CallRetention,
   signal: AbortSignal,
 ): Promise<void> {
+  const { store, log } = options;
   let [calls, sincePause] = [0, 0];
   for await (const removed of store.removeCalls(bounds)) {
     calls += removed;
@@ -75,6 +86,7 @@ async function removeCalls(
     if (signal.aborted) break;
     if (sincePause < PAUSE_CALLS) continue;
     sincePause = 0;
+    await reclaim(options);
     await pause(PAUSE_MS);
   }
   if (calls > 0) log.debug({ calls }, 'removed settled calls');

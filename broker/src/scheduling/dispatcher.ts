@@ -92,6 +92,11 @@ export class Dispatcher {
     await this.#options.link.close();
   }
 
+  /** How many attempts workers have now. */
+  get handedOut(): number {
+    return this.#session?.leases.size ?? 0;
+  }
+
   submit(job: Job): void {
     this.#options.scheduler.enqueue(job);
     this.#session?.placing.pump();

@@ -2,7 +2,7 @@ import { openApiText, routes, type AnswerJson } from '@panal/api';
 import { route, type Route } from '../routing/route.js';
 import type { Services } from '../services.js';
 
-export const operatingRoutes = ({ readiness }: Services): Route[] => {
+export const operatingRoutes = ({ readiness }: Pick<Services, 'readiness'>): Route[] => {
   let document: string | undefined;
   return [
     route(routes.health, (ctx) => {
