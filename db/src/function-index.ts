@@ -73,13 +73,11 @@ export function summaryEntry(version: VersionRecord): Write {
 }
 
 export function summaryOf({ spec, runtimeOwner = spec.owner, createdAt }: VersionRecord): VersionSummary {
-  const { id, version } = spec;
-  if (spec.kind === 'image') {
-    const { image, imageDigest } = spec;
-    return { id, version, createdAt, image, ...(imageDigest !== undefined && { imageDigest }) };
-  }
+  const { id, version, imageDigest } = spec;
+  const base = { id, version, createdAt, ...(imageDigest !== undefined && { imageDigest }) };
+  if (spec.kind === 'image') return { ...base, image: spec.image };
   const { runtime, bundle } = spec;
-  return { id, version, createdAt, code: { runtimeName: runtime.name, runtimeOwner, bundle } };
+  return { ...base, code: { runtimeName: runtime.name, runtimeOwner, bundle } };
 }
 
 /** The entries that say which runtime and which bundle a version uses. */

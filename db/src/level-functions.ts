@@ -145,7 +145,7 @@ export class LevelFunctions implements FunctionStore {
       const registered = await this.getVersion(owner, name, version);
       const isRegistered = registered?.spec.id === id;
       const stored = isRegistered ? registered : await this.getKeptVersion(id);
-      if (stored?.spec.kind !== 'image') return imageDigest;
+      if (stored === undefined) return imageDigest;
       if (stored.spec.imageDigest !== undefined) return stored.spec.imageDigest;
       const bound = { ...stored, spec: { ...stored.spec, imageDigest } };
       await this.#medium.commit(isRegistered ? writesOfVersion(bound) : writesOfKept(bound));

@@ -39,7 +39,7 @@ export interface VersionSummary {
   createdAt: number;
   /** Of an image function. */
   image?: string;
-  /** What `image` stood for when a call first ran it. */
+  /** What the name of its image, or of its runtime's, stood for when a call first ran it. */
   imageDigest?: string;
   /** Of a function on a runtime. */
   code?: { runtimeName: string; runtimeOwner: string; bundle: BundleRef };

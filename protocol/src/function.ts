@@ -69,20 +69,17 @@ const specBase = {
   name: z.string(),
   version: z.number(),
   settings: sandboxSettingsSchema,
+  /**
+   * The image that every call of the version runs, its own or its runtime's: `NAME@DIGEST`, or the id of an image that is
+   * in no registry. Absent until a worker has looked up what the name stands for; then it never changes. A bundled
+   * runtime has none, because Panal builds its image anew.
+   */
+  imageDigest: z.string().optional(),
 };
 
 /** All that a worker must know to run one version of a function. Immutable, except that `imageDigest` is added once. */
 export const functionSpecSchema = z.discriminatedUnion('kind', [
-  z.object({
-    ...specBase,
-    kind: z.literal('image'),
-    image: z.string(),
-    /**
-     * The image that every call of the version runs: `NAME@DIGEST`, or the id of an image that is in no registry. Absent
-     * until a worker has looked up what `image` stands for; then it never changes.
-     */
-    imageDigest: z.string().optional(),
-  }),
+  z.object({ ...specBase, kind: z.literal('image'), image: z.string() }),
   z.object({ ...specBase, kind: z.literal('runtime'), runtime: runtimeSpecSchema, bundle: bundleRefSchema }),
 ]);
 export type FunctionSpec = z.infer<typeof functionSpecSchema>;
@@ -109,9 +106,9 @@ export const bundleOf = (spec: FunctionSpec): BundleRef | undefined =>
 export const imageNameOf = (spec: FunctionSpec): string | undefined =>
   spec.kind === 'image' ? spec.image : undefined;
 
-/** The image that the version is bound to; `undefined` if that is not known yet, or the function runs on a runtime. */
-export const imageDigestOf = (spec: FunctionSpec): string | undefined =>
-  spec.kind === 'image' ? spec.imageDigest : undefined;
+/** The name of the image that its calls run: its own, or its runtime's. */
+export const baseImageOf = (spec: FunctionSpec): string =>
+  spec.kind === 'image' ? spec.image : spec.runtime.image;
 
 /**
  * What the parameter of a call is. `none`: it has none. `json`: JSON text (of `/invokeFunction`). `raw`: the bytes of

@@ -1,20 +1,29 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { pino } from 'pino';
-import { LevelStore } from '@panal/db';
-import { imageDigestOf } from '@panal/protocol';
+import { LevelStore, type VersionRecord } from '@panal/db';
 import type { Outcome } from '@panal/transport';
 import { Calls } from '../../broker/src/calls/calls.js';
 import type { Job } from '../../broker/src/scheduling/job.js';
 import { temporaryFolder } from '../support/folder.js';
 import { ScriptedDispatch } from '../support/scripted-dispatch.js';
-import { imageSpec, versionOf } from '../support/specs.js';
+import { imageSpec, runtimeSpec, versionOf } from '../support/specs.js';
 
 const FIRST = `example/dice@sha256:${'a'.repeat(64)}`;
 const SECOND = `example/dice@sha256:${'b'.repeat(64)}`;
 const input = { kind: 'none' as const, bytes: new Uint8Array(0) };
 
-describe('The image that a version is bound to', () => {
+const custom = { name: 'custom', image: 'example/dice', path: '/ws', run: 'cat' };
+const VERSIONS = {
+  'its own': versionOf(imageSpec('dice')),
+  "its runtime's": { ...versionOf(runtimeSpec('dice', { runtime: custom })), runtimeOwner: 'public' },
+};
+
+for (const [whose, version] of Object.entries(VERSIONS)) {
+  describe(`The image that a version is bound to, ${whose}`, () => behaviour(version));
+}
+
+function behaviour(made: VersionRecord): void {
   const folder = temporaryFolder();
   let store: LevelStore;
   let dispatch: ScriptedDispatch;
@@ -25,7 +34,7 @@ describe('The image that a version is bound to', () => {
     await store.open();
     const times = { createdAt: 1, updatedAt: 1 };
     const record = { owner: 'public', name: 'dice', activeVersion: 1, latestVersion: 1, ...times };
-    await store.functions.putFunction(record, versionOf(imageSpec('dice')));
+    await store.functions.putFunction(record, structuredClone(made));
     dispatch = new ScriptedDispatch();
     const policy = { attempts: 2, backoffMs: 0 };
     const log = pino({ level: 'silent' });
@@ -67,7 +76,7 @@ describe('The image that a version is bound to', () => {
   const stored = async (): Promise<(string | undefined)[]> => {
     const version = await store.functions.getVersion('public', 'dice', 1);
     const summary = await store.functions.getSummary('public', 'dice', 1);
-    return [version && imageDigestOf(version.spec), summary?.imageDigest];
+    return [version?.spec.imageDigest, summary?.imageDigest];
   };
 
   it('is the one of the call that ends first, of those that began side by side', async () => {
@@ -77,8 +86,8 @@ describe('The image that a version is bound to', () => {
     expect(await stored()).to.deep.equal([SECOND, SECOND]);
     await end(one, FIRST);
     expect(await stored()).to.deep.equal([SECOND, SECOND]);
-    expect(imageDigestOf(waiting.spec), 'a call that was accepted before').to.equal(SECOND);
-    expect(imageDigestOf((await begin()).spec), 'a call that was accepted after').to.equal(SECOND);
+    expect(waiting.spec.imageDigest, 'a call that was accepted before').to.equal(SECOND);
+    expect((await begin()).spec.imageDigest, 'a call that was accepted after').to.equal(SECOND);
   });
 
   it('stays with a version that was deleted while its calls run', async () => {
@@ -88,6 +97,6 @@ describe('The image that a version is bound to', () => {
     expect(await store.functions.bindImage(job.spec, FIRST)).to.equal(FIRST);
     expect(await store.functions.bindImage(job.spec, SECOND)).to.equal(FIRST);
     const kept = await store.functions.getKeptVersion(job.spec.id);
-    expect(kept && imageDigestOf(kept.spec)).to.equal(FIRST);
+    expect(kept?.spec.imageDigest).to.equal(FIRST);
   });
-});
+}

@@ -3,6 +3,7 @@ import Docker from 'dockerode';
 import { followProgress } from '../../worker/src/engine/progress.js';
 import { Rig } from '../docker/rig.js';
 import { withRegistry } from '../support/groups.js';
+import { tarGz } from '../support/archives.js';
 import { TestRegistry } from '../support/registry.js';
 import { SecondEngine } from '../support/second-engine.js';
 import type { Cluster } from '../../testkit/cluster.js';
@@ -27,10 +28,7 @@ withRegistry('A tag that moves in its registry', function () {
 
   after(async () => {
     await panal.stop();
-    for (const { Id, RepoDigests: digests } of await docker.listImages()) {
-      if (digests?.some((digest) => digest.startsWith(registry.address)) !== true) continue;
-      await docker.getImage(Id).remove({ force: true });
-    }
+    for (const id of await madeHere()) await docker.getImage(id).remove({ force: true });
     await rig.remove();
     await second.stop();
     await registry.stop();
@@ -39,9 +37,24 @@ withRegistry('A tag that moves in its registry', function () {
   /** Pushes an image that prints `says`, and leaves none of its name on the engine. */
   async function publish(name: string, says: string): Promise<void> {
     const repo = `${registry.address}/${name}`;
-    await docker.getImage(await rig.build('FROM busybox:latest', `CMD echo ${says}`)).tag({ repo, tag: '1' });
+    await docker
+      .getImage(await rig.build('FROM busybox:latest', `RUN echo ${says} > /version`, `CMD echo ${says}`))
+      .tag({ repo, tag: '1' });
     await followProgress(await docker.getImage(`${repo}:1`).push({ authconfig: {} }));
     await docker.getImage(`${repo}:1`).remove();
+  }
+
+  /** Ids of the images of the test's registry, and before each those that were made upon it. */
+  async function madeHere(): Promise<string[]> {
+    const images = await docker.listImages({ all: true });
+    const withChildren = (id: string): string[] => [
+      ...images.filter(({ ParentId }) => ParentId === id).flatMap(({ Id }) => withChildren(Id)),
+      id,
+    ];
+    const pulled = images.filter(({ RepoDigests: digests }) =>
+      digests?.some((digest) => digest.startsWith(registry.address)),
+    );
+    return [...new Set(pulled.flatMap(({ Id }) => withChildren(Id)))];
   }
 
   async function register(functionName: string, image: string): Promise<void> {
@@ -93,6 +106,43 @@ withRegistry('A tag that moves in its registry', function () {
       await there.stop();
       worker = await panal.addWorker({});
     }
+  });
+
+  it('is pinned for the functions of a runtime alike', async () => {
+    const image = `${registry.address}/language:1`;
+    await publish('language', 'first');
+    const runtime = { name: 'language', image, path: '/ws', run: 'cat /version' };
+    expect((await panal.post('/registerRuntime', runtime)).status).to.equal(201);
+    const bundle = tarGz([{ name: 'code.txt', content: '' }]);
+    await panal.upload('/registerFunction/language/one', bundle, 'code.tar.gz');
+    expect(await says('one')).to.equal('first\n');
+    const first = await digestOf('one');
+    expect(first).to.match(/\/language@sha256:[0-9a-f]{64}$/);
+
+    await publish('language', 'second');
+    expect(await says('one')).to.equal('first\n');
+    await panal.upload('/registerFunction/language/other', bundle, 'code.tar.gz');
+    expect(await says('other')).to.equal('second\n');
+    expect(await digestOf('other'))
+      .to.match(/@sha256:/)
+      .and.not.to.equal(first);
+    await panal.request('PUT', '/functions/one', JSON.stringify({ memoryMb: 64 }));
+    expect(await digestOf('one'), 'after a change of the settings alone').to.equal(first);
+    expect(await says('one')).to.equal('first\n');
+    await panal.upload('/registerFunction/language/one', bundle, 'code.tar.gz');
+    expect(await says('one')).to.equal('second\n');
+    const versions = await panal.request('GET', '/functions/one/versions');
+    expect(versions.json).to.have.nested.property('[0].imageDigest', first);
+  });
+
+  it('has no digest in functions of a bundled runtime', async () => {
+    await panal.upload(
+      '/registerFunction/pythonruntime/snake',
+      tarGz([{ name: 'test.py', content: 'print(1)' }]),
+      'code.tar.gz',
+    );
+    expect(await says('snake')).to.equal('1\n');
+    expect(await digestOf('snake')).to.equal(undefined);
   });
 
   it('is asked for in vain while the registry is away, and then the image here counts', async () => {

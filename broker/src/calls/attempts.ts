@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { isImageOf, PanalError, type CallError, type FunctionSpec } from '@panal/protocol';
+import { baseImageOf, isImageOf, PanalError, type CallError, type FunctionSpec } from '@panal/protocol';
 import { copyOfCall, type CallRecord, type CallStore } from '@panal/db';
 import type { AttemptEvents, AttemptResult, LeasedAttempt } from '../scheduling/attempt.js';
 import type { Job } from '../scheduling/job.js';
@@ -146,9 +146,9 @@ export class Attempts implements AttemptEvents {
   /** Later attempts of the version run the image that this one has found, unless an earlier one had found another. */
   async #bindImage(call: ActiveCall, imageDigest: string | undefined): Promise<void> {
     const { spec } = call.version;
-    if (imageDigest === undefined || spec.kind !== 'image' || spec.imageDigest !== undefined) return;
+    if (imageDigest === undefined || spec.imageDigest !== undefined) return;
     // One worker must not lead all others to an image of another name.
-    if (!isImageOf(spec.image, imageDigest)) return;
+    if (!isImageOf(baseImageOf(spec), imageDigest)) return;
     // At once, for all calls of the version: those that wait go to other workers while this is being stored.
     spec.imageDigest = imageDigest;
     await this.#stored(

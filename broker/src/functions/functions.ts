@@ -197,7 +197,7 @@ export class Functions {
   }
 
   /**
-   * Binds a version of an image function to the image that its name stood for when it first ran.
+   * Binds a version to the image that the name of its image, or of its runtime's, stood for when it first ran.
    * @returns the digest that the version is bound to: the first one stays
    */
   async bindImage(spec: FunctionSpec, imageDigest: string): Promise<string> {
@@ -205,7 +205,7 @@ export class Functions {
     return await this.#exclusive(owner, name, async () => {
       const bound = await this.#options.store.bindImage(spec, imageDigest);
       const active = this.#active.get(keyOf(owner, name))?.spec;
-      if (active?.kind === 'image' && active.id === id) active.imageDigest = bound;
+      if (active?.id === id) active.imageDigest = bound;
       return bound;
     });
   }

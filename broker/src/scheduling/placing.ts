@@ -1,4 +1,3 @@
-import { imageDigestOf } from '@panal/protocol';
 import type { Invoke, WorkerLink } from '@panal/transport';
 import type { Logger } from 'pino';
 import type { AttemptEvents } from './attempt.js';
@@ -103,7 +102,7 @@ export class Placing {
     params: Uint8Array,
   ): void {
     const { callNum, attempt, spec, input } = job;
-    const imageDigest = imageDigestOf(spec);
+    const imageDigest = spec.imageDigest;
     const told = worker.specs.get(spec.id);
     const known = told !== undefined && (imageDigest === undefined || told.imageDigest === imageDigest);
     if (!known) worker.specs.set(spec.id, { owner: spec.owner, imageDigest });

@@ -1,4 +1,4 @@
-import { imageDigestOf, type FunctionSpec, type InputKind } from '@panal/protocol';
+import { type FunctionSpec, type InputKind } from '@panal/protocol';
 import type { LogPiece, Outcome } from '@panal/transport';
 import type { Logger } from 'pino';
 import {
@@ -260,7 +260,7 @@ export class MiniWorker {
     free: number | undefined,
   ): Outcome {
     const { status, platform, exitCode, error, runMs } = ending;
-    const found = imageDigestOf(call.spec) === undefined ? shelf.prepared?.spec : undefined;
+    const found = call.spec.imageDigest === undefined ? shelf.prepared?.spec : undefined;
     return {
       type: 'outcome',
       lease: call.lease,
@@ -271,7 +271,7 @@ export class MiniWorker {
       exitCode,
       error,
       start: sandbox === undefined ? undefined : call.spec.settings.lifecycle,
-      imageDigest: found && imageDigestOf(found),
+      imageDigest: found?.imageDigest,
       preloaded,
       free,
       kept: kept ? true : undefined,

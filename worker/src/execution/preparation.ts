@@ -1,4 +1,4 @@
-import { imageDigestOf, type FunctionSpec } from '@panal/protocol';
+import { type FunctionSpec } from '@panal/protocol';
 import { unlessAborted } from '@panal/support';
 import { Output } from '../contracts/output.js';
 import type { OnOutput } from '../output/on-output.js';
@@ -111,6 +111,6 @@ export class Preparation {
 
 /** Whether it is of the image that the version is bound to by now: what the name stood for here may be another one. */
 function isOf(prepared: Prepared, spec: FunctionSpec): boolean {
-  const bound = imageDigestOf(spec);
-  return bound === undefined || imageDigestOf(prepared.spec) === bound;
+  const bound = spec.imageDigest;
+  return bound === undefined || prepared.spec.imageDigest === bound;
 }

@@ -2,9 +2,9 @@ import { copyFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import {
   BadImageReference,
+  baseImageOf,
   parseImageReference,
   type FunctionSpec,
-  type ImageFunctionSpec,
   type ImageReference,
   type RuntimeFunctionSpec,
 } from '@panal/protocol';
@@ -50,7 +50,7 @@ export interface Origin {
   readonly image: Image;
   /** The code that belongs at the runtime's path; `undefined` where the image has it. */
   readonly code: string | undefined;
-  /** What names the image for good; `undefined` for that of a runtime. */
+  /** What names the image for good, or that of the runtime; `undefined` for a bundled runtime. */
   readonly imageDigest?: string | undefined;
 }
 
@@ -84,10 +84,10 @@ export class Images {
    * @throws FunctionError `IMAGE_NOT_FOUND`, `DEPENDENCIES_FAILED`; PlatformError `IMAGE_PULL_FAILED` and others
    */
   async of(spec: FunctionSpec, signal: AbortSignal, onOutput?: OnOutput): Promise<Origin> {
-    if (spec.kind === 'image') return await this.#named(spec, signal, onOutput);
-    const runtime = await this.#get(spec.runtime.image, signal, { onOutput });
+    const { image: runtime, imageDigest } = await this.#named(spec, signal, onOutput);
+    if (spec.kind === 'image') return { image: runtime, code: undefined, imageDigest };
     const tag = functionImageTag(runtime, spec);
-    return await this.#functions.run(tag, signal, async (shared) => {
+    const origin = await this.#functions.run(tag, signal, async (shared) => {
       const code = await this.#code?.of(tag, runtime, spec, shared);
       if (code !== undefined) return { image: runtime, code };
       const image = await this.#options.shared.obtain('function', tag, shared, (name) =>
@@ -96,6 +96,7 @@ export class Images {
       this.#kept.used(image);
       return { image, code: undefined };
     });
+    return { ...origin, imageDigest };
   }
 
   /** What is kept here for sandboxes to come. */
@@ -143,21 +144,22 @@ export class Images {
     return image;
   }
 
-  /** The image that a function names: the one that its version is bound to, or what the name stands for now. */
+  /** The image that a function or its runtime names: the one that its version is bound to, or what the name stands for now. */
   async #named(
-    { id, image: reference, imageDigest }: ImageFunctionSpec,
+    spec: FunctionSpec,
     signal: AbortSignal,
     onOutput: OnOutput | undefined,
-  ): Promise<Origin> {
+  ): Promise<{ image: Image; imageDigest: string | undefined }> {
+    const { id, imageDigest } = spec;
+    const reference = baseImageOf(spec);
     if (imageDigest !== undefined) {
-      const image = await this.#bound(reference, imageDigest, signal, onOutput);
-      return { image, code: undefined, imageDigest };
+      return { image: await this.#bound(reference, imageDigest, signal, onOutput), imageDigest };
     }
     // An answer that the registry gave for an earlier version may be out of date.
     const image = await this.#get(reference, signal, { onOutput, anewFor: id });
     // Panal replaces the image of a bundled runtime when it builds it anew.
     const isBundled = image.labels[LABEL.context] !== undefined;
-    return { image, code: undefined, imageDigest: isBundled ? undefined : digestOf(image, reference) };
+    return { image, imageDigest: isBundled ? undefined : digestOf(image, reference) };
   }
 
   /** @param imageDigest as `digestOf` gave it, here or on another worker */

@@ -1,4 +1,4 @@
-import { imageDigestOf, type FunctionSpec } from '@panal/protocol';
+import { type FunctionSpec } from '@panal/protocol';
 import { asError } from '@panal/support';
 import { Blanks } from './blanks.js';
 import { GreedyDual, type Budget } from './greedy-dual.js';
@@ -324,6 +324,6 @@ export class SandboxPool {
 
 /** Whether its sandboxes are of the image that the version is bound to by now. */
 function isOf({ prepared, spec: first }: Shelf, spec: FunctionSpec): boolean {
-  const bound = imageDigestOf(spec);
-  return bound === undefined || imageDigestOf(prepared?.spec ?? first) === bound;
+  const bound = spec.imageDigest;
+  return bound === undefined || (prepared?.spec ?? first).imageDigest === bound;
 }

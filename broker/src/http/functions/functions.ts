@@ -1,5 +1,5 @@
 import { functionSettingsSchema, routes, type FunctionSettings, type FunctionView } from '@panal/api';
-import { PanalError, type ImageFunctionSpec } from '@panal/protocol';
+import { PanalError } from '@panal/protocol';
 import type { FunctionDetail } from '../../functions/functions.js';
 import { acceptAndAnswer } from '../calls/accepted-call.js';
 import { PREPARE } from '../calls/call-input.js';
@@ -95,7 +95,8 @@ function toView({ record, active }: FunctionDetail, versions: number[]): Functio
   return {
     functionName: record.name,
     kind: spec.kind,
-    ...(spec.kind === 'image' ? imageOf(spec) : { runtimeName: spec.runtime.name, ...spec.bundle }),
+    ...(spec.kind === 'image' ? { image: spec.image } : { runtimeName: spec.runtime.name, ...spec.bundle }),
+    ...(spec.imageDigest !== undefined && { imageDigest: spec.imageDigest }),
     version: record.activeVersion,
     versions,
     ...settings,
@@ -104,8 +105,3 @@ function toView({ record, active }: FunctionDetail, versions: number[]): Functio
     updatedAt: isoTime(record.updatedAt),
   };
 }
-
-const imageOf = ({ image, imageDigest }: ImageFunctionSpec): Pick<FunctionView, 'image' | 'imageDigest'> => ({
-  image,
-  ...(imageDigest !== undefined && { imageDigest }),
-});

@@ -190,7 +190,7 @@ export class DockerDriver implements SandboxDriver {
       if (spec.kind === 'image' && image.entrypoint.length + image.cmd.length === 0) {
         throw new FunctionError('START_FAILED', 'the image has neither an entrypoint nor a command');
       }
-      return new DockerPrepared(boundTo(spec, origin.imageDigest), origin);
+      return new DockerPrepared({ ...spec, imageDigest: origin.imageDigest }, origin);
     } catch (cause) {
       either.throwIfAborted();
       throw asSandboxError('preparing an image', cause);
@@ -319,9 +319,6 @@ export class DockerDriver implements SandboxDriver {
     return this.#opened;
   }
 }
-
-const boundTo = (spec: FunctionSpec, imageDigest: string | undefined): FunctionSpec =>
-  spec.kind === 'image' ? { ...spec, imageDigest } : spec;
 
 /** An image that the engine has no more was removed from the cache, or by hand. */
 function asSandboxError(what: string, cause: unknown): Error {
