@@ -50,7 +50,7 @@ describe('The metrics of a worker', () => {
       'panal_sandboxes_idle 4',
       'panal_outcomes_unacknowledged 5',
       'panal_broker_connected 1',
-      'panal_zmq_reconnects_total 6',
+      'panal_broker_reconnects_total 6',
       `panal_protocol_version ${PROTOCOL_VERSION}`,
     ]) {
       expect(text.split('\n')).to.include(line);

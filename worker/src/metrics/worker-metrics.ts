@@ -36,7 +36,7 @@ export class WorkerMetrics {
     driver.addTo(set);
     set.gauge(
       'panal_outcomes_unacknowledged',
-      'Outcomes that the broker has not stored yet.',
+      'Outcomes that their brokers have not stored yet.',
       [],
       () => worker.census().outbox,
     );
@@ -44,8 +44,8 @@ export class WorkerMetrics {
       worker.census().joined ? 1 : 0,
     );
     set.counter(
-      'panal_zmq_reconnects_total',
-      'Connections made anew because the broker was silent for a lease, or a channel failed.',
+      'panal_broker_reconnects_total',
+      'Connections made again because a broker was silent for a lease, or the connection failed.',
       [],
       () => worker.census().reconnects,
     );
