@@ -5,14 +5,8 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import {
-  decode,
-  encode,
-  replyMessageSchema,
-  workerMessageSchema,
-  type BrokerMessage,
-  type Envelope,
-} from '@panal/transport';
+import { decode, encode, replyMessageSchema, workerMessageSchema, type Envelope } from '@panal/transport';
+import { ZmqWorkerTransport, type ZmqBrokerMessage as BrokerMessage } from '@panal/transport/zeromq';
 import { pino } from 'pino';
 import { Pull, Router } from 'zeromq';
 import { FakeDriver } from '../test/support/fake-sandbox.js';
@@ -26,6 +20,7 @@ const WARM_UP = 20_000;
 
 async function serve(address: string): Promise<void> {
   const driver = new FakeDriver();
+  const log = pino({ level: 'silent' });
   const worker = new Worker({
     id: 'bench',
     slots: SLOTS,
@@ -37,12 +32,13 @@ async function serve(address: string): Promise<void> {
     parallelStarts: 8,
     maxOutput: 1000,
     maxLogs: 1000,
-    link: { address, keys: undefined, heartbeatMs: 1000, leaseMs: 60_000 },
+    brokers: [new ZmqWorkerTransport({ address, keys: undefined, log })],
+    link: { heartbeatMs: 1000, leaseMs: 60_000 },
     onWelcome: () => undefined,
     onFailure: (error) => {
       throw error;
     },
-    log: pino({ level: 'silent' }),
+    log,
   });
   worker.start();
   process.once('SIGTERM', () => {

@@ -8,9 +8,8 @@ import {
   PROTOCOL_VERSION,
   replyMessageSchema,
   workerMessageSchema,
-  type BrokerMessage,
-  type Welcome,
 } from '@panal/transport';
+import type { ZmqBrokerMessage as BrokerMessage, ZmqWelcome as Welcome } from '@panal/transport/zeromq';
 import type { ManagedProcess } from '../testkit/managed-process.js';
 import { panalProcess } from '../testkit/panal-process.js';
 import { eventually } from '../testkit/wait.js';

@@ -1,5 +1,4 @@
 import { v7 as uuid } from 'uuid';
-import { Router } from 'zeromq';
 import type { Logger } from 'pino';
 import { summaryOf, type DiskReserve, type DiskStore } from '@panal/db';
 import {
@@ -11,7 +10,8 @@ import {
   type Config,
 } from '@panal/protocol';
 import { Backups } from './backup/backups.js';
-import { curveKeys, serverOptions, withPortOffset, ZmqLink } from '@panal/transport/zeromq';
+import type { BrokerTransport } from '@panal/transport';
+import { brokerKeys, ZmqBrokerTransport } from '@panal/transport/zeromq';
 import { urlOf } from './addresses.js';
 import { BundleKeeper } from './bundles/bundle-keeper.js';
 import { BundleServer } from './bundles/bundle-server.js';
@@ -98,7 +98,12 @@ async function start(
     signal,
   });
   const room = await openRoom(config, { store, reserve, log }, closers);
-  const dispatcher = makeDispatcher(config, store, room, log);
+  const transport = new ZmqBrokerTransport({
+    address: config.ZMQ_BIND_ADDRESS,
+    curve: brokerKeys(config),
+    log,
+  });
+  const dispatcher = makeDispatcher(config, { transport, store, room, log });
   room.countOutcomesOf(() => dispatcher.handedOut);
   const limits = ownerLimits(config);
   const keeper = new BundleKeeper({ store: store.functions, bundles, log });
@@ -164,12 +169,18 @@ async function start(
   // The port first: a broker that cannot have it must not be met by workers that look for another one.
   const reception = new Reception();
   const http = await listening(`PORT ${config.PORT}`, () => listen(reception, config.HOST, config.PORT));
-  const dispatchPort = await openChannels(config, log, closers, { bundles, dispatcher, calls }).catch(
+  closers.add(() => transport.close());
+  closers.add(async () => dispatcher.stop());
+  dispatcher.start(calls.attempts);
+  const { answer } = new BundleServer({ bundles, log });
+  const channels = `ZMQ_BIND_ADDRESS ${config.ZMQ_BIND_ADDRESS} (and the next two ports)`;
+  await listening(channels, () => transport.open({ ...dispatcher.handlers, onRequest: answer })).catch(
     async (error: unknown) => {
       await http.close(0);
       throw error;
     },
   );
+  const dispatchPort = transport.port;
   closers.add(async () => {
     calls.announceStop();
     await http.close(config.FAAS_GRACE_MS);
@@ -248,13 +259,17 @@ async function openRoom(
   return room;
 }
 
-function makeDispatcher(config: Config, store: DiskStore, room: DiskRoom, log: Logger): Dispatcher {
+function makeDispatcher(
+  config: Config,
+  parts: { transport: BrokerTransport; store: DiskStore; room: DiskRoom; log: Logger },
+): Dispatcher {
+  const { transport, store, room, log } = parts;
   const spare = {
     slots: config.FAAS_SPARE_SLOTS,
     memoryMb: Math.min(config.FAAS_MEMORY_MB, config.FAAS_MAX_MEMORY_MB),
   };
   return new Dispatcher({
-    link: new ZmqLink({ address: config.ZMQ_BIND_ADDRESS, curve: curveKeys(config), log }),
+    transport,
     scheduler: new Scheduler({
       ownerLimit: ownerLimits(config).running,
       // Without users there is `public` alone, and nobody to leave anything to.
@@ -266,23 +281,6 @@ function makeDispatcher(config: Config, store: DiskStore, room: DiskRoom, log: L
     leaseMs: config.FAAS_LEASE_MS,
     exposed: isExposed(config),
     log,
-  });
-}
-
-async function openChannels(
-  config: Config,
-  log: Logger,
-  closers: Closers,
-  { bundles, dispatcher, calls }: { bundles: BundleStore; dispatcher: Dispatcher; calls: Calls },
-): Promise<number> {
-  const address = config.ZMQ_BIND_ADDRESS;
-  const createRouter = (): Router => new Router(serverOptions(curveKeys(config)));
-  const bundleServer = new BundleServer({ createRouter, bundles, log });
-  closers.add(() => bundleServer.stop());
-  closers.add(() => dispatcher.stop());
-  return await listening(`ZMQ_BIND_ADDRESS ${address} (and the next two ports)`, async () => {
-    const bundlePort = await bundleServer.start(withPortOffset(address, 2));
-    return await dispatcher.start(calls.attempts, bundlePort);
   });
 }
 

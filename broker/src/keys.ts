@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { curveKeyPair } from 'zeromq';
+import { curveKeyPair } from '@panal/transport/zeromq';
 import { writeSecrets } from './secret-files.js';
 
 export { makeRegistryLogin } from './registry-login.js';

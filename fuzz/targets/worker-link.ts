@@ -1,7 +1,8 @@
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Arbitrary } from 'fast-check';
-import { brokerMessageSchema, decode, MalformedMessage, PROTOCOL_VERSION } from '@panal/transport';
+import { decode, MalformedMessage, PROTOCOL_VERSION } from '@panal/transport';
+import { zmqBrokerMessageSchema } from '@panal/transport/zeromq';
 import { hostileMessages } from '../messages.js';
 import { HostileBroker } from '../hostile-broker.js';
 import type { Recording } from '../recording/record.js';
@@ -37,7 +38,7 @@ function endsWorker(frames: Shot): boolean {
   try {
     const batch = decode(
       frames.map((frame) => Buffer.from(frame)),
-      brokerMessageSchema,
+      zmqBrokerMessageSchema,
     );
     return batch.some(
       ({ message }) =>

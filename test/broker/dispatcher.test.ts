@@ -4,7 +4,7 @@ import { curveKeyPair } from 'zeromq';
 import type { CallError, FunctionSpec } from '@panal/protocol';
 import { PROTOCOL_VERSION } from '@panal/transport';
 import type { AttemptEvents, AttemptResult, LeasedAttempt } from '../../broker/src/scheduling/attempt.js';
-import { type CurveKeys, ZmqLink } from '@panal/transport/zeromq';
+import { type BrokerKeys, ZmqBrokerTransport } from '@panal/transport/zeromq';
 import { Dispatcher } from '../../broker/src/scheduling/dispatcher.js';
 import type { Job } from '../../broker/src/scheduling/job.js';
 import { Scheduler } from '../../broker/src/scheduling/scheduler.js';
@@ -50,13 +50,15 @@ describe('Dispatcher over ZeroMQ', () => {
   const workers: ScriptedWorker[] = [];
   let ledger: Ledger;
   let dispatcher: Dispatcher;
+  let transport: ZmqBrokerTransport;
   let port: number;
 
-  async function start(options: { curve?: CurveKeys; leaseMs?: number } = {}): Promise<void> {
+  async function start(options: { curve?: BrokerKeys; leaseMs?: number } = {}): Promise<void> {
     const log = pino({ level: 'silent' });
     const { curve, leaseMs = 60_000 } = options;
+    transport = new ZmqBrokerTransport({ address: 'tcp://127.0.0.1:0', curve, log });
     dispatcher = new Dispatcher({
-      link: new ZmqLink({ address: 'tcp://127.0.0.1:0', curve, log }),
+      transport,
       scheduler: new Scheduler(),
       brokerId: 'b1',
       heartbeatMs: 20,
@@ -65,7 +67,9 @@ describe('Dispatcher over ZeroMQ', () => {
       log,
     });
     ledger = new Ledger();
-    port = await dispatcher.start(ledger, 2002);
+    dispatcher.start(ledger);
+    await transport.open({ ...dispatcher.handlers, onRequest: async () => undefined });
+    port = transport.port;
   }
 
   function worker(id: string, keys?: CurveClient): ScriptedWorker {
@@ -81,7 +85,8 @@ describe('Dispatcher over ZeroMQ', () => {
 
   afterEach(async () => {
     for (const each of workers.splice(0)) each.close();
-    await dispatcher.stop();
+    dispatcher.stop();
+    await transport.close();
   });
 
   it('takes a call to a mini-worker that offered itself, and its outcome back', async () => {

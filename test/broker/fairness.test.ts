@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { Calls } from '../../broker/src/calls/calls.js';
 import { Dispatcher } from '../../broker/src/scheduling/dispatcher.js';
 import { Scheduler } from '../../broker/src/scheduling/scheduler.js';
-import { ZmqLink } from '@panal/transport/zeromq';
+import { ZmqBrokerTransport } from '@panal/transport/zeromq';
 import { temporaryFolder } from '../support/folder.js';
 import { ScriptedWorker, type HeardInvoke } from '../support/scripted-worker.js';
 import { runtimeSpec, versionOf } from '../support/specs.js';
@@ -21,6 +21,7 @@ describe('users side by side, over ZeroMQ', () => {
   let store: LevelStore;
   let calls: Calls;
   let dispatcher: Dispatcher;
+  let transport: ZmqBrokerTransport;
   let worker: ScriptedWorker;
 
   const functionOf = (owner: string, name = 'f', maxConcurrency?: number): VersionRecord =>
@@ -40,8 +41,9 @@ describe('users side by side, over ZeroMQ', () => {
     const log = pino({ level: 'silent' });
     store = new LevelStore(join(folder(), 'store'), { durability: 'os' });
     await store.open();
+    transport = new ZmqBrokerTransport({ address: 'tcp://127.0.0.1:0', curve: undefined, log });
     dispatcher = new Dispatcher({
-      link: new ZmqLink({ address: 'tcp://127.0.0.1:0', curve: undefined, log }),
+      transport,
       scheduler: new Scheduler({ ownerLimit: (owner) => (owner === 'public' ? Infinity : OWNER_LIMIT) }),
       brokerId: 'b1',
       heartbeatMs: 1000,
@@ -58,7 +60,9 @@ describe('users side by side, over ZeroMQ', () => {
       recoveryMs: 0,
       log,
     });
-    worker = new ScriptedWorker('w1', await dispatcher.start(calls.attempts, 2002));
+    dispatcher.start(calls.attempts);
+    await transport.open({ ...dispatcher.handlers, onRequest: async () => undefined });
+    worker = new ScriptedWorker('w1', transport.port);
     await worker.join({ slots: 4 });
     worker.say(...[0, 1, 2, 3].map((slot) => ({ type: 'ready' as const, slot })));
     await eventually('the worker is known', () => dispatcher.workers('ana').length === 1);
@@ -66,7 +70,8 @@ describe('users side by side, over ZeroMQ', () => {
 
   afterEach(async () => {
     worker.close();
-    await dispatcher.stop();
+    dispatcher.stop();
+    await transport.close();
     await calls.stop();
     await store.close();
   });

@@ -8,7 +8,7 @@ import * as zmq from 'zeromq';
 import { PlatformError } from '../../worker/src/errors.js';
 import { temporaryFolder } from '../support/folder.js';
 import { eventually } from '../support/wait.js';
-import { Channel, collect, never } from './channel.js';
+import { Channel, collect, never, requestsAt } from './channel.js';
 
 const MiB = 1024 * 1024;
 
@@ -87,7 +87,7 @@ describe('the bundle channel', () => {
       await gone;
       expect(channel.watched.reads).to.be.lessThan(33);
       await channel.serve(port);
-      if (told) client.connect(`tcp://127.0.0.1:${port}`);
+      if (told) client.connect(requestsAt(port));
       expect((await bytes).equals(await stored(ref))).to.equal(true);
     });
   }
@@ -246,15 +246,14 @@ describe('the bundle channel', () => {
     const broker = zmq.curveKeyPair();
     const worker = zmq.curveKeyPair();
     const { port } = await channel.serve(0, {
-      createRouter: () => new zmq.Router({ curveServer: true, curveSecretKey: broker.secretKey }),
+      curve: { ...broker, clientKey: worker.publicKey },
     });
-    const createDealer = (): zmq.Dealer =>
-      new zmq.Dealer({
-        curvePublicKey: worker.publicKey,
-        curveSecretKey: worker.secretKey,
-        curveServerKey: broker.publicKey,
-      });
-    const bytes = await collect(channel.client(port, { createDealer }).fetch(ref, 0, never));
+    const keys = {
+      curvePublicKey: worker.publicKey,
+      curveSecretKey: worker.secretKey,
+      curveServerKey: broker.publicKey,
+    };
+    const bytes = await collect(channel.client(port, { keys }).fetch(ref, 0, never));
     expect(bytes.equals(await stored(ref))).to.equal(true);
 
     const plain = channel.client(port, { silenceMs: 30, giveUpMs: 90 });

@@ -3,8 +3,9 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { BundleRef } from '@panal/protocol';
+import type { RequestSource } from '@panal/transport';
 import { pino } from 'pino';
-import * as zmq from 'zeromq';
+import { RequestClient, RequestServer, type BrokerKeys, type WorkerKeys } from '@panal/transport/zeromq';
 import { BundleServer, type BundleServerOptions } from '../../broker/src/bundles/bundle-server.js';
 import { BundleStore } from '../../broker/src/bundles/bundle-store.js';
 import { BundleClient, type BundleClientOptions } from '../../worker/src/link/bundle-client.js';
@@ -33,6 +34,20 @@ export class WatchedStore {
   }
 }
 
+/** How a client asks the broker whose bundle channel has this port. */
+export function requestsAt(port: number, keys?: WorkerKeys): RequestSource {
+  const address = `tcp://127.0.0.1:${port}`;
+  return (onAnswer) => new RequestClient({ address, keys, onAnswer, log });
+}
+
+type ServerOptions = Partial<BundleServerOptions> & { curve?: BrokerKeys };
+
+/** The broker's end of the bundle channel. */
+export interface ChannelServer {
+  start(address: string): Promise<number>;
+  stop(): Promise<void>;
+}
+
 /** A broker's and a worker's end of the bundle channel on a free port, and all that was started, to be stopped. */
 export class Channel {
   readonly store: BundleStore;
@@ -51,28 +66,27 @@ export class Channel {
     return await this.store.adopt(upload, (bundle) => Promise.resolve(bundle));
   }
 
-  server(options: Partial<BundleServerOptions> = {}): BundleServer {
-    const createRouter = (): zmq.Router => new zmq.Router();
-    const server = new BundleServer({ createRouter, bundles: this.watched, log, ...options });
+  server(options: ServerOptions = {}): ChannelServer {
+    const { curve, ...others } = options;
+    const server = new RequestServer({ curve, log });
+    const { answer } = new BundleServer({ bundles: this.watched, log, ...others });
     this.#stops.unshift(() => server.stop());
-    return server;
+    return { start: (address) => server.start(address, answer), stop: () => server.stop() };
   }
 
   /** Starts a server; on a port that another had until now, as soon as it is free. */
-  async serve(
-    port = 0,
-    options?: Partial<BundleServerOptions>,
-  ): Promise<{ server: BundleServer; port: number }> {
+  async serve(port = 0, options?: ServerOptions): Promise<{ server: ChannelServer; port: number }> {
     const server = this.server(options);
     const start = (): Promise<number> => server.start(`tcp://127.0.0.1:${port}`);
     if (port === 0) return { server, port: await start() };
     return { server, port: await eventually('the port is free', () => start().catch(() => undefined)) };
   }
 
-  client(port: number, options: Partial<BundleClientOptions> = {}): BundleClient {
-    const client = new BundleClient({ createDealer: () => new zmq.Dealer(), log, ...options });
+  client(port: number, options: Partial<BundleClientOptions> & { keys?: WorkerKeys } = {}): BundleClient {
+    const { keys, ...others } = options;
+    const client = new BundleClient({ log, ...others });
     this.#stops.unshift(() => client.close());
-    client.connect(`tcp://127.0.0.1:${port}`);
+    client.connect(requestsAt(port, keys));
     return client;
   }
 

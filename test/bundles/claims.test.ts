@@ -1,11 +1,10 @@
 import type { Claim } from '@panal/transport';
 import { expect } from 'chai';
-import * as zmq from 'zeromq';
 import { Claims } from '../../broker/src/bundles/claims.js';
 import { ClaimClient } from '../../worker/src/link/claim-client.js';
 import { temporaryFolder } from '../support/folder.js';
 import { eventually } from '../support/wait.js';
-import { Channel, log } from './channel.js';
+import { Channel, log, requestsAt } from './channel.js';
 
 describe('claims', () => {
   const claim = (holder: string, ms = 100) => ({ type: 'claim' as const, name: 'image', holder, ms });
@@ -69,8 +68,8 @@ describe('the claims of workers', () => {
   });
 
   function client(port: number, holder: string, options = {}): ClaimClient {
-    const made = new ClaimClient({ createDealer: () => new zmq.Dealer(), holder, log, ...options });
-    made.connect(`tcp://127.0.0.1:${port}`);
+    const made = new ClaimClient({ holder, log, ...options });
+    made.connect(requestsAt(port));
     clients.push(made);
     return made;
   }

@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect } from 'chai';
 import { pino } from 'pino';
-import { brokerMessageSchema, type LinkEvents, PROTOCOL_VERSION } from '@panal/transport';
+import { type BrokerHandlers, PROTOCOL_VERSION } from '@panal/transport';
 import { Holders, type Holder } from '../../broker/src/scheduling/holders.js';
-import { ZmqLink } from '@panal/transport/zeromq';
+import { ZmqBrokerTransport, zmqBrokerMessageSchema } from '@panal/transport/zeromq';
 import { encodeCall } from '../../worker/src/contracts/protocol/frames.js';
 import { builtAgent } from '../agent/rig.js';
 import { withCompiler } from '../support/groups.js';
@@ -31,23 +31,24 @@ withCompiler('The agent', () => {
 
 describe('A broker', () => {
   it('cuts off who greets with more than a greeting can be, and hears the others', async () => {
-    const link = new ZmqLink({
+    const link = new ZmqBrokerTransport({
       address: 'tcp://127.0.0.1:0',
       curve: undefined,
       log: pino({ level: 'silent' }),
     });
     const heard: string[] = [];
-    const events: LinkEvents = {
+    const events: BrokerHandlers = {
       onMessage: (_peer, { message }) => {
         if (message.type === 'hello') heard.push(message.worker);
       },
       onReply: () => undefined,
       onForeign: () => undefined,
+      onRequest: async () => undefined,
     };
-    const { dispatchPort } = await link.open(events);
+    await link.open(events);
     const [hostile, right] = [
-      new ScriptedWorker('hostile', dispatchPort),
-      new ScriptedWorker('right', dispatchPort),
+      new ScriptedWorker('hostile', link.port),
+      new ScriptedWorker('right', link.port),
     ];
     hostile.hello({ leases: ['x'.repeat(20 * 1024 * 1024)] });
     hostile.hello();
@@ -87,7 +88,7 @@ describe('A worker', () => {
       [2 ** 31, 5000, false],
       [1000, 2 ** 53, false],
     ] as const) {
-      expect(brokerMessageSchema.safeParse({ ...welcome, heartbeatMs, leaseMs }).success).to.equal(taken);
+      expect(zmqBrokerMessageSchema.safeParse({ ...welcome, heartbeatMs, leaseMs }).success).to.equal(taken);
     }
   });
 });

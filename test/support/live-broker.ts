@@ -8,6 +8,7 @@ import { FakeDriver } from './fake-sandbox.js';
 import { temporaryFolder } from './folder.js';
 import { freePorts } from './ports.js';
 import { ScriptedWorker } from './scripted-worker.js';
+import { brokerAt } from './transport.js';
 
 /** A whole broker in this process, with workers over real ZeroMQ that a test scripts, or whose sandboxes are fakes. */
 export class LiveBroker {
@@ -61,12 +62,8 @@ export class LiveBroker {
       parallelStarts: 2,
       maxOutput: 1000,
       maxLogs: 1000,
-      link: {
-        address: `tcp://127.0.0.1:${this.#broker.dispatchPort}`,
-        keys: undefined,
-        heartbeatMs: 1000,
-        leaseMs: 60_000,
-      },
+      brokers: [brokerAt(this.#broker.dispatchPort)],
+      link: { heartbeatMs: 1000, leaseMs: 60_000 },
       onWelcome: () => undefined,
       onFailure: (error) => {
         throw error;

@@ -4,13 +4,12 @@ import {
   encode,
   replyMessageSchema,
   workerMessageSchema,
-  type BrokerMessage,
   type Hello,
   type LogPiece,
   type Outcome,
-  type Welcome,
   type WorkerMessage,
 } from '@panal/transport';
+import type { ZmqBrokerMessage as BrokerMessage, ZmqWelcome as Welcome } from '@panal/transport/zeromq';
 import { Pull, Router } from 'zeromq';
 import { eventually } from './wait.js';
 

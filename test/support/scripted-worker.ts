@@ -1,16 +1,18 @@
 import { Dealer, Push } from 'zeromq';
 import {
-  brokerMessageSchema,
   decode,
   encode,
   PROTOCOL_VERSION,
-  type BrokerMessage,
   type Hello,
   type Invoke,
   type Outcome,
-  type Welcome,
   type WorkerMessage,
 } from '@panal/transport';
+import {
+  zmqBrokerMessageSchema,
+  type ZmqBrokerMessage as BrokerMessage,
+  type ZmqWelcome as Welcome,
+} from '@panal/transport/zeromq';
 import { eventually } from './wait.js';
 
 export type HeardInvoke = Invoke & { text: string };
@@ -121,7 +123,7 @@ export class ScriptedWorker {
 
   async #listen(): Promise<void> {
     for await (const frames of this.#dealer) {
-      for (const { message, parts } of decode(frames, brokerMessageSchema)) {
+      for (const { message, parts } of decode(frames, zmqBrokerMessageSchema)) {
         this.heard.push(message);
         if (message.type === 'invoke') {
           const invoke = { ...message, text: Buffer.from(parts[0] ?? []).toString() };

@@ -132,17 +132,10 @@ describe("a worker's link to its broker", () => {
     const [server, client] = [curveKeyPair(), curveKeyPair()];
     const { broker } = await start({
       broker: { keys: { curveServer: true, curveSecretKey: server.secretKey } },
-      worker: {
-        link: {
-          address: '',
-          heartbeatMs: 50,
-          leaseMs: 500,
-          keys: {
-            curveServerKey: server.publicKey,
-            curvePublicKey: client.publicKey,
-            curveSecretKey: client.secretKey,
-          },
-        },
+      keys: {
+        curveServerKey: server.publicKey,
+        curvePublicKey: client.publicKey,
+        curveSecretKey: client.secretKey,
       },
     });
     await broker.ready(2);

@@ -1,7 +1,9 @@
+import type { WorkerKeys } from '@panal/transport/zeromq';
 import { pino } from 'pino';
 import { Worker, type WorkerOptions } from '../../worker/src/execution/worker.js';
 import { NoPreload } from '../../worker/src/pool/preload.js';
 import { FakeDriver } from '../support/fake-sandbox.js';
+import { brokerAt } from '../support/transport.js';
 import { ScriptedBroker, type ScriptedBrokerOptions } from '../support/scripted-broker.js';
 
 /** A worker with a fake driver, and the broker it talks to. */
@@ -13,7 +15,9 @@ export interface Pair {
 }
 
 export interface PairOptions {
-  worker?: Partial<WorkerOptions>;
+  worker?: Partial<Omit<WorkerOptions, 'brokers'>>;
+  /** The worker's CURVE keys. */
+  keys?: WorkerKeys;
   broker?: ScriptedBrokerOptions;
 }
 
@@ -27,7 +31,7 @@ export function pairs(): (options?: PairOptions) => Promise<Pair> {
     const broker = await ScriptedBroker.open(options.broker);
     const driver = new FakeDriver();
     const failures: Error[] = [];
-    const link = { keys: undefined, heartbeatMs: 50, leaseMs: 500 };
+    const link = { heartbeatMs: 50, leaseMs: 500 };
     const worker = new Worker({
       id: 'worker-1',
       slots: 2,
@@ -44,7 +48,8 @@ export function pairs(): (options?: PairOptions) => Promise<Pair> {
       onFailure: (error) => failures.push(error),
       log: pino({ level: 'silent' }),
       ...options.worker,
-      link: { ...link, ...options.worker?.link, address: broker.address },
+      brokers: [brokerAt(broker.ports.dispatchPort, options.keys)],
+      link: { ...link, ...options.worker?.link },
     });
     cleanups.push(async () => broker.close());
     cleanups.push(async () => worker.stop(0));

@@ -54,13 +54,11 @@ const drain = z.object({ type: z.literal('drain') });
 const bye = z.object({ type: z.literal('bye') });
 
 /** dispatch, broker → worker: answers `hello`. */
-const welcome = z.object({
+export const welcomeSchema = z.object({
   type: z.literal('welcome'),
   protocol: z.int(),
   /** Names this run of the broker: another one means that it restarted. */
   broker: z.string(),
-  replyPort: z.int().min(1).max(65535),
-  bundlePort: z.int().min(1).max(65535),
   heartbeatMs: z.int().min(1).max(60_000),
   /** A side that heard nothing for this long takes the other for lost. */
   leaseMs: z.int().min(1).max(600_000),
@@ -171,17 +169,8 @@ const chunk = z.object({
 });
 
 export const workerMessageSchema = z.discriminatedUnion('type', [hello, ready, holds, heartbeat, drain, bye]);
-export const brokerMessageSchema = z.discriminatedUnion('type', [
-  welcome,
-  refuse,
-  who,
-  invoke,
-  cancel,
-  follow,
-  ack,
-  retire,
-  heartbeat,
-]);
+/** What a broker says on the dispatch channel, but for `welcome`, to which a transport may add fields. */
+export const orderSchemas = [refuse, who, invoke, cancel, follow, ack, retire, heartbeat] as const;
 export const replyMessageSchema = z.discriminatedUnion('type', [outcome, log]);
 export const bundleRequestSchema = fetchChunk;
 export const bundleReplySchema = chunk;
@@ -189,14 +178,14 @@ export const bundleReplySchema = chunk;
 /** What a worker says on the dispatch channel. */
 export type WorkerMessage = z.infer<typeof workerMessageSchema>;
 /** What a broker says on the dispatch channel. */
-export type BrokerMessage = z.infer<typeof brokerMessageSchema>;
+export type BrokerMessage = Welcome | z.infer<(typeof orderSchemas)[number]>;
 /** What a worker says on the reply channel. */
 export type ReplyMessage = z.infer<typeof replyMessageSchema>;
 export type BundleRequest = z.infer<typeof bundleRequestSchema>;
 export type BundleReply = z.infer<typeof bundleReplySchema>;
 
 export type Hello = z.infer<typeof hello>;
-export type Welcome = z.infer<typeof welcome>;
+export type Welcome = z.infer<typeof welcomeSchema>;
 export type Invoke = z.infer<typeof invoke>;
 export type Outcome = z.infer<typeof outcome>;
 export type LogPiece = z.infer<typeof log>;

@@ -1,14 +1,13 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { dataDirFailure, type Config } from '@panal/protocol';
-import type { Welcome } from '@panal/transport';
+import type { Welcome, WorkerTransport } from '@panal/transport';
+import { workerKeys, ZmqWorkerTransport } from '@panal/transport/zeromq';
 import type { Logger } from 'pino';
-import { Dealer } from 'zeromq';
 import { BundleCache } from './bundles/bundle-cache.js';
 import { BundleClient } from './link/bundle-client.js';
 import { CacheKeeper } from './cache/cache-keeper.js';
 import { spareRoom } from './cache/spare-room.js';
 import { chooseDriver } from './choose-driver.js';
-import { curveKeys } from './link/curve.js';
 import { HistogramPolicy } from './pool/histogram-policy.js';
 import { claimIdentity, type Identity } from './identity.js';
 import { ClaimClient } from './link/claim-client.js';
@@ -47,17 +46,21 @@ export async function startWorker(
 type OnJoined = (info: Pick<DriverInfo, 'sandbox' | 'path'>) => void;
 
 async function start(config: Config, log: Logger, onJoined: OnJoined): Promise<RunningWorker> {
-  const keys = curveKeys(config);
+  const broker = new ZmqWorkerTransport({
+    address: config.ZMQ_CONN_ADDRESS,
+    keys: workerKeys(config),
+    log,
+  });
   const identity = await claimIdentity(config.FAAS_DATA_DIR);
-  const fetcher = new BundleClient({ createDealer: () => new Dealer({ ...keys }), log });
-  const claims = new ClaimClient({ createDealer: () => new Dealer({ ...keys }), holder: identity.id, log });
+  const fetcher = new BundleClient({ log });
+  const claims = new ClaimClient({ holder: identity.id, log });
   let metrics: ServedMetrics | undefined;
   try {
     metrics = await openMetrics(config, log);
     const bundles = new BundleCache({ dir: config.FAAS_DATA_DIR, fetcher });
     const parts = { workerId: identity.id, bundles, claims, log };
     const driver = new MeteredDriver(await chooseDriver(config, parts));
-    return await run(config, log, { identity, fetcher, claims, bundles, driver, metrics, keys, onJoined });
+    return await run(config, log, { identity, fetcher, claims, bundles, driver, metrics, broker, onJoined });
   } catch (error) {
     fetcher.close();
     claims.close();
@@ -76,12 +79,12 @@ interface Parts {
   bundles: BundleCache;
   driver: MeteredDriver;
   metrics: ServedMetrics;
-  keys: ReturnType<typeof curveKeys>;
+  broker: WorkerTransport;
   onJoined: OnJoined;
 }
 
 async function run(config: Config, log: Logger, parts: Parts): Promise<RunningWorker> {
-  const { identity, fetcher, claims, bundles, driver, metrics, keys, onJoined } = parts;
+  const { identity, fetcher, claims, bundles, driver, metrics, broker, onJoined } = parts;
   const info = await driver.open();
   for (const warning of info.warnings) log.warn(warning);
   const limit = config.FAAS_CACHE_MB * 1024 ** 2;
@@ -115,16 +118,12 @@ async function run(config: Config, log: Logger, parts: Parts): Promise<RunningWo
     info,
     keeper,
     ...(metrics.outcomes && { outcomes: metrics.outcomes }),
-    link: {
-      address: config.ZMQ_CONN_ADDRESS,
-      keys,
-      heartbeatMs: config.FAAS_HEARTBEAT_MS,
-      leaseMs: config.FAAS_LEASE_MS,
-    },
-    onWelcome: (welcome, bundleAddress) => {
+    brokers: [broker],
+    link: { heartbeatMs: config.FAAS_HEARTBEAT_MS, leaseMs: config.FAAS_LEASE_MS },
+    onWelcome: (welcome, requests) => {
       if (!info.capabilities.includes('containers')) refuseExposed(welcome, config);
-      fetcher.connect(bundleAddress);
-      claims.connect(bundleAddress);
+      fetcher.connect(requests);
+      claims.connect(requests);
       onJoined({ sandbox: info.sandbox, path: info.path });
     },
     onFailure: (error) => {

@@ -1,4 +1,4 @@
-import type { Peer, WorkerLink } from '@panal/transport';
+import type { Peer, BrokerTransport } from '@panal/transport';
 
 /** How long an acknowledgement may wait for others, in ms. */
 const ACK_MS = 50;
@@ -8,12 +8,12 @@ const ACK_MS = 50;
  * message for each would double what the broker sends.
  */
 export class Acknowledgements {
-  readonly #link: WorkerLink;
+  readonly #transport: BrokerTransport;
   #leases = new Map<Peer, string[]>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(link: WorkerLink) {
-    this.#link = link;
+  constructor(transport: BrokerTransport) {
+    this.#transport = transport;
   }
 
   add(peer: Peer, lease: string): void {
@@ -29,6 +29,6 @@ export class Acknowledgements {
     this.#timer = undefined;
     const said = this.#leases;
     this.#leases = new Map();
-    for (const [peer, leases] of said) this.#link.send(peer, { type: 'ack', leases });
+    for (const [peer, leases] of said) this.#transport.send(peer, { type: 'ack', leases });
   }
 }

@@ -2,6 +2,8 @@ import type { Logger } from 'pino';
 import type { CallError, Capability, Support } from '@panal/protocol';
 import {
   type BrokerMessage,
+  type BrokerTransport,
+  type DispatchHandlers,
   type Envelope,
   type Hello,
   type LogPiece,
@@ -9,7 +11,6 @@ import {
   type Peer,
   PROTOCOL_VERSION,
   type ReplyMessage,
-  type WorkerLink,
   type WorkerMessage,
 } from '@panal/transport';
 import { Acknowledgements } from './acknowledgements.js';
@@ -24,7 +25,7 @@ import { Succession } from './succession.js';
 import { viewOf, type Attempt, type ConnectedWorker, type WorkerView } from './worker-table.js';
 
 export interface DispatcherOptions {
-  link: WorkerLink;
+  transport: BrokerTransport;
   scheduler: Scheduler;
   /** Names this run of the broker. */
   brokerId: string;
@@ -52,44 +53,41 @@ export class Dispatcher {
   readonly #acknowledgements: Acknowledgements;
   /** Once it is started. */
   #session: { events: AttemptEvents; leases: Leases; placing: Placing } | undefined;
-  #ports: { replyPort: number; bundlePort: number } | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
-    this.#acknowledgements = new Acknowledgements(options.link);
+    this.#acknowledgements = new Acknowledgements(options.transport);
   }
 
-  /** Starts to listen for workers; resolves with the port of the dispatch channel. */
-  async start(events: AttemptEvents, bundlePort: number): Promise<number> {
-    const { link, heartbeatMs, scheduler, brokerId } = this.#options;
+  /** What becomes of the messages of workers; to be given to the transport once this is started. */
+  readonly handlers: DispatchHandlers = {
+    onMessage: (peer, envelope) => this.#onMessage(peer, envelope),
+    onReply: (envelope) => this.#onReply(envelope),
+    onForeign: (peer, hello) => this.#refuse(peer, hello),
+  };
+
+  start(events: AttemptEvents): void {
+    const { transport, heartbeatMs, scheduler, brokerId } = this.#options;
     const leases = new Leases({ scheduler, events, brokerId });
     const placing = new Placing({
       scheduler,
       roster: this.#roster,
       leases,
-      link,
+      transport,
       mayBegin: () => this.#options.hasRoomFor?.(leases.size + 1) ?? true,
       events,
       log: this.#options.log,
     });
     this.#session = { events, leases, placing };
-    const { dispatchPort, replyPort } = await link.open({
-      onMessage: (peer, envelope) => this.#onMessage(peer, envelope),
-      onReply: (envelope) => this.#onReply(envelope),
-      onForeign: (peer, hello) => this.#refuse(peer, hello),
-    });
-    this.#ports = { replyPort, bundlePort };
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs);
-    return dispatchPort;
   }
 
   /** Places nothing more. Workers go on with what they have, and hand it to the next broker. */
-  async stop(): Promise<void> {
+  stop(): void {
     this.#session?.placing.stop();
     clearInterval(this.#heartbeat);
     this.#acknowledgements.flush();
-    await this.#options.link.close();
   }
 
   /** How many attempts workers have now. */
@@ -131,7 +129,7 @@ export class Dispatcher {
     if (functionIds.length === 0) return;
     for (const worker of this.#roster.all()) {
       const known = functionIds.filter((id) => worker.specs.delete(id));
-      if (known.length > 0) this.#options.link.send(worker.peer, { type: 'retire', functionIds: known });
+      if (known.length > 0) this.#options.transport.send(worker.peer, { type: 'retire', functionIds: known });
     }
   }
 
@@ -167,7 +165,7 @@ export class Dispatcher {
     const attempt = this.#session?.leases.of(job.callNum);
     const worker = attempt?.job === job ? this.#roster.get(attempt.workerId) : undefined;
     if (attempt !== undefined && worker !== undefined) {
-      if (attempt.held === undefined) this.#options.link.send(worker.peer, message(attempt.lease));
+      if (attempt.held === undefined) this.#options.transport.send(worker.peer, message(attempt.lease));
       else attempt.held.push(message(attempt.lease));
     }
   }
@@ -176,7 +174,7 @@ export class Dispatcher {
     if (message.type === 'hello') return this.#onHello(peer, message);
     const worker = this.#roster.at(peer);
     if (worker === undefined) {
-      if (message.type !== 'bye') this.#options.link.send(peer, { type: 'who' });
+      if (message.type !== 'bye') this.#options.transport.send(peer, { type: 'who' });
       return;
     }
     worker.lastHeard = performance.now();
@@ -210,7 +208,7 @@ export class Dispatcher {
     this.#welcome(worker);
     for (const lease of hello.leases) {
       if (this.#session?.leases.keep(worker, lease) !== true) {
-        this.#options.link.send(worker.peer, { type: 'cancel', lease });
+        this.#options.transport.send(worker.peer, { type: 'cancel', lease });
       }
     }
     for (const attempt of before?.attempts.values() ?? []) {
@@ -224,18 +222,17 @@ export class Dispatcher {
 
   /** A worker of another version of the protocol: it is told so, and ends. */
   #refuse(peer: Peer, { worker, protocol }: Pick<Hello, 'worker' | 'protocol'>): void {
-    const { link, log } = this.#options;
+    const { transport, log } = this.#options;
     const message = `worker protocol ${protocol} does not go with the broker's ${PROTOCOL_VERSION}`;
     this.#roster.tally.refused++;
     log.warn({ worker }, message);
-    link.send(peer, { type: 'refuse', message });
+    transport.send(peer, { type: 'refuse', message });
   }
 
   #welcome(worker: ConnectedWorker): void {
-    if (this.#ports === undefined) return;
-    const { brokerId, heartbeatMs, leaseMs, exposed, link } = this.#options;
+    const { brokerId, heartbeatMs, leaseMs, exposed, transport } = this.#options;
     const terms = { protocol: PROTOCOL_VERSION, broker: brokerId, heartbeatMs, leaseMs, exposed };
-    link.send(worker.peer, { type: 'welcome', ...terms, ...this.#ports });
+    transport.send(worker.peer, { type: 'welcome', ...terms });
   }
 
   #onReply({ message, parts }: Envelope<ReplyMessage>): void {
@@ -300,11 +297,11 @@ export class Dispatcher {
   }
 
   #beat(): void {
-    const { leaseMs, link } = this.#options;
+    const { leaseMs, transport } = this.#options;
     for (const worker of this.#roster.silent(leaseMs)) {
       this.#lose(worker, `the worker was silent for ${leaseMs} ms`);
     }
-    for (const { peer } of this.#roster.all()) link.send(peer, { type: 'heartbeat' });
+    for (const { peer } of this.#roster.all()) transport.send(peer, { type: 'heartbeat' });
     // The disk may have room again.
     this.#session?.placing.pump();
   }
@@ -313,7 +310,7 @@ export class Dispatcher {
     this.#options.log.info({ worker: worker.id, attempts: worker.attempts.size }, `worker gone: ${why}`);
     this.#roster.remove(worker);
     this.#options.scheduler.removeWorker(worker.id);
-    this.#options.link.drop(worker.peer);
+    this.#options.transport.drop(worker.peer);
     for (const attempt of worker.attempts.values()) this.#giveUp(attempt, why);
   }
 

@@ -1,4 +1,4 @@
-import type { Invoke, WorkerLink } from '@panal/transport';
+import type { BrokerTransport, Invoke } from '@panal/transport';
 import type { Logger } from 'pino';
 import type { AttemptEvents } from './attempt.js';
 import type { Job } from './job.js';
@@ -11,7 +11,7 @@ export interface PlacingOptions {
   scheduler: Scheduler;
   roster: Roster;
   leases: Leases;
-  link: WorkerLink;
+  transport: BrokerTransport;
   /** Whether the outcome of one more call can be stored. */
   mayBegin: () => boolean;
   events: Pick<AttemptEvents, 'params' | 'lost'>;
@@ -73,7 +73,7 @@ export class Placing {
 
   /** Reads the parameter of an attempt, and gives it to its worker; what is said of it meanwhile waits. */
   async #load(worker: ConnectedWorker, attempt: Attempt, spared: Placement['spared']): Promise<void> {
-    const { leases, events, link, scheduler } = this.#options;
+    const { leases, events, transport, scheduler } = this.#options;
     const { job, slot } = attempt;
     const isCurrent = (): boolean => !this.#stopped && leases.of(job.callNum) === attempt && !attempt.ending;
     let params: Uint8Array;
@@ -91,7 +91,7 @@ export class Placing {
     }
     if (!isCurrent()) return;
     this.#send(worker, job, { lease: attempt.lease, slot: attempt.slot, spared }, params);
-    for (const message of attempt.held ?? []) link.send(worker.peer, message);
+    for (const message of attempt.held ?? []) transport.send(worker.peer, message);
     attempt.held = undefined;
   }
 
@@ -117,6 +117,6 @@ export class Placing {
       spec: known ? undefined : spec,
       input,
     };
-    this.#options.link.send(worker.peer, message, params.byteLength === 0 ? [] : [params]);
+    this.#options.transport.send(worker.peer, message, params.byteLength === 0 ? [] : [params]);
   }
 }

@@ -4,12 +4,12 @@ import { LevelStore, type CallRecord, type LevelStoreOptions, type VersionRecord
 import { PanalError } from '@panal/protocol';
 import {
   type BrokerMessage,
+  type BrokerHandlers,
+  type BrokerTransport,
   type Envelope,
-  type LinkEvents,
   type Outcome,
   type Peer,
   PROTOCOL_VERSION,
-  type WorkerLink,
 } from '@panal/transport';
 import { Calls } from '../../../broker/src/calls/calls.js';
 import { Dispatcher } from '../../../broker/src/scheduling/dispatcher.js';
@@ -34,13 +34,12 @@ class CountingStore extends LevelStore {
 }
 
 /** A link whose messages wait until the test delivers them. */
-class HeldLink implements WorkerLink {
-  events: LinkEvents | undefined;
+class HeldLink implements BrokerTransport {
+  events: BrokerHandlers | undefined;
   readonly waiting: { peer: Peer; message: BrokerMessage }[] = [];
 
-  async open(events: LinkEvents): Promise<{ dispatchPort: number; replyPort: number }> {
+  async open(events: BrokerHandlers): Promise<void> {
     this.events = events;
-    return { dispatchPort: 1, replyPort: 2 };
   }
 
   async close(): Promise<void> {
@@ -121,12 +120,19 @@ export class RealWorld {
     const link = new HeldLink();
     const terms = { heartbeatMs: 60_000, leaseMs: 600_000, exposed: false };
     const brokerId = `run-${++this.runs}`;
-    const dispatcher = new Dispatcher({ link, scheduler: new Scheduler(), brokerId, ...terms, log });
+    const dispatcher = new Dispatcher({
+      transport: link,
+      scheduler: new Scheduler(),
+      brokerId,
+      ...terms,
+      log,
+    });
     const policy = { attempts: MAX_ATTEMPTS, backoffMs: 0 };
     const bounds = { maxQueue: 10, recoveryMs: 0 };
     const calls = new Calls({ store: this.#store, dispatch: dispatcher, policy, ...bounds, log });
     await calls.recover();
-    await dispatcher.start(calls.attempts, 3);
+    dispatcher.start(calls.attempts);
+    await link.open({ ...dispatcher.handlers, onRequest: async () => undefined });
     link.onOther = (peer, message) => this.#hear(peer, message);
     this.#broker = { calls, dispatcher, link };
   }
@@ -136,7 +142,8 @@ export class RealWorld {
     if (broker === undefined) return;
     this.#broker = undefined;
     await broker.calls.stop();
-    await broker.dispatcher.stop();
+    broker.dispatcher.stop();
+    await broker.link.close();
     for (const worker of this.#workers) if (worker !== null) worker.joined = false;
     await this.#store.close();
     await this.#store.open();

@@ -1,8 +1,9 @@
 import * as zmq from 'zeromq';
 import { ConfigError, type Config } from '@panal/protocol';
+import { received } from './received.js';
 
 /** The broker's CURVE keys (ZeroMQ RFC 26), Z85. */
-export interface CurveKeys {
+export interface BrokerKeys {
   secretKey: string;
   publicKey: string;
   /** The one key that workers must have; without it any worker that knows the broker's public key is let in. */
@@ -11,14 +12,21 @@ export interface CurveKeys {
 
 const ZAP_ADDRESS = 'inproc://zeromq.zap.01';
 
-/** Who connects and does not come to an understanding is let go after so many ms: a connection is a descriptor. */
+/** A connection whose handshake takes longer than so many ms is closed: it costs a file descriptor. */
 const HANDSHAKE_MS = 10_000;
 
+/** A worker's CURVE keys, as ZeroMQ's options of a client socket name them, Z85. */
+export interface WorkerKeys {
+  curveServerKey: string;
+  curvePublicKey: string;
+  curveSecretKey: string;
+}
+
 /**
- * The keys of the settings; `undefined` where none is set, and channels are not encrypted.
- * @throws ConfigError where only some are: the channels would be open, against what was meant.
+ * The broker's keys of the settings; `undefined` if none is set, and channels are not encrypted.
+ * @throws ConfigError if only some are set: the channels would be open, against what was meant.
  */
-export function curveKeys(config: Config): CurveKeys | undefined {
+export function brokerKeys(config: Config): BrokerKeys | undefined {
   const {
     FAAS_CURVE_SERVER_SECRET: secretKey,
     FAAS_CURVE_SERVER_PUBLIC: publicKey,
@@ -29,8 +37,29 @@ export function curveKeys(config: Config): CurveKeys | undefined {
   throw new ConfigError('FAAS_CURVE_SERVER_SECRET and FAAS_CURVE_SERVER_PUBLIC must be set together');
 }
 
+/**
+ * A worker's keys of the settings; `undefined` if none is set.
+ * @throws ConfigError if only some are set: the channels would be neither open nor safe.
+ */
+export function workerKeys(config: Config): WorkerKeys | undefined {
+  const {
+    FAAS_CURVE_SERVER_PUBLIC: curveServerKey,
+    FAAS_CURVE_CLIENT_PUBLIC: curvePublicKey,
+    FAAS_CURVE_CLIENT_SECRET: curveSecretKey,
+  } = config;
+  if (curveServerKey !== undefined && curvePublicKey !== undefined && curveSecretKey !== undefined) {
+    return { curveServerKey, curvePublicKey, curveSecretKey };
+  }
+  if (curveServerKey === undefined && curvePublicKey === undefined && curveSecretKey === undefined) {
+    return undefined;
+  }
+  throw new ConfigError(
+    'FAAS_CURVE_SERVER_PUBLIC, FAAS_CURVE_CLIENT_PUBLIC and FAAS_CURVE_CLIENT_SECRET must be set together',
+  );
+}
+
 /** Socket options of a socket that workers connect to; with keys it is the CURVE server of its connections. */
-export function serverOptions(keys: CurveKeys | undefined): zmq.SocketOptions<zmq.Router> {
+export function serverOptions(keys: BrokerKeys | undefined): zmq.SocketOptions<zmq.Router> {
   const common = { handshakeInterval: HANDSHAKE_MS };
   if (keys === undefined) return common;
   return { ...common, curveServer: true, curveSecretKey: keys.secretKey, curvePublicKey: keys.publicKey };
@@ -41,11 +70,11 @@ export function serverOptions(keys: CurveKeys | undefined): zmq.SocketOptions<zm
  * all others. Must be started before the sockets it guards are bound.
  */
 export class KeyGuard {
-  readonly #keys: CurveKeys;
+  readonly #keys: BrokerKeys;
   readonly #socket = new zmq.Router();
   #loop: Promise<void> | undefined;
 
-  constructor(keys: CurveKeys) {
+  constructor(keys: BrokerKeys) {
     this.#keys = keys;
   }
 
@@ -60,7 +89,7 @@ export class KeyGuard {
   }
 
   async #answer(): Promise<void> {
-    for await (const frames of this.#socket) {
+    for await (const frames of received(this.#socket)) {
       // identity, delimiter, version, request id, domain, address, identity, mechanism, key
       const [peer, , version, requestId, , , , mechanism, key] = frames;
       if (peer === undefined || version === undefined || requestId === undefined) continue;

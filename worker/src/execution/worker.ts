@@ -3,21 +3,22 @@ import { CONTRACTS, type FunctionSpec } from '@panal/protocol';
 import {
   MOST_AHEAD,
   PROTOCOL_VERSION,
-  type Envelope,
   type Hello,
   type Invoke,
   type LogPiece,
   type Outcome,
+  type RequestSource,
   type Welcome,
+  type WorkerTransport,
 } from '@panal/transport';
 import type { Logger } from 'pino';
 import { within } from '@panal/support';
-import { BrokerLink, type LinkOptions, type Order } from '../link/broker-link.js';
+import type { LinkOptions } from '../link/broker-link.js';
+import { BrokerSession, type SessionHost } from '../link/broker-session.js';
 import type { Budget } from '../pool/greedy-dual.js';
 import { Line } from './line.js';
 import { MiniWorker, type Assignment } from './mini-worker.js';
 import { CANCELLED, notRun, RETURNED, type Attempt } from './not-run.js';
-import { Outbox } from '../link/outbox.js';
 import { Preparation } from './preparation.js';
 import type { PreloadPolicy } from '../pool/preload.js';
 import { FunctionError, PlatformError } from '../errors.js';
@@ -39,11 +40,13 @@ export interface WorkerOptions {
   parallelStarts: number;
   maxOutput: number;
   maxLogs: number;
-  link: Pick<LinkOptions, 'address' | 'keys' | 'heartbeatMs' | 'leaseMs'>;
+  /** The ways to the brokers that it works for. */
+  brokers: readonly WorkerTransport[];
+  link: Pick<LinkOptions, 'heartbeatMs' | 'leaseMs'>;
   /** Is told of every attempt that ends. */
   outcomes?: { ended(outcome: Outcome): void };
-  /** The broker took this worker, for the first time or again. Throws where the worker must not work for it. */
-  onWelcome: (welcome: Welcome, bundleAddress: string) => void;
+  /** A broker took this worker, for the first time or again. Throws if the worker must not work for it. */
+  onWelcome: (welcome: Welcome, requests: RequestSource) => void;
   /** The worker cannot go on. */
   onFailure: (error: Error) => void;
   log: Logger;
@@ -58,8 +61,9 @@ const PATIENCE_MS = 100;
 export interface WorkerCensus extends Record<MiniWorker['state'], number> {
   /** Sandboxes that stand idle. */
   sandboxes: number;
-  /** Outcomes that the broker has not acknowledged. */
+  /** Outcomes that their brokers have not acknowledged. */
   outbox: number;
+  /** Whether all brokers have taken the worker. */
   joined: boolean;
   /** Connections made anew so far. */
   reconnects: number;
@@ -70,22 +74,19 @@ const HAND_BACK_MS = 3000;
 const ACK_MS = 1000;
 const FLUSH_MS = 500;
 
-const NOTHING = new Uint8Array(0);
-
 /**
- * A worker: takes attempts from its link, gives each to the mini-worker that the broker chose, and hands the outcomes
- * in. `serving` → `draining` (what runs may end) → `stopped`.
+ * A worker: takes attempts from its brokers, gives each to the mini-worker that the broker chose, and hands the outcome
+ * to the same broker. `serving` → `draining` (what runs may end) → `stopped`.
  */
-export class Worker {
+export class Worker implements SessionHost {
   readonly #options: WorkerOptions;
-  readonly #link: BrokerLink;
+  readonly #sessions: readonly BrokerSession[];
   readonly #pool: SandboxPool;
   readonly #preparation: Preparation;
-  readonly #outbox = new Outbox();
+  /** Which broker gave an attempt that waits or runs, by lease. */
+  readonly #givers = new Map<string, BrokerSession>();
   readonly #miniWorkers: readonly MiniWorker[];
   readonly #line = new Line();
-  /** Functions that the broker told of since it welcomed this worker. */
-  readonly #specs = new Map<string, FunctionSpec>();
   readonly #timers: NodeJS.Timeout[] = [];
   /** Until it is looked who has waited for too long. */
   #patience: NodeJS.Timeout | undefined;
@@ -97,7 +98,9 @@ export class Worker {
     this.#preparation = new Preparation(driver.prepare.bind(driver), options.maxLogs);
     this.#pool = new SandboxPool({
       ...options,
-      onHolds: (key, idle) => this.#link.say({ type: 'holds', key, idle }),
+      onHolds: (key, idle) => {
+        for (const session of this.#sessions) session.holds(key, idle);
+      },
       onError: (error, doing, spec) => log.warn(faultOf(error, spec), `${doing} failed`),
     });
     const context = {
@@ -109,13 +112,15 @@ export class Worker {
       log,
       next: () => this.#line.next(),
       report: (outcome: Outcome, parts: readonly Uint8Array[]) => this.#report(outcome, parts),
-      onLog: (message: LogPiece, piece: Uint8Array) => this.#link.reply(message, [piece]),
+      onLog: (message: LogPiece, piece: Uint8Array) => this.#givers.get(message.lease)?.log(message, piece),
     };
     this.#miniWorkers = Array.from({ length: options.slots }, (_, slot) => new MiniWorker(slot, context));
-    this.#link = new BrokerLink({ ...options.link, log, listener: this });
+    this.#sessions = options.brokers.map(
+      (transport) => new BrokerSession(this, { ...options.link, transport, log }),
+    );
   }
 
-  /** Connects to the broker, and goes on trying while there is none. */
+  /** Connects to the brokers, and goes on trying while they are away. */
   start(): void {
     const { driver, keeper, log } = this.#options;
     const reclaim = (): void => {
@@ -126,36 +131,40 @@ export class Worker {
       setInterval(() => this.#pool.sweep(), SWEEP_MS).unref(),
       setInterval(reclaim, RECLAIM_MS).unref(),
     );
-    this.#link.open();
+    for (const session of this.#sessions) session.open();
   }
 
   /**
-   * Takes nothing more, lets what runs end for at most `graceMs`, hands the rest back to the broker, and leaves. The
+   * Takes nothing more, lets what runs end for at most `graceMs`, hands the rest back to the brokers, and leaves. The
    * driver stays open.
    */
   async stop(graceMs: number): Promise<void> {
     if (this.#state !== 'serving') return;
     this.#state = 'draining';
-    this.#link.say({ type: 'drain' });
+    for (const session of this.#sessions) session.drain();
     const idle = Promise.all(this.#miniWorkers.map((each) => each.finished()));
     if (!(await within(graceMs, idle))) {
       this.#returnSince(Infinity);
       for (const each of this.#miniWorkers) each.stop('worker stopped');
       await within(HAND_BACK_MS, idle);
     }
-    if (this.#link.joined) await within(ACK_MS, this.#outbox.emptied());
+    await within(ACK_MS, Promise.all(this.#sessions.map((session) => session.acknowledged())));
     for (const timer of [...this.#timers, this.#patience]) clearInterval(timer);
     this.#pool.close();
-    this.#link.say({ type: 'bye' });
-    await this.#link.close(FLUSH_MS);
+    await Promise.all(this.#sessions.map((session) => session.leave(FLUSH_MS)));
     this.#state = 'stopped';
   }
 
   census(): WorkerCensus {
     const states = { idle: 0, preparing: 0, running: 0 };
     for (const { state } of this.#miniWorkers) states[state]++;
-    const { joined, reconnects } = this.#link;
-    return { ...states, sandboxes: this.#pool.idle, outbox: this.#outbox.size, joined, reconnects };
+    let [outbox, reconnects] = [0, 0];
+    for (const session of this.#sessions) {
+      outbox += session.unacknowledged;
+      reconnects += session.reconnects;
+    }
+    const joined = this.#sessions.every((session) => session.joined);
+    return { ...states, sandboxes: this.#pool.idle, outbox, joined, reconnects };
   }
 
   /** Each mini-worker has its next call at hand: nothing waits for what is said to the broker now. */
@@ -163,8 +172,18 @@ export class Worker {
     return this.#line.size >= this.#options.slots;
   }
 
-  hello(): Hello {
-    const running = this.#miniWorkers.flatMap(({ lease }) => lease ?? []);
+  leasesOf(session: BrokerSession): string[] {
+    const leases: string[] = [];
+    for (const [lease, giver] of this.#givers) if (giver === session) leases.push(lease);
+    return leases;
+  }
+
+  idleSlots(): number[] {
+    if (this.#state !== 'serving') return [];
+    return this.#miniWorkers.flatMap(({ slot, state }) => (state === 'idle' ? slot : []));
+  }
+
+  hello(leases: string[] = [...this.#givers.keys()]): Hello {
     return {
       type: 'hello',
       protocol: PROTOCOL_VERSION,
@@ -177,62 +196,40 @@ export class Worker {
       capabilities: [...this.#options.info.capabilities, ...CONTRACTS, 'prepare'],
       // For brokers that know no capabilities.
       prepares: true,
-      leases: [...running, ...this.#line.leases(), ...this.#outbox.leases()],
+      leases,
     };
   }
 
-  welcomed(welcome: Welcome, bundleAddress: string): void {
+  welcomed(session: BrokerSession, welcome: Welcome, requests: RequestSource): void {
     const { log, onWelcome, onFailure } = this.#options;
     try {
-      onWelcome(welcome, bundleAddress);
+      onWelcome(welcome, requests);
     } catch (error) {
       onFailure(error instanceof Error ? error : new Error(String(error)));
       return;
     }
     log.info({ broker: welcome.broker }, 'connected to the broker');
-    this.#specs.clear();
     this.#preparation.clear();
-    this.#resend(0);
+    session.resend(0);
     this.#pool.announce();
-    if (this.#state === 'serving') this.#offerIdle();
-    else this.#link.say({ type: 'drain' });
+    if (this.#state === 'serving') session.offerIdle();
+    else session.drain();
   }
 
-  received({ message, parts }: Envelope<Order>): void {
-    switch (message.type) {
-      case 'invoke':
-        this.#invoke(message, parts);
-        return;
-      case 'cancel':
-        this.#cancel(message.lease);
-        return;
-      case 'follow':
-        if (!this.#line.follow(message.lease, message.on)) this.#runnerOf(message.lease)?.follow(message.on);
-        return;
-      case 'ack':
-        this.#outbox.acknowledge(message.leases);
-        return;
-      case 'retire':
-        for (const functionId of message.functionIds) this.#retire(functionId);
-    }
-  }
-
-  beat(leaseMs: number): void {
-    // With an outcome the offer that it carried may be lost.
-    if (this.#resend(leaseMs)) this.#offerIdle();
+  follow(lease: string, on: boolean): void {
+    if (!this.#line.follow(lease, on)) this.#runnerOf(lease)?.follow(on);
   }
 
   refused(message: string): void {
     this.#options.onFailure(new Error(`the broker refused this worker: ${message}`));
   }
 
-  #invoke(order: Invoke, parts: readonly Uint8Array[]): void {
+  invoke(session: BrokerSession, order: Invoke, bytes: Uint8Array): void {
     const { lease, callNum, attempt, input, functionId } = order;
-    if (order.spec !== undefined) this.#specs.set(functionId, order.spec);
     // An attempt that came twice is here already, or its outcome is on its way.
-    if (this.#outbox.has(lease) || this.#line.has(lease) || this.#runnerOf(lease) !== undefined) return;
-    const spec = this.#specs.get(functionId);
-    const [bytes = NOTHING] = parts;
+    if (session.owes(lease) || this.#givers.has(lease)) return;
+    this.#givers.set(lease, session);
+    const spec = session.specOf(functionId);
     if (this.#state !== 'serving') this.#report(notRun(this.#options.id, order, RETURNED), []);
     else if (spec === undefined) this.#decline(order, 'the worker was not told of the function');
     else
@@ -270,7 +267,7 @@ export class Worker {
     }
   }
 
-  #cancel(lease: string): void {
+  cancel(lease: string): void {
     const waiting = this.#line.leave(lease);
     if (waiting === undefined) this.#runnerOf(lease)?.stop('cancelled');
     else this.#report(notRun(this.#options.id, waiting, CANCELLED), []);
@@ -284,36 +281,26 @@ export class Worker {
   #decline(call: Attempt, message: string): void {
     this.#options.log.warn({ callNum: call.callNum, reason: message }, 'a call was declined');
     const ending = { status: 'FAILED', platform: true, error: { code: 'INTERNAL', message } } as const;
+    const giver = this.#givers.get(call.lease);
     this.#report(notRun(this.#options.id, call, ending), []);
     // The broker counts on a mini-worker less than there are.
-    this.#offerIdle();
+    giver?.offerIdle();
   }
 
-  #retire(functionId: string): void {
-    this.#specs.delete(functionId);
-    this.#preparation.forget(functionId);
-    this.#pool.retire(functionId);
+  retire(versionId: string): void {
+    this.#preparation.forget(versionId);
+    this.#pool.retire(versionId);
   }
 
   #report(outcome: Outcome, parts: readonly Uint8Array[]): void {
-    if (outcome.returned !== true) this.#options.outcomes?.ended(outcome);
-    this.#outbox.put({ outcome, parts }, performance.now());
-    this.#link.reply(this.#state === 'serving' ? outcome : withoutOffer(outcome), parts);
-  }
-
-  /** Says again what was not acknowledged for so long, in ms; whether there was any. */
-  #resend(age: number): boolean {
-    const stale = this.#outbox.stale(age, performance.now());
-    for (const { outcome, parts } of stale) this.#link.reply(withoutOffer(outcome), parts);
-    return stale.length > 0;
-  }
-
-  #offerIdle(): void {
-    for (const { slot, state } of this.#miniWorkers) if (state === 'idle') this.#offer(slot);
-  }
-
-  #offer(slot: number): void {
-    if (this.#state === 'serving') this.#link.say({ type: 'ready', slot });
+    const { lease, returned, free } = outcome;
+    if (returned !== true) this.#options.outcomes?.ended(outcome);
+    const serves = this.#state === 'serving';
+    const giver = this.#givers.get(lease);
+    this.#givers.delete(lease);
+    giver?.report(outcome, parts, serves);
+    if (free === undefined || !serves) return;
+    for (const session of this.#sessions) if (session !== giver) session.freed(free);
   }
 }
 
@@ -322,9 +309,4 @@ function faultOf(error: unknown, spec: FunctionSpec | undefined): object {
   const whose = spec && { function: spec.name, version: spec.version, owner: spec.owner };
   if (!(error instanceof FunctionError || error instanceof PlatformError)) return { ...whose, err: error };
   return { ...whose, code: error.error.code, error: error.error.message };
-}
-
-/** The mini-worker that an outcome offered may be busy by now, or is to have nothing more. */
-function withoutOffer(outcome: Outcome): Outcome {
-  return { ...outcome, free: undefined };
 }

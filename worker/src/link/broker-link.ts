@@ -1,21 +1,17 @@
-import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import {
-  brokerMessageSchema,
-  decode,
-  MalformedMessage,
   PROTOCOL_VERSION,
   type BrokerMessage,
+  type Connection,
   type Envelope,
   type Hello,
   type ReplyMessage,
+  type RequestSource,
   type Welcome,
   type WorkerMessage,
+  type WorkerTransport,
 } from '@panal/transport';
 import type { Logger } from 'pino';
-import { BatchSender } from '@panal/transport/zeromq';
-import { Dealer, Push } from 'zeromq';
 import { asError, within } from '@panal/support';
-import type { CurveKeys } from './curve.js';
 
 /** The messages that concern the worker, not the link. */
 export type Order = Extract<BrokerMessage, { type: 'invoke' | 'cancel' | 'follow' | 'ack' | 'retire' }>;
@@ -27,7 +23,7 @@ export interface LinkListener {
   /** The greeting, with all that the broker must know before anything else. */
   hello(): Hello;
   /** The broker took the greeting. It knows nothing of what was said before: all is to be said again. */
-  welcomed(welcome: Welcome, bundleAddress: string): void;
+  welcomed(welcome: Welcome, requests: RequestSource): void;
   received(order: Envelope<Order>): void;
   /** A heartbeat was sent: what waits for an answer for longer than `leaseMs` may be said again. */
   beat(leaseMs: number): void;
@@ -36,9 +32,7 @@ export interface LinkListener {
 }
 
 export interface LinkOptions {
-  /** The broker's dispatch channel, `tcp://HOST:PORT`. */
-  address: string;
-  keys: CurveKeys | undefined;
+  transport: WorkerTransport;
   /** Until the broker says otherwise. */
   heartbeatMs: number;
   leaseMs: number;
@@ -47,28 +41,16 @@ export interface LinkOptions {
 }
 
 /**
- * How long a reply waits that may. A message wakes threads of ZeroMQ on both sides and the broker, which on a virtual
- * machine costs more than all that it says.
- */
-const REPLY_WAIT_MS = 1;
-
-interface Channel<S, M extends object> {
-  readonly socket: S;
-  readonly sender: BatchSender<M>;
-}
-
-/**
  * The way to the broker and back (Paranoid Pirate: heartbeats both ways, a peer not heard from is lost). `greeting`:
  * hello is said with each heartbeat until welcome answers it. `joined`: everything may be said. When the broker does
- * not know the worker, the link greets again; when nothing was heard for a lease, it does so on new sockets.
+ * not know the worker, the link greets again; when nothing was heard for a lease, it does so on a new connection.
  *
  * What is said while the link is not joined is dropped, for `welcomed` says everything again.
  */
 export class BrokerLink {
   readonly #options: LinkOptions;
   #state: 'closed' | 'greeting' | 'joined' = 'closed';
-  #dispatch: Channel<Dealer, WorkerMessage> | undefined;
-  #reply: Channel<Push, ReplyMessage> | undefined;
+  #connection: Connection | undefined;
   #heartbeatMs: number;
   #leaseMs: number;
   #timer: NodeJS.Timeout | undefined;
@@ -85,7 +67,7 @@ export class BrokerLink {
     return this.#state === 'joined';
   }
 
-  /** How often it connected anew, for the broker was silent or a channel failed. */
+  /** How often it connected again, because the broker was silent or the connection failed. */
   get reconnects(): number {
     return this.#reconnects;
   }
@@ -97,20 +79,19 @@ export class BrokerLink {
   }
 
   say(message: Exclude<WorkerMessage, Hello>): void {
-    if (this.#state === 'joined') this.#dispatch?.sender.push(message);
+    if (this.#state === 'joined') this.#connection?.send(message);
   }
 
   reply(message: ReplyMessage, parts: readonly Uint8Array[]): void {
-    if (this.#state === 'joined') this.#reply?.sender.push(message, parts);
+    if (this.#state === 'joined') this.#connection?.reply(message, parts);
   }
 
-  /** Closes both channels, after what was said has left or `flushMs` milliseconds have passed. */
+  /** Closes the connection, after what was said has left or `flushMs` milliseconds have passed. */
   async close(flushMs: number): Promise<void> {
     if (this.#state === 'closed') return;
     clearInterval(this.#timer);
-    const said = Promise.all([this.#dispatch?.sender.flushed(), this.#reply?.sender.flushed()]);
     const joined = this.#state === 'joined';
-    if (joined) await within(flushMs, said);
+    if (joined && this.#connection !== undefined) await within(flushMs, this.#connection.flushed());
     this.#disconnect(joined ? flushMs : 0);
     this.#state = 'closed';
   }
@@ -118,22 +99,18 @@ export class BrokerLink {
   #connect(): void {
     this.#state = 'greeting';
     this.#heardAt = performance.now();
-    // `immediate`: what waits for a connection that is gone must not reach the next one, which greets first.
-    const socket = new Dealer({ ...this.#socketOptions(), immediate: true });
-    socket.connect(this.#options.address);
-    this.#dispatch = { socket, sender: this.#senderOf(socket) };
-    this.#listen(socket).catch((error: unknown) => this.#failed(error));
+    const { transport, listener } = this.#options;
+    this.#connection = transport.connect({
+      onMessage: (envelope) => this.#hear(envelope),
+      onFailure: (error) => this.#failed(error),
+      mayWait: () => listener.hasWork,
+    });
     this.#greet();
   }
 
   #disconnect(linger: number): void {
-    for (const channel of [this.#dispatch, this.#reply]) {
-      if (channel === undefined) continue;
-      channel.sender.close();
-      channel.socket.linger = linger;
-      channel.socket.close();
-    }
-    this.#dispatch = this.#reply = undefined;
+    this.#connection?.close(linger);
+    this.#connection = undefined;
   }
 
   #reconnect(): void {
@@ -142,21 +119,9 @@ export class BrokerLink {
     this.#connect();
   }
 
-  #socketOptions(): { linger: number; reconnectInterval: number; reconnectMaxInterval: number } {
-    return { linger: 0, reconnectInterval: 100, reconnectMaxInterval: 2000, ...this.#options.keys };
-  }
-
-  #senderOf<M extends object>(socket: Dealer | Push, moment?: () => Promise<unknown>): BatchSender<M> {
-    return new BatchSender<M>(socket, (error) => this.#failed(error), moment);
-  }
-
-  #replyMoment(): Promise<unknown> {
-    return this.#options.listener.hasWork ? pause(REPLY_WAIT_MS) : nextTurn();
-  }
-
   #greet(): void {
     this.#state = 'greeting';
-    this.#dispatch?.sender.push(this.#options.listener.hello());
+    this.#connection?.send(this.#options.listener.hello());
   }
 
   #keepTime(): void {
@@ -184,38 +149,21 @@ export class BrokerLink {
     const lost = this.#state === 'joined';
     this.#options.log[lost ? 'warn' : 'debug'](
       { silentMs: this.#leaseMs },
-      'broker not heard from; connecting anew',
+      'broker not heard from; connecting again',
     );
     this.#reconnect();
   }
 
   #failed(error: unknown): void {
     if (this.#state === 'closed') return;
-    this.#options.log.error({ err: error }, 'a channel to the broker failed; connecting anew');
-    // Not at once: a channel that always fails must not keep the process busy. The next beats find the broker silent.
+    this.#options.log.error({ err: error }, 'the connection to the broker failed; connecting again');
+    // Not at once: a connection that always fails must not keep the process busy. The next beats find the broker silent.
     this.#disconnect(0);
     this.#state = 'greeting';
   }
 
-  async #listen(socket: Dealer): Promise<void> {
-    for await (const frames of socket) {
-      for (const envelope of this.#decode(frames)) this.#hear(envelope);
-    }
-  }
-
-  #decode(frames: Buffer[]): Envelope<BrokerMessage>[] {
-    try {
-      const batch = decode(frames, brokerMessageSchema);
-      this.#heardAt = performance.now();
-      return batch;
-    } catch (error) {
-      if (!(error instanceof MalformedMessage)) throw error;
-      this.#options.log.warn({ reason: error.message }, 'dropped a malformed message of the broker');
-      return [];
-    }
-  }
-
   #hear({ message, parts }: Envelope<BrokerMessage>): void {
+    this.#heardAt = performance.now();
     try {
       switch (message.type) {
         case 'welcome':
@@ -247,25 +195,14 @@ export class BrokerLink {
       this.#refused(`the broker speaks version ${theirs} of the protocol, this worker ${ours}`);
       return;
     }
-    this.#connectReply(this.#addressOf(welcome.replyPort));
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    connection.join();
     this.#heartbeatMs = welcome.heartbeatMs;
     this.#leaseMs = welcome.leaseMs;
     this.#state = 'joined';
     this.#keepTime();
-    this.#options.listener.welcomed(welcome, this.#addressOf(welcome.bundlePort));
-  }
-
-  /** The reply channel is made anew with each welcome: outcomes that wait in the old one are said again anyway. */
-  #connectReply(address: string): void {
-    this.#reply?.sender.close();
-    this.#reply?.socket.close();
-    const socket = new Push(this.#socketOptions());
-    socket.connect(address);
-    this.#reply = { socket, sender: this.#senderOf(socket, () => this.#replyMoment()) };
-  }
-
-  #addressOf(port: number): string {
-    return this.#options.address.replace(/\d+$/, String(port));
+    this.#options.listener.welcomed(welcome, connection.requests);
   }
 
   #refused(message: string): void {

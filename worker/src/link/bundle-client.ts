@@ -1,15 +1,6 @@
 import type { BundleRef } from '@panal/protocol';
-import {
-  bundleReplySchema,
-  decode,
-  encode,
-  MalformedMessage,
-  type BundleReply,
-  type BundleRequest,
-  type Envelope,
-} from '@panal/transport';
+import type { BrokerAnswer, BundleRequest, Envelope, RequestChannel, RequestSource } from '@panal/transport';
 import type { Logger } from 'pino';
-import type { Dealer } from 'zeromq';
 import { PlatformError } from '../errors.js';
 import type { BundleFetcher } from '../bundles/bundle-cache.js';
 
@@ -17,8 +8,6 @@ import type { BundleFetcher } from '../bundles/bundle-cache.js';
 const CHUNK = 256 * 1024;
 
 export interface BundleClientOptions {
-  /** Makes the socket, with its keys; the client sets the rest. */
-  createDealer: () => Dealer;
   log: Logger;
   /** Chunks under way at once, of all bundles together, at most 16; 8 by default. */
   credit?: number;
@@ -45,7 +34,7 @@ interface Chunk {
  */
 export class BundleClient implements BundleFetcher {
   readonly #options: Required<BundleClientOptions>;
-  #dealer: Dealer | undefined;
+  #channel: RequestChannel | undefined;
   #waiting: Chunk[] = [];
   #underway: Chunk[] = [];
   #requests = 0;
@@ -58,29 +47,21 @@ export class BundleClient implements BundleFetcher {
   }
 
   /**
-   * Turns to the broker's bundle channel at this address; what was under way goes on there. To be called again when
-   * the broker is known to have restarted: that is quicker than to wait for silence.
+   * Asks this broker from now on; requests without an answer are sent to it again. To be called when a broker welcomes
+   * the worker: that is quicker than to wait for silence.
    */
-  connect(address: string): void {
-    this.#dealer?.close();
-    const dealer = this.#options.createDealer();
-    dealer.linger = 0;
-    // While there is no connection requests wait here, where they can be withdrawn, and not in the socket.
-    dealer.immediate = true;
-    dealer.connect(address);
-    this.#dealer = dealer;
+  connect(requests: RequestSource): void {
+    this.#channel?.close();
+    this.#channel = requests((answer) => this.#onAnswer(answer));
     this.#sending = false;
-    this.#receive(dealer).catch((error: unknown) => {
-      if (!dealer.closed) this.#options.log.error({ err: error }, 'the bundle channel broke');
-    });
     this.#hear();
     this.#askAgain(this.#underway);
   }
 
   /** Fails every fetch. May be called twice. */
   close(): void {
-    this.#dealer?.close();
-    this.#dealer = undefined;
+    this.#channel?.close();
+    this.#channel = undefined;
     this.#failAll('the bundle channel was closed');
   }
 
@@ -150,48 +131,33 @@ export class BundleClient implements BundleFetcher {
 
   /** Sends what waits, as far as the credit goes; one send at a time, for those that overlap throw. */
   #send(): void {
-    const dealer = this.#dealer;
+    const channel = this.#channel;
     const chunks = this.#waiting.slice(0, Math.max(0, this.#options.credit - this.#underway.length));
-    if (dealer === undefined || this.#sending || chunks.length === 0) return;
+    if (channel === undefined || this.#sending || chunks.length === 0) return;
     this.#waiting = this.#waiting.slice(chunks.length);
     this.#underway.push(...chunks);
     for (const chunk of chunks) chunk.sent = this.#requests += 1;
     this.#sending = true;
-    const requests = chunks.map(({ request }) => ({ message: request, parts: [] }));
-    dealer.send(encode(requests)).then(
-      () => this.#onSent(dealer),
+    channel.send(chunks.map(({ request }) => request)).then(
+      () => this.#onSent(channel),
       (error: unknown) => {
-        if (dealer.closed) return;
+        if (channel.closed) return;
         this.#options.log.error({ err: error }, 'cannot send on the bundle channel');
-        this.#onSent(dealer);
+        this.#onSent(channel);
       },
     );
   }
 
-  #onSent(dealer: Dealer): void {
-    if (dealer !== this.#dealer) return;
+  #onSent(channel: RequestChannel): void {
+    if (channel !== this.#channel) return;
     this.#sending = false;
     this.#send();
   }
 
-  async #receive(dealer: Dealer): Promise<void> {
-    for await (const frames of dealer) {
-      this.#hear();
-      for (const reply of this.#decode(frames)) this.#onReply(reply);
-    }
-  }
-
-  #decode(frames: Buffer[]): Envelope<BundleReply>[] {
-    try {
-      return decode(frames, bundleReplySchema);
-    } catch (error) {
-      if (!(error instanceof MalformedMessage)) throw error;
-      this.#options.log.debug({ reason: error.message }, 'dropped garbage on the bundle channel');
-      return [];
-    }
-  }
-
-  #onReply({ message: { sha256, offset, size, found }, parts }: Envelope<BundleReply>): void {
+  #onAnswer({ message, parts }: Envelope<BrokerAnswer>): void {
+    this.#hear();
+    if (message.type !== 'chunk') return;
+    const { sha256, offset, size, found } = message;
     const chunk = this.#underway.find(
       ({ request }) => request.sha256 === sha256 && request.offset === offset,
     );

@@ -1,6 +1,5 @@
-import { claimReplySchema, decode, encode, MalformedMessage, type ClaimReply } from '@panal/transport';
+import type { BrokerAnswer, RequestChannel, RequestSource, WorkerRequest } from '@panal/transport';
 import type { Logger } from 'pino';
-import type { Dealer } from 'zeromq';
 
 /** The right to make something, until it is released. */
 export interface HeldClaim {
@@ -17,8 +16,6 @@ export interface Claims {
 export const NO_CLAIMS: Claims = { take: async () => ({ release: () => undefined }) };
 
 export interface ClaimClientOptions {
-  /** Makes the socket, with its keys; the client sets the rest. */
-  createDealer: () => Dealer;
   /** Id of this worker. */
   holder: string;
   log: Logger;
@@ -40,7 +37,7 @@ interface Waiting {
 export class ClaimClient implements Claims {
   readonly #options: Required<ClaimClientOptions>;
   readonly #renewals = new Set<NodeJS.Timeout>();
-  #dealer: Dealer | undefined;
+  #channel: RequestChannel | undefined;
   #waiting: Waiting[] = [];
   #sending: Promise<void> = Promise.resolve();
 
@@ -48,25 +45,18 @@ export class ClaimClient implements Claims {
     this.#options = { holdMs: 30_000, answerMs: 2000, ...options };
   }
 
-  /** Turns to the broker's bundle channel at this address. */
-  connect(address: string): void {
-    this.#dealer?.close();
-    const dealer = this.#options.createDealer();
-    // A release that is on its way when the worker stops should still go.
-    dealer.linger = 200;
-    dealer.connect(address);
-    this.#dealer = dealer;
-    this.#receive(dealer).catch((error: unknown) => {
-      if (!dealer.closed) this.#options.log.error({ err: error }, 'the channel of claims broke');
-    });
+  /** Asks this broker from now on. */
+  connect(requests: RequestSource): void {
+    this.#channel?.close();
+    this.#channel = requests(({ message }) => this.#onAnswer(message));
   }
 
   /** What is held lapses. May be called twice. */
   close(): void {
     for (const renewal of this.#renewals) clearInterval(renewal);
     this.#renewals.clear();
-    this.#dealer?.close();
-    this.#dealer = undefined;
+    this.#channel?.close();
+    this.#channel = undefined;
     for (const { resolve } of this.#waiting) resolve(undefined);
     this.#waiting = [];
   }
@@ -87,7 +77,7 @@ export class ClaimClient implements Claims {
 
   /** `undefined`: nobody answered. */
   async #ask(name: string): Promise<boolean | undefined> {
-    if (this.#dealer === undefined) return undefined;
+    if (this.#channel === undefined) return undefined;
     let timer: NodeJS.Timeout | undefined;
     let waiting: Waiting | undefined;
     const answer = new Promise<boolean | undefined>((resolve) => {
@@ -110,32 +100,20 @@ export class ClaimClient implements Claims {
   }
 
   /** One send after the other, for those that overlap throw. */
-  #send(message: object): void {
-    const dealer = this.#dealer;
-    if (dealer === undefined) return;
+  #send(request: WorkerRequest): void {
+    const channel = this.#channel;
+    if (channel === undefined) return;
     this.#sending = this.#sending
-      .then(() => dealer.send(encode([{ message, parts: [] }])))
+      .then(() => channel.send([request]))
       .catch((error: unknown) => {
-        if (!dealer.closed) this.#options.log.error({ err: error }, 'cannot send on the channel of claims');
+        if (!channel.closed) this.#options.log.error({ err: error }, 'cannot send on the channel of claims');
       });
   }
 
-  async #receive(dealer: Dealer): Promise<void> {
-    for await (const frames of dealer) {
-      for (const { name, granted } of this.#decode(frames)) {
-        for (const { resolve } of this.#waiting.filter((each) => each.name === name)) resolve(granted);
-        this.#waiting = this.#waiting.filter((each) => each.name !== name);
-      }
-    }
-  }
-
-  #decode(frames: Buffer[]): ClaimReply[] {
-    try {
-      return decode(frames, claimReplySchema).map(({ message }) => message);
-    } catch (error) {
-      if (!(error instanceof MalformedMessage)) throw error;
-      this.#options.log.debug({ reason: error.message }, 'dropped garbage on the channel of claims');
-      return [];
-    }
+  #onAnswer(message: BrokerAnswer): void {
+    if (message.type !== 'claimed') return;
+    const { name, granted } = message;
+    for (const { resolve } of this.#waiting.filter((each) => each.name === name)) resolve(granted);
+    this.#waiting = this.#waiting.filter((each) => each.name !== name);
   }
 }

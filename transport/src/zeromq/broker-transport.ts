@@ -1,12 +1,15 @@
 import * as zmq from 'zeromq';
 import type { Logger } from 'pino';
-import { decode, encode, MalformedMessage } from '../codec.js';
+import { encode } from '../codec.js';
 import { foreignHello } from '../foreign-hello.js';
-import { replyMessageSchema, workerMessageSchema, type BrokerMessage } from '../messages.js';
-import type { LinkEvents, Peer, WorkerLink } from '../transport.js';
-import { portOf, withPortOffset } from './addresses.js';
-import { KeyGuard, serverOptions, type CurveKeys } from './curve.js';
+import { replyMessageSchema, workerMessageSchema, type BrokerMessage, type Welcome } from '../messages.js';
+import type { BrokerHandlers, BrokerTransport, DispatchHandlers, Peer } from '../transport.js';
+import { KeyGuard, serverOptions, type BrokerKeys } from './curve.js';
 import { PeerQueues } from './peer-queues.js';
+import { portOf, withPortOffset } from './ports.js';
+import { errorCode, received } from './received.js';
+import { RequestServer } from './request-server.js';
+import { read, type ZmqWelcome } from './wire.js';
 
 /** Largest frame of the dispatch channel: a greeting that names two hundred thousand attempts. */
 const MAX_MESSAGE = 16 * 1024 * 1024;
@@ -17,30 +20,33 @@ const MAX_REPLY = 600 * 1024 * 1024;
 /** A peer whose pipe is full is tried again after so many ms. */
 const RETRY_MS = 20;
 
-export interface ZmqLinkOptions {
-  /** `tcp://HOST:PORT`; the reply channel takes the next port. Port 0 takes free ones. */
+export interface ZmqBrokerTransportOptions {
+  /** `tcp://HOST:PORT` of the dispatch channel; the other two take the next ports. Port 0 takes free ones. */
   address: string;
-  curve: CurveKeys | undefined;
+  curve: BrokerKeys | undefined;
   log: Logger;
 }
 
 /**
- * The dispatch channel (ROUTER) and the reply channel (PULL).
+ * The dispatch channel (ROUTER), the reply channel (PULL) and the bundle channel (ROUTER). A worker needs the address of
+ * the first: `welcome` names the ports of the others.
  *
  * Messages wait in a queue for each peer and go out once a turn of the event loop, all that wait for a peer in one
  * ZeroMQ message; one sender only, since zeromq.js refuses a second `send` while one is under way.
  */
-export class ZmqLink implements WorkerLink {
-  readonly #options: ZmqLinkOptions;
+export class ZmqBrokerTransport implements BrokerTransport {
+  readonly #options: ZmqBrokerTransportOptions;
   readonly #router: zmq.Router;
   readonly #pull: zmq.Pull;
+  readonly #requests: RequestServer;
   readonly #guard: KeyGuard | undefined;
   readonly #queues = new PeerQueues();
   readonly #loops: Promise<void>[] = [];
+  #ports = { dispatchPort: 0, replyPort: 0, bundlePort: 0 };
   #sending = false;
   #closed = false;
 
-  constructor(options: ZmqLinkOptions) {
+  constructor(options: ZmqBrokerTransportOptions) {
     this.#options = options;
     const common = { ...serverOptions(options.curve), linger: 0 };
     // `mandatory`: a lost peer is an error and not a silent drop. `sendTimeout` 0: one peer at its high-water mark
@@ -53,16 +59,25 @@ export class ZmqLink implements WorkerLink {
       sendHighWaterMark: 1000,
     });
     this.#pull = new zmq.Pull({ ...common, maxMessageSize: MAX_REPLY, receiveHighWaterMark: 1000 });
+    this.#requests = new RequestServer(options);
     this.#guard = options.curve === undefined ? undefined : new KeyGuard(options.curve);
   }
 
-  async open(events: LinkEvents): Promise<{ dispatchPort: number; replyPort: number }> {
+  /** The port of the dispatch channel, once it is open. */
+  get port(): number {
+    return this.#ports.dispatchPort;
+  }
+
+  /** @throws Error `EADDRINUSE` or another one of the system if an address cannot be listened at */
+  async open(handlers: BrokerHandlers): Promise<void> {
+    const { address } = this.#options;
     await this.#guard?.start();
-    // The dispatch channel last: what greets there is taken, and must not meet a broker that lacks the other one.
-    const replyPort = await bind(this.#pull, withPortOffset(this.#options.address, 1));
-    const dispatchPort = await bind(this.#router, this.#options.address);
-    this.#loops.push(this.#receiveMessages(events), this.#receiveReplies(events));
-    return { dispatchPort, replyPort };
+    const bundlePort = await this.#requests.start(withPortOffset(address, 2), handlers.onRequest);
+    const replyPort = await bind(this.#pull, withPortOffset(address, 1));
+    // The dispatch channel last: a worker that is welcomed there must find the other two.
+    const dispatchPort = await bind(this.#router, address);
+    this.#ports = { dispatchPort, replyPort, bundlePort };
+    this.#loops.push(this.#receiveMessages(handlers), this.#receiveReplies(handlers));
   }
 
   async close(): Promise<void> {
@@ -71,16 +86,25 @@ export class ZmqLink implements WorkerLink {
     this.#router.close();
     this.#pull.close();
     await Promise.all(this.#loops);
+    await this.#requests.stop();
     await this.#guard?.stop();
   }
 
   send(peer: Peer, message: BrokerMessage, parts: readonly Uint8Array[] = []): void {
-    this.#queues.push(peer, { message, parts });
+    this.#queues.push(peer, {
+      message: message.type === 'welcome' ? this.#withPorts(message) : message,
+      parts,
+    });
     this.#scheduleFlush();
   }
 
   drop(peer: Peer): void {
     this.#queues.drop(peer);
+  }
+
+  #withPorts(welcome: Welcome): ZmqWelcome {
+    const { replyPort, bundlePort } = this.#ports;
+    return { ...welcome, replyPort, bundlePort };
   }
 
   #scheduleFlush(): void {
@@ -106,41 +130,31 @@ export class ZmqLink implements WorkerLink {
     else if (!this.#queues.empty) this.#scheduleFlush();
   }
 
-  async #receiveMessages(events: LinkEvents): Promise<void> {
-    for await (const [identity, ...frames] of this.#router) {
+  async #receiveMessages(handlers: DispatchHandlers): Promise<void> {
+    for await (const [identity, ...frames] of received(this.#router)) {
       if (identity === undefined) continue;
       const peer = identity.toString('latin1');
-      const envelopes = this.#read(frames, workerMessageSchema);
-      for (const envelope of envelopes) events.onMessage(peer, envelope);
+      const envelopes = read(frames, workerMessageSchema, this.#onGarbage);
+      for (const envelope of envelopes) handlers.onMessage(peer, envelope);
       const foreign = envelopes.length === 0 ? foreignHello(frames) : undefined;
-      if (foreign !== undefined) events.onForeign(peer, foreign);
+      if (foreign !== undefined) handlers.onForeign(peer, foreign);
     }
   }
 
-  async #receiveReplies(events: LinkEvents): Promise<void> {
-    for await (const frames of this.#pull) {
-      for (const envelope of this.#read(frames, replyMessageSchema)) events.onReply(envelope);
+  async #receiveReplies(handlers: DispatchHandlers): Promise<void> {
+    for await (const frames of received(this.#pull)) {
+      for (const envelope of read(frames, replyMessageSchema, this.#onGarbage)) handlers.onReply(envelope);
     }
   }
 
-  /** Garbage is dropped: whoever sent it is no worker of this protocol, and will be told so by silence. */
-  #read<M>(frames: Buffer[], schema: Parameters<typeof decode<M>>[1]): ReturnType<typeof decode<M>> {
-    try {
-      return decode(frames, schema);
-    } catch (error) {
-      if (!(error instanceof MalformedMessage)) throw error;
-      this.#options.log.debug({ err: error }, 'a malformed message was dropped');
-      return [];
-    }
-  }
+  /** The sender of garbage speaks another protocol; it gets no answer. */
+  readonly #onGarbage = (reason: string): void => {
+    this.#options.log.debug({ reason }, 'a malformed message was dropped');
+  };
 }
 
 /** Binds the socket and gives its port. */
 async function bind(socket: zmq.Router | zmq.Pull, address: string): Promise<number> {
   await socket.bind(address);
   return portOf(socket.lastEndpoint ?? '');
-}
-
-function errorCode(error: unknown): unknown {
-  return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
 }
