@@ -76,7 +76,9 @@ describe("a worker's link to its broker", () => {
     broker.invoke(1, 0, dice, '1');
     await broker.outcomeOf(1);
     await broker.close();
-    const successor = await ScriptedBroker.open({ ...broker.ports, terms: { broker: 'broker-2' } });
+    const successor = await eventually('the port is free', () =>
+      ScriptedBroker.open({ ...broker.ports, terms: { broker: 'broker-2' } }).catch(() => undefined),
+    );
     try {
       await successor.ready(2);
       expect((await successor.outcomeOf(1)).result).to.equal('1');
