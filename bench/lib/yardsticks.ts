@@ -3,10 +3,13 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { family } from './processor-time.js';
 
 /** A server that Panal is measured beside: where it is called, and what ends it. */
 export interface Yardstick {
   port: number;
+  /** Its processes. */
+  processes: () => Promise<number[]>;
   stop: () => Promise<void>;
 }
 
@@ -14,7 +17,7 @@ export interface Yardstick {
 export async function startKoa(status: number, body: string): Promise<Yardstick> {
   const child = run('koa.mjs', String(status), body);
   const [{ port }] = (await once(child, 'message')) as [{ port: number }];
-  return { port, stop: () => leave(child) };
+  return { port, processes: () => family(child.pid ?? 0), stop: () => leave(child) };
 }
 
 /** The way of a hot call and nothing else (`corridor-broker.mjs`), to a Python handler. */
@@ -29,7 +32,9 @@ export async function startCorridor(handler: string): Promise<Yardstick> {
     await Promise.all([worker, broker].map(leave));
     await rm(folder, { recursive: true });
   };
-  return { port, stop };
+  const processes = async (): Promise<number[]> =>
+    (await Promise.all([broker, worker].map(({ pid }) => family(pid ?? 0)))).flat();
+  return { port, processes, stop };
 }
 
 function run(module: string, ...args: string[]): ChildProcess {

@@ -1,5 +1,5 @@
 import type { Cluster } from '../cluster.js';
-import { allProcesses, kill } from '../processes.js';
+import { allProcesses, kill } from '../../testkit/processes.js';
 import type { Fault } from './fault.js';
 
 /** The end of a container, or of a function's process, that its worker has not asked for. */
