@@ -1,10 +1,4 @@
-/** What is asked for, again and again. */
-export interface LoadTarget {
-  url: string;
-  path: string;
-  headers: Readonly<Record<string, string>>;
-  body: string | undefined;
-}
+import { ApiError } from '@panal/client';
 
 export interface LoadOptions {
   /** Requests under way at once, each on a connection that is kept. */
@@ -34,17 +28,11 @@ export interface LoadResult {
 /** Characters that are kept of the first error. */
 const MOST_OF_ERROR = 500;
 
-/** Sends the same request over several connections, on each one after the other. */
+/** Makes the same call over several connections, on each one after the other. */
 export async function runLoad(
-  target: LoadTarget,
+  call: () => Promise<unknown>,
   { connections, calls, signal, onCall }: LoadOptions,
 ): Promise<LoadResult> {
-  // Here, for no other verb is worth its time to load; its requests cost half of what `node:http` takes.
-  const { Pool } = await import('undici');
-  const { origin, pathname } = new URL(target.url);
-  const pool = new Pool(origin, { connections, pipelining: 1, headersTimeout: 0, bodyTimeout: 0 });
-  const path = `${pathname.replace(/\/$/, '')}${target.path}`;
-  const request = { method: 'POST', path, headers: target.headers, body: target.body ?? null } as const;
   const times: number[] = [];
   let [begun, errors]: [number, number] = [0, 0];
   let firstError: string | undefined;
@@ -52,17 +40,12 @@ export async function runLoad(
   const one = async (): Promise<void> => {
     const start = performance.now();
     try {
-      const { statusCode, body } = await pool.request(request);
-      const text = await body.text();
-      if (statusCode === 200) {
-        times.push(performance.now() - start);
-        return;
-      }
-      firstError ??= `${statusCode} ${text.slice(0, MOST_OF_ERROR)}`;
+      await call();
+      times.push(performance.now() - start);
     } catch (error) {
-      firstError ??= String(error);
+      firstError ??= textOf(error);
+      errors += 1;
     }
-    errors += 1;
   };
   const connection = async (): Promise<void> => {
     while (!signal.aborted && begun < calls) {
@@ -74,7 +57,6 @@ export async function runLoad(
   const start = performance.now();
   await Promise.all(Array.from({ length: connections }, connection));
   const ms = performance.now() - start;
-  await pool.close();
   times.sort((a, b) => a - b);
   return {
     calls: begun,
@@ -88,6 +70,13 @@ export async function runLoad(
     max: times.at(-1) ?? 0,
     ...(firstError !== undefined && { firstError }),
   };
+}
+
+/** An error as the cluster answered it, or as the connection failed. */
+function textOf(error: unknown): string {
+  if (!(error instanceof ApiError)) return String(error);
+  const { status, code, message, detail } = error;
+  return `${status} ${JSON.stringify({ error: { code, message, detail } }).slice(0, MOST_OF_ERROR)}`;
 }
 
 /** The smallest time that is not exceeded by this share of them. */

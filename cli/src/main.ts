@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander';
 import { inspect } from 'node:util';
 import { StartRefusal } from '@panal/protocol';
+import { explain } from './explain.js';
 import { EXIT_USAGE, Failure, messageOf } from './failure.js';
 import { createProgram } from './program.js';
 import type { GlobalOptions } from './session.js';
@@ -46,7 +47,8 @@ function report(error: unknown, shell: Shell, { json = false, debug = false }: G
 }
 
 function failureFor(error: unknown): Failure {
-  if (error instanceof Failure) return error;
+  const expected = explain(error);
+  if (expected !== undefined) return expected;
   if (error instanceof StartRefusal) return new Failure(error.message, { exitCode: error.exitCode });
   // The file system and the network say in one line what they refused; of anything else the place is of interest.
   const [line = ''] = messageOf(error).split('\n', 1);

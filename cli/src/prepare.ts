@@ -1,5 +1,6 @@
-import { acceptedSchema, functionPath, workersSchema, type Call, type FunctionView } from './api.js';
+import { ApiError, type CallAnswer, type FunctionView } from '@panal/client';
 import { waitForEnd } from './commands/invoke.js';
+import { explain } from './explain.js';
 import { Failure } from './failure.js';
 import { duration } from './output.js';
 import { Ticker } from './progress.js';
@@ -25,7 +26,7 @@ export async function prepareFunction(
   const ticker = output.live
     ? new Ticker(shell.stderr, (ms) => `preparing ${named}: ${duration(ms)}`)
     : undefined;
-  let call: Call;
+  let call: CallAnswer;
   try {
     // What comes then shows the progress better.
     call = await waitForEnd({ client, output }, callNum, signal, () => ticker?.end());
@@ -41,14 +42,14 @@ export async function prepareFunction(
 /** The number of the call that prepares the function; `undefined` where no worker can. */
 async function beginning({ client }: Session, name: string, named: string): Promise<number | undefined> {
   try {
-    const workers = await client.ask(workersSchema, 'GET', '/workers');
-    if (workers.length === 0) return undefined;
-    return (await client.ask(acceptedSchema, 'POST', `${functionPath(name)}/prepare`)).callNum;
+    if ((await client.workers()).length === 0) return undefined;
+    return (await client.functions.prepare(name)).callNum;
   } catch (error) {
     // The broker, or a worker, is of an earlier version.
-    if (!(error instanceof Failure)) throw error;
-    const { code, message, hint } = error;
-    if (code === 'NOT_FOUND') return undefined;
+    if (error instanceof ApiError && error.code === 'NOT_FOUND') return undefined;
+    const failure = explain(error);
+    if (failure === undefined) throw error;
+    const { code, message, hint } = failure;
     throw new Failure(`${named} is registered and active, but cannot be prepared: ${message}`, {
       code,
       hint,
@@ -57,7 +58,11 @@ async function beginning({ client }: Session, name: string, named: string): Prom
   }
 }
 
-function failureOf({ callNum, funcName, status, error }: Call, named: string, hasEarlier: boolean): Failure {
+function failureOf(
+  { callNum, funcName, status, error }: CallAnswer,
+  named: string,
+  hasEarlier: boolean,
+): Failure {
   const code = error?.code ?? status;
   const back = hasEarlier ? `go back with: panal rollback ${funcName}` : 'mend it and deploy again';
   return new Failure(`${named} is registered and active, but cannot run: ${error?.message ?? status}`, {

@@ -66,12 +66,7 @@ export function createProgram(shell: Shell, finish: (exitCode: number) => void):
   const act: Act =
     (verb) =>
     async (...given) => {
-      const session = new Session(shell, program.opts<GlobalOptions>());
-      try {
-        finish((await verb(session, ...given)) ?? 0);
-      } finally {
-        session.close();
-      }
+      finish((await verb(new Session(shell, program.opts<GlobalOptions>()), ...given)) ?? 0);
     };
   for (const add of FAMILIES) add(program, act);
   return program;

@@ -62,14 +62,6 @@ export function changeSettings(settings: FunctionSettings, changes: readonly str
   return parsed.data;
 }
 
-/** Settings as the fields of a form. */
-export function formFields(settings: FunctionSettings): [name: string, value: string][] {
-  return Object.entries(settings).map(([name, value]) => [
-    name,
-    typeof value === 'string' ? value : JSON.stringify(value),
-  ]);
-}
-
 const fields = (value: unknown): object => (typeof value === 'object' && value !== null ? value : {});
 
 function jsonOrText(text: string): unknown {

@@ -1,4 +1,5 @@
-import { Client, clusterUrl } from './client.js';
+import type { Credentials, Panal } from '@panal/client';
+import { clusterUrl, openCluster, PatientFetch } from './cluster.js';
 import { ConfigFile, type Login } from './config-file.js';
 import { misuse } from './failure.js';
 import { Output } from './output.js';
@@ -20,7 +21,7 @@ export class Session {
   readonly shell: Shell;
   readonly options: GlobalOptions;
   readonly configFile: ConfigFile;
-  #client: Client | undefined;
+  #client: Panal | undefined;
   #output: Output | undefined;
 
   constructor(shell: Shell, options: GlobalOptions) {
@@ -45,30 +46,37 @@ export class Session {
   }
 
   /** The cluster, with the credentials there are for it. @throws Failure */
-  get client(): Client {
-    this.#client ??= new Client({ url: this.url, authorization: this.#authorization() });
+  get client(): Panal {
+    this.#client ??= openCluster({ url: this.url, credentials: this.#credentials() });
     return this.#client;
+  }
+
+  /** Does something with a client that waits for an answer for as long as it takes. */
+  async withPatience<T>(use: (client: Panal) => Promise<T>, connections?: number): Promise<T> {
+    const { url } = this;
+    const patient = await PatientFetch.open(connections);
+    try {
+      return await use(openCluster({ url, credentials: this.#credentials(), fetch: patient.fetch }));
+    } finally {
+      await patient.close();
+    }
   }
 
   /** Whether the cluster is told who asks. */
   get hasCredentials(): boolean {
-    return this.#authorization() !== undefined;
+    return this.#credentials() !== undefined;
   }
 
-  close(): void {
-    this.#client?.close();
-  }
-
-  #authorization(): string | undefined {
+  #credentials(): Credentials | undefined {
     const { user, password } = this.options;
     if (user !== undefined || password !== undefined) {
       if (user === undefined || password === undefined) throw misuse('give --user and --password together');
-      return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
+      return { user, password };
     }
     const token = this.shell.env.PANAL_TOKEN ?? '';
-    if (token !== '') return `Bearer ${token}`;
+    if (token !== '') return { token };
     const login = this.configFile.read();
-    return login !== undefined && this.#isFor(login) ? `Bearer ${login.token}` : undefined;
+    return login !== undefined && this.#isFor(login) ? { token: login.token } : undefined;
   }
 
   /** A token goes to the cluster that gave it, and to no other. */

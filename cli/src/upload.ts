@@ -1,16 +1,14 @@
-import { randomUUID } from 'node:crypto';
+import { ApiError, type FunctionSettings, type FunctionView } from '@panal/client';
 import { createReadStream } from 'node:fs';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { FunctionSettings } from '@panal/protocol';
-import { functionSchema, namesSchema, type FunctionView } from './api.js';
-import type { RequestOptions } from './client.js';
+import { basename, join } from 'node:path';
+import { ReadableStream } from 'node:stream/web';
+import { all } from './cluster.js';
 import { Failure } from './failure.js';
 import { instead } from './nearest.js';
 import { listFolder, pack } from './pack.js';
 import { Progress } from './progress.js';
-import { formFields } from './project.js';
 import type { Session } from './session.js';
 
 /** What is deployed, and as what. */
@@ -23,15 +21,14 @@ export interface Deployment {
 
 /** Packs a folder and registers it as the next version of a function. @throws Failure */
 export async function deployFolder(session: Session, deployment: Deployment): Promise<FunctionView> {
-  const { folder, name, runtime, settings } = deployment;
+  const { folder, runtime } = deployment;
   const scratch = await mkdtemp(join(tmpdir(), 'panal-deploy-'));
   try {
     const file = join(scratch, 'module.tar.gz');
     const listing = await listFolder(folder);
     if (listing.entries.length === 0) throw nothingIn(folder);
     await pack(folder, listing, file);
-    const path = `/registerFunction/${encodeURIComponent(runtime)}/${encodeURIComponent(name)}`;
-    return await upload(session, path, file, settings).catch(async (error: unknown) => {
+    return await upload(session, deployment, file).catch(async (error: unknown) => {
       throw await withRuntimes(session, runtime, error);
     });
   } finally {
@@ -44,54 +41,44 @@ const nothingIn = (folder: string): Failure =>
     hint: 'write a handler.py or handler.mjs there; panal init python NAME makes a folder with one',
   });
 
-/** Where there is no such runtime, which there are. */
+/** If there is no such runtime, names those that there are. */
 async function withRuntimes({ client }: Session, runtime: string, error: unknown): Promise<unknown> {
-  if (!(error instanceof Failure && error.code === 'RUNTIME_NOT_FOUND')) return error;
-  const names = await client.ask(namesSchema, 'GET', '/runtimes').catch(() => undefined);
+  if (!(error instanceof ApiError && error.code === 'RUNTIME_NOT_FOUND')) return error;
+  const names = await all(client.runtimes.names()).catch(() => undefined);
   if (names === undefined) return error;
   return new Failure(error.message, { code: error.code, hint: instead(runtime, names), cause: error });
 }
 
 async function upload(
   { client, output, shell }: Session,
+  { name, runtime, settings }: Deployment,
   path: string,
-  file: string,
-  settings: FunctionSettings,
 ): Promise<FunctionView> {
-  const { size } = await stat(file);
-  const progress = new Progress(shell.stderr, 'uploading', size);
-  const stream = createReadStream(file);
+  const { size } = await stat(path);
+  const progress = output.live ? new Progress(shell.stderr, 'uploading', size) : undefined;
+  const module = new FileOnDisk(path, size, progress);
   try {
-    const body = output.live ? progress.count(stream) : stream;
-    return await client.ask(functionSchema, 'POST', path, multipart(formFields(settings), body, size));
+    return await client.functions.upload({ name, runtime, module, settings });
   } finally {
-    stream.destroy();
-    if (output.live) progress.end();
+    progress?.end();
   }
 }
 
-/** A form with one file (RFC 7578), which is not held in memory. */
-function multipart(
-  fields: readonly (readonly [name: string, value: string])[],
-  file: AsyncIterable<Uint8Array>,
-  size: number,
-): RequestOptions {
-  const boundary = `panal-${randomUUID()}`;
-  const part = (disposition: string): string =>
-    `--${boundary}\r\nContent-Disposition: form-data; ${disposition}\r\n\r\n`;
-  const texts = fields.map(([name, value]) => `${part(`name="${name}"`)}${value}\r\n`);
-  const head = Buffer.from(`${texts.join('')}${part('name="module"; filename="module.tar.gz"')}`);
-  const tail = Buffer.from(`\r\n--${boundary}--\r\n`);
-  async function* body(): AsyncGenerator<Uint8Array, void, undefined> {
-    yield head;
-    yield* file;
-    yield tail;
+/** A file that is read while it is sent, and not held in memory; `progress` counts what was read. */
+class FileOnDisk extends File {
+  readonly #path: string;
+  override readonly size: number;
+  readonly #progress: Progress | undefined;
+
+  constructor(path: string, size: number, progress: Progress | undefined) {
+    super([], basename(path));
+    this.#path = path;
+    this.size = size;
+    this.#progress = progress;
   }
-  return {
-    headers: {
-      'Content-Type': `multipart/form-data; boundary=${boundary}`,
-      'Content-Length': head.byteLength + size + tail.byteLength,
-    },
-    body: body(),
-  };
+
+  override stream(): ReadableStream<Uint8Array> {
+    const file: AsyncIterable<Uint8Array> = createReadStream(this.#path);
+    return ReadableStream.from(this.#progress?.count(file) ?? file);
+  }
 }

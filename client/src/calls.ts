@@ -89,7 +89,7 @@ export class Calls {
   async logText(callNum: number, { signal }: RequestOptions = {}): Promise<string> {
     const query = { follow: '0' } as const;
     const { bytes } = await this.#http.bytes(routes.callLogs, { params: { callNum }, query, signal });
-    return new TextDecoder().decode(bytes);
+    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
   }
 
   /** The logs of a call from their beginning to its end, as they come. @throws ApiError CALL_NOT_FOUND */

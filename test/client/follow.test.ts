@@ -1,5 +1,6 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
 import { Panal } from '@panal/client';
 import { expect } from 'chai';
 import { temporaryFolder } from '../support/folder.js';
@@ -82,6 +83,23 @@ describe('Following a call with @panal/client', () => {
   it('ignores comments and events that only a newer broker knows', async () => {
     await serve('ab', stream(`: ping\n\n${log('a')}event: progress\r\ndata: 1\r\n\r\n${log('b')}${END}`));
     expect(await follow()).to.deep.equal(['a', 'b']);
+  });
+
+  it('puts together what comes in pieces, and leaves out an event that is cut off', async () => {
+    // The data of the first event are on two lines.
+    const text =
+      ': hello\nevent: attempt\r\nid: 7\ndata: {\ndata:"attempt":1}\r\n\r\nevent: log\rdata: "ü"\r\r';
+    const bytes = Buffer.from(`${text}event: log\ndata: "cut off"\n`);
+    await serve('ü', (_request, response) => {
+      response.setHeader('Content-Type', 'text/event-stream');
+      Readable.from(Array.from(bytes, (byte) => Buffer.of(byte))).pipe(response);
+    });
+    const events: unknown[] = [];
+    for await (const event of panal.calls.logs(1)) events.push(event);
+    expect(events).to.deep.equal([
+      { type: 'attempt', attempt: 1 },
+      { type: 'log', text: 'ü' },
+    ]);
   });
 });
 

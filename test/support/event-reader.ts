@@ -1,4 +1,4 @@
-import { readEvents } from '../../cli/src/server-events.js';
+import { EventSourceParserStream } from 'eventsource-parser/stream';
 
 /** A client that follows server-sent events, and notes them as `NAME DATA`. */
 export class EventReader {
@@ -22,6 +22,9 @@ export class EventReader {
     const headers = { Accept: 'text/event-stream' };
     const response = await fetch(url, { headers, signal: this.#abort.signal });
     if (response.body === null || !response.ok) throw new Error(`${url}: ${response.status}`);
-    for await (const { event, data } of readEvents(response.body)) this.events.push(`${event} ${data}`);
+    const messages = response.body
+      .pipeThrough(new TextDecoderStream())
+      .pipeThrough(new EventSourceParserStream());
+    for await (const { event, data } of messages) this.events.push(`${event ?? 'message'} ${data}`);
   }
 }

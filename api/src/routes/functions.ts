@@ -17,9 +17,16 @@ const change = functionSettingsSchema.extend({
   activeVersion: z.int().min(1).optional().describe('The same as `version`.'),
 });
 
+const settings = functionSettingsSchema.shape;
+
 /** A function as clients see it. */
 export const functionSchema = z.object({
-  ...functionSettingsSchema.shape,
+  ...settings,
+  // These have a default, so that every function has them.
+  lifecycle: settings.lifecycle.unwrap(),
+  timeoutMs: settings.timeoutMs.unwrap(),
+  memoryMb: settings.memoryMb.unwrap(),
+  network: settings.network.unwrap(),
   retry: retryViewSchema.optional(),
   functionName: nameSchema,
   kind: z.enum(['image', 'runtime']),

@@ -1,6 +1,6 @@
-import { tokenSchema, userSchema } from '../api.js';
+import { ApiError, type Panal } from '@panal/client';
 import { bytesOf } from '../arguments.js';
-import { Client, failureOf } from '../client.js';
+import { openCluster } from '../cluster.js';
 import { Failure, misuse } from '../failure.js';
 import type { AddVerbs } from '../verbs.js';
 import { ask } from '../prompt.js';
@@ -36,21 +36,15 @@ export const addAccountVerbs: AddVerbs = (program, act) => {
 };
 
 async function logIn(session: Session, url: string | undefined, options: LoginOptions): Promise<undefined> {
-  const client = new Client({ url: url ?? session.url });
-  try {
-    const credentials = await askCredentials(session, options);
-    if (options.register === true) await register(client, credentials);
-    const { token, expiresAt } = await client
-      .send(tokenSchema, 'POST', '/users/token', credentials)
-      .catch((error: unknown) => {
-        throw explained(error);
-      });
-    await session.configFile.write({ url: client.url, user: credentials.email, token, expiresAt });
-    const shown = { user: credentials.email, url: client.url, expiresAt };
-    session.output.show(shown, () => `logged in to ${client.url} as ${credentials.email}`);
-  } finally {
-    client.close();
-  }
+  const client = openCluster({ url: url ?? session.url });
+  const { email, password } = await askCredentials(session, options);
+  if (options.register === true) await register(client, email, password);
+  const { token, expiresAt } = await client.users.issueToken(email, password).catch((error: unknown) => {
+    throw explained(error);
+  });
+  await session.configFile.write({ url: client.url, user: email, token, expiresAt });
+  const shown = { user: email, url: client.url, expiresAt };
+  session.output.show(shown, () => `logged in to ${client.url} as ${email}`);
 }
 
 async function askCredentials(
@@ -74,15 +68,17 @@ async function askCredentials(
 }
 
 /** Makes the user; one that is there already will do, if its password is this one. */
-async function register(client: Client, credentials: { email: string; password: string }): Promise<void> {
-  const body = { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(credentials) };
-  const answer = await client.answer('POST', '/users', body);
-  if (answer.status !== 201 && answer.status !== 409) throw failureOf(client.url, answer);
+async function register(client: Panal, email: string, password: string): Promise<void> {
+  try {
+    await client.users.register(email, password);
+  } catch (error) {
+    if (!(error instanceof ApiError && error.code === 'ALREADY_EXISTS')) throw error;
+  }
 }
 
 /** "Log in first" is no help to who is doing just that. */
 function explained(error: unknown): unknown {
-  if (!(error instanceof Failure && error.code === 'UNAUTHORIZED')) return error;
+  if (!(error instanceof ApiError && error.code === 'UNAUTHORIZED')) return error;
   const hint = 'if there is no such user yet, --register makes it';
   return new Failure(error.message, { code: error.code, hint, cause: error });
 }
@@ -97,6 +93,6 @@ async function whoAmI({ client, hasCredentials, output }: Session): Promise<unde
     output.show({ user: 'public', url: client.url }, () => 'public');
     return;
   }
-  const { email, ...rest } = await client.ask(userSchema, 'GET', '/users/me');
+  const { email, ...rest } = await client.users.me();
   output.show({ user: email, url: client.url, ...rest }, () => email);
 }

@@ -1,7 +1,9 @@
+import { ApiError } from '@panal/client';
 import { createReadStream, createWriteStream, Stats } from 'node:fs';
 import { rename, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { explain } from '../explain.js';
 import { Failure, messageOf } from '../failure.js';
 import { bytes } from '../output.js';
 import type { AddVerbs } from '../verbs.js';
@@ -30,7 +32,7 @@ export const addBackupVerbs: AddVerbs = (program, act) => {
 
 async function backUp({ client, output, shell }: Session, file: string): Promise<undefined> {
   const size = await whileWaiting(async (signal) => {
-    const backup = await client.download('/backup', { signal }).catch((error: unknown) => {
+    const backup = await client.backup({ signal }).catch((error: unknown) => {
       throw explained(error);
     });
     const counted = new Counted(backup);
@@ -54,7 +56,7 @@ async function writeWhole(
   } catch (error) {
     await rm(draft, { force: true });
     if (signal.aborted) throw signal.reason;
-    throw error instanceof Failure ? error : new Failure(`no backup: ${messageOf(error)}`, { cause: error });
+    throw explain(error) ?? new Failure(`no backup: ${messageOf(error)}`, { cause: error });
   }
 }
 
@@ -77,7 +79,7 @@ class Counted implements AsyncIterable<Uint8Array> {
 
 /** The operator is no user: to log in is no help. */
 function explained(error: unknown): unknown {
-  if (!(error instanceof Failure && error.code === 'UNAUTHORIZED')) return error;
+  if (!(error instanceof ApiError && error.code === 'UNAUTHORIZED')) return error;
   const hint = "give the operator's token in PANAL_TOKEN";
   return new Failure(error.message, { code: error.code, hint, cause: error });
 }

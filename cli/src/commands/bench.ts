@@ -1,4 +1,4 @@
-import { jsonArgument, seconds, wholeNumber } from '../arguments.js';
+import { jsonArgument, seconds as secondsOption, wholeNumber } from '../arguments.js';
 import { EXIT_FAILED, EXIT_INTERRUPTED, misuse } from '../failure.js';
 import { onInterrupt } from '../interrupt.js';
 import { runLoad, type LoadResult } from '../load.js';
@@ -24,7 +24,7 @@ export const addBenchVerb: AddVerbs = (program, act) => {
     .argument('[params]', 'JSON for each call, or - to read it from stdin')
     .option('-c, --connections <count>', 'calls under way at once', wholeNumber(1, 10_000), 8)
     .option('-n, --number <count>', 'end after so many calls', wholeNumber(1))
-    .option('-d, --duration <seconds>', `end after so long; default: ${DEFAULT_SECONDS}`, seconds)
+    .option('-d, --duration <seconds>', `end after so long; default: ${DEFAULT_SECONDS}`, secondsOption)
     .addHelpText('after', '\nExample:\n  $ panal bench hello \'{"name":"Ana"}\' -c 16 -d 10')
     .action(act(bench));
 };
@@ -38,30 +38,35 @@ async function bench(
   const { connections, number } = options;
   if (number !== undefined && options.duration !== undefined)
     throw misuse('give --number or --duration, not both');
-  const { client, output, shell } = session;
-  const body = await jsonArgument(params, shell.stdin);
-  const path = `/run/${encodeURIComponent(name)}`;
-  // One call first: what would fail a thousand times is said once, and a first start is not measured.
-  await client.request('POST', path, body === undefined ? {} : { body });
+  const text = await jsonArgument(params, session.shell.stdin);
+  const body = text === undefined ? undefined : new TextEncoder().encode(text);
+  return await session.withPatience(async (client) => {
+    const call = (): Promise<unknown> => client.run(name, body);
+    // One call first: what would fail a thousand times is said once, and a first start is not measured.
+    await call();
+    return await measure(session, call, options);
+  }, connections);
+}
 
+async function measure(
+  { output, shell }: Session,
+  call: () => Promise<unknown>,
+  { connections, number, duration: seconds = DEFAULT_SECONDS }: BenchOptions,
+): Promise<number> {
   const end = new AbortController();
   const release = onInterrupt(
     () => end.abort(INTERRUPTED),
     () => process.exit(EXIT_INTERRUPTED),
   );
-  const timer = setTimeout(
-    () => end.abort(),
-    number === undefined ? 1000 * (options.duration ?? DEFAULT_SECONDS) : 2 ** 31 - 1,
-  );
+  const timer = setTimeout(() => end.abort(), number === undefined ? 1000 * seconds : 2 ** 31 - 1);
   let count = 0;
-  const wanted = number === undefined ? `${options.duration ?? DEFAULT_SECONDS} s` : `${number} calls`;
+  const wanted = number === undefined ? `${seconds} s` : `${number} calls`;
   const ticker = output.live
     ? new Ticker(shell.stderr, (ms) => `${count} calls in ${duration(ms)}, until ${wanted}`)
     : undefined;
   try {
-    const target = { url: client.url, path, headers: client.headers, body };
     const calls = number ?? Infinity;
-    const result = await runLoad(target, { connections, calls, signal: end.signal, onCall: () => count++ });
+    const result = await runLoad(call, { connections, calls, signal: end.signal, onCall: () => count++ });
     ticker?.end();
     output.show(result, () => report(result, output.fields.bind(output)));
     if (end.signal.reason === INTERRUPTED) return EXIT_INTERRUPTED;

@@ -1,10 +1,8 @@
+import { hasEnded, resultBytes, type CallAnswer, type CallStatus, type Panal } from '@panal/client';
 import { CALL_STATUSES, readJson } from '@panal/protocol';
 import { Option } from 'commander';
-import { askCall, askCalls, callPath, hasEnded, resultOf, type Call } from '../api.js';
 import { wholeNumber } from '../arguments.js';
-import type { Client } from '../client.js';
 import { EXIT_FAILED } from '../failure.js';
-import { followCall } from '../follow.js';
 import { ago, duration, type Output } from '../output.js';
 import type { AddVerbs } from '../verbs.js';
 import type { Session } from '../session.js';
@@ -15,7 +13,7 @@ const PAGE = 1000;
 
 interface ListOptions {
   limit: number;
-  status?: string;
+  status?: CallStatus;
   function?: string;
 }
 
@@ -77,33 +75,31 @@ async function list({ client, output }: Session, options: ListOptions): Promise<
 }
 
 async function listCalls(
-  client: Client,
+  client: Panal,
   { limit, status, function: funcName }: ListOptions,
-): Promise<Call[]> {
-  const query = new URLSearchParams({ limit: String(Math.min(limit, PAGE)) });
-  if (status !== undefined) query.set('status', status);
-  if (funcName !== undefined) query.set('funcName', funcName);
-  const calls: Call[] = [];
-  for (
-    let path: string | undefined = `/calls?${query.toString()}`;
-    path !== undefined && calls.length < limit;
-  ) {
-    const page = await askCalls(client, path);
-    calls.push(...page.calls);
-    path = page.next;
-  }
+): Promise<CallAnswer[]> {
+  const filter = { ...(status !== undefined && { status }), ...(funcName !== undefined && { funcName }) };
+  const calls: CallAnswer[] = [];
+  let before: number | undefined;
+  do {
+    const query = { ...filter, limit: Math.min(limit, PAGE), ...(before !== undefined && { before }) };
+    const page = await client.calls.page(query);
+    const texts = readJson(page.json).members;
+    calls.push(...page.calls.map((call) => ({ ...call, json: texts.get(`c${call.callNum}`) ?? '' })));
+    before = page.next;
+  } while (before !== undefined && calls.length < limit);
   return calls.slice(0, limit);
 }
 
 async function show({ client, output }: Session, callNum: number): Promise<undefined> {
-  const call = await askCall(client, 'GET', callPath(callNum));
+  const call = await client.calls.get(callNum);
   output.showJson(
     () => call.json,
     () => describe(call, output),
   );
 }
 
-function describe(call: Call, output: Output): string {
+function describe(call: CallAnswer, output: Output): string {
   const { timings } = call;
   const fields = output.fields({
     call: String(call.callNum),
@@ -124,7 +120,8 @@ function describe(call: Call, output: Output): string {
         `run ${duration(timings.run)}`,
   });
   const parts = [fields];
-  if (call.result !== undefined) parts.push(section('result', resultOf(call).toString(), output));
+  if (call.result !== undefined)
+    parts.push(section('result', Buffer.from(resultBytes(call)).toString(), output));
   if (call.logs !== undefined && call.logs !== '') parts.push(section('logs', call.logs, output));
   return parts.join('\n\n');
 }
@@ -138,23 +135,23 @@ async function logs(
   { follow = false }: { follow?: boolean },
 ): Promise<number> {
   if (!follow || output.json) {
-    const { bytes } = await client.request('GET', callPath(callNum, '/logs'));
+    const text = await client.calls.logText(callNum);
     if (!output.json) {
-      output.bytes(bytes);
+      output.bytes(Buffer.from(text));
       return 0;
     }
-    const { status } = await askCall(client, 'GET', callPath(callNum));
-    output.show({ callNum, status, logs: bytes.toString() }, () => '');
+    const { status } = await client.calls.get(callNum);
+    output.show({ callNum, status, logs: text }, () => '');
     return 0;
   }
   const onLogs = (piece: string): void => output.bytes(Buffer.from(piece));
-  const call = await whileWaiting((signal) => followCall(client, callNum, { onLogs, signal }));
+  const call = await whileWaiting((signal) => client.calls.wait(callNum, { onLogs, signal }));
   output.note(`call ${callNum} ${call.status}`);
   return 0;
 }
 
 async function cancel({ client, output }: Session, callNum: number): Promise<number> {
-  const call = await askCall(client, 'DELETE', callPath(callNum));
+  const call = await client.calls.cancel(callNum);
   output.showJson(
     () => call.json,
     () =>
@@ -166,7 +163,7 @@ async function cancel({ client, output }: Session, callNum: number): Promise<num
 }
 
 async function retry({ client, output }: Session, callNum: number): Promise<undefined> {
-  const call = await askCall(client, 'POST', callPath(callNum, '/retry'));
+  const call = await client.calls.retry(callNum);
   output.showJson(
     () => call.json,
     () => `call ${callNum} is ${call.status} again`,

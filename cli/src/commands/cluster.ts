@@ -1,4 +1,4 @@
-import { namesSchema, runtimeSchema, workersSchema } from '../api.js';
+import { all } from '../cluster.js';
 import { ago } from '../output.js';
 import type { AddVerbs } from '../verbs.js';
 import type { Session } from '../session.js';
@@ -17,10 +17,8 @@ export const addClusterVerbs: AddVerbs = (program, act) => {
 };
 
 async function listRuntimes({ client, output }: Session): Promise<undefined> {
-  const names = await client.ask(namesSchema, 'GET', '/runtimes');
-  const runtimes = await Promise.all(
-    names.map((name) => client.ask(runtimeSchema, 'GET', `/runtimes/${encodeURIComponent(name)}`)),
-  );
+  const names = await all(client.runtimes.names());
+  const runtimes = await Promise.all(names.map((name) => client.runtimes.get(name)));
   output.show(runtimes, () =>
     output.table(
       ['NAME', 'IMAGE', 'RUNS', 'HANDLERS', 'OWNER'],
@@ -36,7 +34,7 @@ async function listRuntimes({ client, output }: Session): Promise<undefined> {
 }
 
 async function listWorkers({ client, output }: Session): Promise<undefined> {
-  const workers = await client.ask(workersSchema, 'GET', '/workers');
+  const workers = await client.workers();
   if (workers.length === 0) output.note('no worker is connected');
   output.show(workers, () =>
     output.table(

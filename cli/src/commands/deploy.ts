@@ -1,8 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { NAME_PATTERN } from '@panal/protocol';
+import type { FunctionView } from '@panal/client';
 import type { Command } from 'commander';
-import { functionSchema, type FunctionView } from '../api.js';
 import { misuse } from '../failure.js';
 import { runtimeFor } from '../language.js';
 import { prepareFunction } from '../prepare.js';
@@ -102,6 +102,6 @@ async function deployImage(
 ): Promise<FunctionView> {
   if (runtime !== undefined) throw misuse('an image has no runtime: leave out --runtime');
   if (name === undefined) throw misuse('the function has no name', 'give it with --name');
-  const body = { functionName: checkName(name), image, ...changeSettings({}, set) };
-  return await client.send(functionSchema, 'POST', '/registerFunction', body);
+  const functionName = checkName(name);
+  return await client.functions.registerImage({ functionName, image, ...changeSettings({}, set) });
 }

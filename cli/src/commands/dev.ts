@@ -1,4 +1,5 @@
 import { jsonArgument } from '../arguments.js';
+import { explain } from '../explain.js';
 import { Failure } from '../failure.js';
 import { FolderWatch } from '../folder-watch.js';
 import { fingerprint, listFolder } from '../pack.js';
@@ -79,7 +80,9 @@ async function round(
       output.bytes(Buffer.from('\n'));
     if (call.timings !== undefined) output.note(`panal: took ${duration(call.timings.total)}`);
   } catch (error) {
-    if (signal.aborted || !(error instanceof Failure)) throw error;
-    output.note(`panal: ${error.message}${error.hint === undefined ? '' : ` — ${error.hint}`}`);
+    const failure = explain(error);
+    if (signal.aborted || failure === undefined) throw error;
+    const { message, hint } = failure;
+    output.note(`panal: ${message}${hint === undefined ? '' : ` — ${hint}`}`);
   }
 }

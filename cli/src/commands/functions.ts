@@ -1,6 +1,6 @@
-import { functionPath, functionSchema, namesSchema, type FunctionView } from '../api.js';
+import type { FunctionView } from '@panal/client';
 import { wholeNumber } from '../arguments.js';
-import type { Client } from '../client.js';
+import { all } from '../cluster.js';
 import { Failure, misuse } from '../failure.js';
 import { ago, bytes, duration } from '../output.js';
 import type { AddVerbs } from '../verbs.js';
@@ -41,7 +41,7 @@ export const addFunctionVerbs: AddVerbs = (program, act) => {
 };
 
 async function list({ client, output }: Session, { long = false }: { long?: boolean }): Promise<undefined> {
-  const names = await allNames(client);
+  const names = await all(client.functions.names());
   if (!long) {
     output.show(names, () => names.join('\n'));
     return;
@@ -49,9 +49,7 @@ async function list({ client, output }: Session, { long = false }: { long?: bool
   const views: FunctionView[] = [];
   for (let at = 0; at < names.length; at += AT_ONCE) {
     const some = names.slice(at, at + AT_ONCE);
-    views.push(
-      ...(await Promise.all(some.map((name) => client.ask(functionSchema, 'GET', functionPath(name))))),
-    );
+    views.push(...(await Promise.all(some.map((name) => client.functions.get(name)))));
   }
   output.show(views, () =>
     output.table(
@@ -67,22 +65,8 @@ async function list({ client, output }: Session, { long = false }: { long?: bool
   );
 }
 
-async function allNames(client: Client): Promise<string[]> {
-  const names: string[] = [];
-  for (let path: string | undefined = '/functions'; path !== undefined;) {
-    const page: { value: string[]; next: string | undefined } = await client.askPage(
-      namesSchema,
-      'GET',
-      path,
-    );
-    names.push(...page.value);
-    path = page.next;
-  }
-  return names;
-}
-
 async function show({ client, output }: Session, name: string): Promise<undefined> {
-  const view = await client.ask(functionSchema, 'GET', functionPath(name));
+  const view = await client.functions.get(name);
   output.show(view, () =>
     output.fields({
       name: view.functionName,
@@ -107,13 +91,12 @@ async function rollBack(
   name: string,
   version: number | undefined,
 ): Promise<undefined> {
-  const path = functionPath(name);
-  const before = await client.ask(functionSchema, 'GET', path);
+  const before = await client.functions.get(name);
   const wanted = version ?? before.versions.filter((each) => each < before.version).at(-1);
   if (wanted === undefined) {
     throw new Failure(`${name} has no version before ${before.version}`, { hint: `panal function ${name}` });
   }
-  const after = await client.send(functionSchema, 'PUT', path, { activeVersion: wanted });
+  const after = await client.functions.change(name, { activeVersion: wanted });
   output.show(after, () => `${name} version ${after.version} (was ${before.version})`);
 }
 
@@ -131,8 +114,8 @@ async function remove(
       return 1;
     }
   }
-  const path = functionPath(name);
-  await client.request('DELETE', version === undefined ? path : `${path}/versions/${version}`);
+  if (version === undefined) await client.functions.delete(name);
+  else await client.functions.deleteVersion(name, version);
   const shown = { functionName: name, ...(version !== undefined && { version }), deleted: true };
   output.show(shown, () => `${what} deleted`);
   return 0;

@@ -1,8 +1,13 @@
-import { acceptedSchema, askCall, callPath, resultOf, type Call } from '../api.js';
+import {
+  ApiError,
+  JsonText,
+  resultBytes,
+  type AcceptedCall,
+  type CallAnswer,
+  type Panal,
+} from '@panal/client';
 import { bytesOf, jsonArgument, seconds } from '../arguments.js';
-import { failureOf, jsonBody, type Client } from '../client.js';
-import { EXIT_FAILED, Failure, misuse } from '../failure.js';
-import { followCall } from '../follow.js';
+import { EXIT_FAILED, misuse } from '../failure.js';
 import type { Output } from '../output.js';
 import type { AddVerbs } from '../verbs.js';
 import type { Session } from '../session.js';
@@ -46,7 +51,7 @@ async function invoke(
     throw misuse('--async does not wait: no --timeout');
   const { client, output, shell } = session;
   if (options.raw === true) {
-    const bytes = params === undefined ? Buffer.alloc(0) : await bytesOf(params, shell.stdin);
+    const bytes = new Uint8Array(params === undefined ? [] : await bytesOf(params, shell.stdin));
     return await whileWaiting((signal) => runRaw(session, name, bytes, signal), options.timeout);
   }
   const text = await jsonArgument(params, shell.stdin);
@@ -71,7 +76,7 @@ export async function callAndWait(
   name: string,
   params: string | undefined,
   signal: AbortSignal,
-): Promise<Call> {
+): Promise<CallAnswer> {
   // Not given up on interrupt: only its answer tells which call there is to cancel.
   const { callNum } = await accept(client, name, params);
   return await waitForEnd({ client, output }, callNum, signal);
@@ -87,9 +92,9 @@ export async function waitForEnd(
   callNum: number,
   signal: AbortSignal,
   onLogs: () => void = () => undefined,
-): Promise<Call> {
+): Promise<CallAnswer> {
   try {
-    return await followCall(client, callNum, {
+    return await client.calls.wait(callNum, {
       onLogs: (piece) => {
         onLogs();
         if (!output.json) output.logs(piece);
@@ -103,55 +108,66 @@ export async function waitForEnd(
 }
 
 async function accept(
-  client: Client,
+  client: Panal,
   name: string,
   params: string | undefined,
-): Promise<{ callNum: number; status: string }> {
-  const rest = params === undefined ? '' : `,"params":${params}`;
-  const body = jsonBody(`{"funcName":${JSON.stringify(name)}${rest}}`);
-  return await client.ask(acceptedSchema, 'POST', '/invokeFunction', body);
+): Promise<AcceptedCall | CallAnswer> {
+  return await client.calls.start(name, params === undefined ? undefined : new JsonText(params));
 }
 
-async function cancel(client: Client, callNum: number, output: Output): Promise<void> {
+async function cancel(client: Panal, callNum: number, output: Output): Promise<void> {
   try {
-    await client.request('DELETE', callPath(callNum));
+    await client.calls.cancel(callNum);
     if (!output.json) output.note(`panal: call ${callNum} cancelled`);
   } catch (error) {
     // It ended in the same moment.
-    if (!(error instanceof Failure && error.code === 'CALL_SETTLED')) throw error;
+    if (!(error instanceof ApiError && error.code === 'CALL_SETTLED')) throw error;
   }
 }
 
 /** Puts out what a call gave back. @returns the exit code */
-export function showCall(call: Call, output: Output): number {
+export function showCall(call: CallAnswer, output: Output): number {
   const done = call.status === 'DONE';
   if (output.json)
     output.showJson(
       () => call.json,
       () => '',
     );
-  else output.result(resultOf(call));
+  else output.result(resultBytes(call));
   if (!done && !output.json) output.note(`panal: ${failureText(call)}`);
   return done ? 0 : EXIT_FAILED;
 }
 
-function failureText({ callNum, status, error }: Call): string {
+function failureText({ callNum, status, error }: CallAnswer): string {
   const why = error === undefined ? '' : `: ${error.code}: ${error.message}`;
   return `call ${callNum} ${status}${why}`;
 }
 
-/** Sends bytes as they are. The call is cancelled by the cluster when this goes away. */
+/** Sends bytes as they are. The cluster cancels the call if this process goes away. */
 async function runRaw(
-  { client, output }: Session,
+  session: Session,
   name: string,
-  body: Uint8Array,
+  body: Uint8Array<ArrayBuffer>,
   signal: AbortSignal,
 ): Promise<number> {
-  const headers = { 'Content-Type': 'application/octet-stream', 'Content-Length': body.byteLength };
-  const answer = await client.answer('POST', `/run/${encodeURIComponent(name)}`, { headers, body, signal });
-  const callNum = Number(answer.headers['x-call-num']);
-  if (!Number.isInteger(callNum)) throw failureOf(client.url, answer);
-  const call = await askCall(client, 'GET', callPath(callNum));
+  const { client, output } = session;
+  const callNum = await session.withPatience((patient) => callOfRun(patient, name, body, signal));
+  const call = await client.calls.get(callNum);
   if (!output.json) output.logs(call.logs ?? '');
   return showCall(call, output);
+}
+
+/** Runs a function, and returns the number of its call, which may have failed. */
+async function callOfRun(
+  client: Panal,
+  name: string,
+  body: Uint8Array<ArrayBuffer>,
+  signal: AbortSignal,
+): Promise<number> {
+  try {
+    return (await client.run(name, body, { signal })).callNum;
+  } catch (error) {
+    if (error instanceof ApiError && error.callNum !== undefined) return error.callNum;
+    throw error;
+  }
 }

@@ -1,7 +1,5 @@
-import { z } from 'zod';
-import { tokenSchema, userSchema } from '../api.js';
 import { bytesOf } from '../arguments.js';
-import { Client, clusterUrl } from '../client.js';
+import { clusterUrl, openCluster } from '../cluster.js';
 import { misuse } from '../failure.js';
 import type { AddVerbs } from '../verbs.js';
 import { ask } from '../prompt.js';
@@ -10,8 +8,6 @@ import type { Session } from '../session.js';
 interface PasswordOptions {
   passwordStdin?: boolean;
 }
-
-const anything = z.looseObject({});
 
 export const addPasswordVerbs: AddVerbs = (program, act) => {
   program
@@ -29,9 +25,9 @@ export const addPasswordVerbs: AddVerbs = (program, act) => {
 
 async function changePassword(session: Session, options: PasswordOptions): Promise<undefined> {
   const { client, output } = session;
-  const { email } = await client.ask(userSchema, 'GET', '/users/me');
+  const { email } = await client.users.me();
   const { password, newPassword } = await askPasswords(session, options);
-  await client.send(anything, 'PUT', '/users/me/password', { password, newPassword });
+  await client.users.changePassword(password, newPassword);
   await renewLogin(session, email, newPassword);
   output.show({ user: email, changed: true }, () => `changed the password of ${email}`);
 }
@@ -61,18 +57,13 @@ async function askPasswords(
 async function renewLogin({ configFile, url }: Session, email: string, password: string): Promise<void> {
   const login = configFile.read();
   if (login?.user !== email || clusterUrl(login.url) !== clusterUrl(url)) return;
-  const client = new Client({ url });
-  try {
-    const { token, expiresAt } = await client.send(tokenSchema, 'POST', '/users/token', { email, password });
-    await configFile.write({ ...login, token, expiresAt });
-  } finally {
-    client.close();
-  }
+  const { token, expiresAt } = await openCluster({ url }).users.issueToken(email, password);
+  await configFile.write({ ...login, token, expiresAt });
 }
 
 async function revokeTokens({ client, configFile, output, url }: Session): Promise<undefined> {
-  const { email } = await client.ask(userSchema, 'GET', '/users/me');
-  await client.ask(anything, 'DELETE', '/users/me/tokens');
+  const { email } = await client.users.me();
+  await client.users.revokeTokens();
   const login = configFile.read();
   if (login?.user === email && clusterUrl(login.url) === clusterUrl(url)) await configFile.remove();
   output.show(
