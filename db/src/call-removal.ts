@@ -81,7 +81,7 @@ export class CallRemoval {
     if (page.calls === 0) return 0;
     const note: Write = [beginningKey(this.owner), encodeJson({ from: page.from })];
     await this.#medium.commit([...page.writes, note], 'later');
-    this.#medium.removed.add(this.owner, { from, to: this.#at, bytes: page.bytes });
+    this.#medium.removed.add({ owner: this.owner, from, to: this.#at, bytes: page.bytes });
     return page.calls;
   }
 

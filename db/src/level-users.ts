@@ -80,6 +80,6 @@ export class LevelUsers implements UserStore {
     }
     const usage = await callUsage(this.#medium, owner);
     await this.#medium.commit(writesOfLeft(owner, usage));
-    this.#medium.removed.add(owner, { from: 0, to: Number.MAX_SAFE_INTEGER, bytes: usage.bytes });
+    this.#medium.removed.add({ owner, from: 0, to: Number.MAX_SAFE_INTEGER, bytes: usage.bytes });
   }
 }

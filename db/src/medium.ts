@@ -8,7 +8,7 @@ import type { Range } from './keys.js';
 import { LocalLog } from './log/local-log.js';
 import type { Applied, Durability, Log, Transaction, View, Write, WriteKind } from './log/log.js';
 import { decodeValue, jsonDecoder } from './record-codec.js';
-import { RemovedRanges } from './removed-ranges.js';
+import { rangesOfRemoved, RemovedRanges } from './removed-ranges.js';
 import { markStore, prepareStoreFolder } from './store-marker.js';
 import { adding, sumSchema } from './sums.js';
 
@@ -36,6 +36,8 @@ export class Medium {
   readonly #lock = new KeyedLock();
   #connection: Connection | undefined;
   #torn = false;
+  /** How often a write failed. */
+  #failures = 0;
 
   constructor(options: MediumOptions) {
     this.#options = options;
@@ -57,7 +59,7 @@ export class Medium {
         throw error;
       });
       const { observer, durability, reserve } = this.#options;
-      const write = batchWriter(database, { onTorn: (torn) => (this.#torn = torn), reserve });
+      const write = batchWriter(database, { onTorn: (torn) => this.#noteTorn(torn), reserve });
       // Straight from the database: what was appended is still applied when the store closes.
       const view = viewOf(database);
       const log = new LocalLog({
@@ -134,11 +136,32 @@ export class Medium {
     return (await this.keys(range, 1)).length > 0;
   }
 
-  /** Gives back the space of removed calls, of each owner with at least so many bytes of them. */
+  /**
+   * Gives back the space of removed calls, of each owner with at least so many bytes of them. What a full disk prevents is
+   * left for the next time.
+   */
   async reclaim(bytes: number): Promise<void> {
-    for (let ranges; (ranges = this.removed.take(bytes)) !== undefined;) {
-      for (const range of ranges) await this.read((database) => compact(database, range));
+    for (let removed; (removed = this.removed.take(bytes)) !== undefined;) {
+      const failures = this.#failures;
+      try {
+        for (const range of rangesOfRemoved(removed)) {
+          await this.read((database) => compact(database, range));
+        }
+        // LevelDB tells only a writer that it could not merge its files.
+        await this.commit([], 'later');
+      } catch (error) {
+        this.removed.add(removed);
+        throw error;
+      }
+      if (this.#failures === failures) continue;
+      this.removed.add(removed);
+      return;
     }
+  }
+
+  #noteTorn(torn: boolean): void {
+    this.#torn = torn;
+    if (torn) this.#failures++;
   }
 
   async #disconnect(): Promise<void> {
