@@ -86,7 +86,6 @@ async function start(
   closers: Closers,
   signal?: AbortSignal,
 ): Promise<RunningBroker> {
-  // Better no broker than an open one that was meant to be closed.
   const metrics = new BrokerMetrics();
   const holder = new Holder(config.FAAS_DATA_DIR);
   const { store, reserve, bundles } = await openStateWhenRoom(config, {

@@ -11,7 +11,7 @@ export function problemsOf(parts: {
   calls: Calls;
 }): string[] {
   const { store, room, dispatcher, calls } = parts;
-  const { up, draining } = dispatcher.census();
+  const { up, draining } = dispatcher.counts();
   const problems: (string | undefined)[] = [
     store.failing ? 'the store cannot write' : undefined,
     room.problem,

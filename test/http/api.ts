@@ -9,7 +9,7 @@ import { Backups } from '../../broker/src/backup/backups.js';
 import { BundleKeeper } from '../../broker/src/bundles/bundle-keeper.js';
 import { BundleStore } from '../../broker/src/bundles/bundle-store.js';
 import { Calls } from '../../broker/src/calls/calls.js';
-import { WorkerTally, type Census } from '../../broker/src/scheduling/census.js';
+import { WorkerTally, type WorkerCounts } from '../../broker/src/scheduling/worker-registry.js';
 import { KeyedCalls } from '../../broker/src/calls/keyed-calls.js';
 import type { Job } from '../../broker/src/scheduling/job.js';
 import { Functions } from '../../broker/src/functions/functions.js';
@@ -36,7 +36,7 @@ export class ScriptedCluster extends ScriptedDispatch implements Cluster {
   views: ReturnType<Cluster['workers']> = [];
   readonly tally = new WorkerTally();
 
-  census(): Census {
+  counts(): WorkerCounts {
     return { up: 1, draining: 0, slots: 4, busy: 1, waiting: this.jobs.length };
   }
 

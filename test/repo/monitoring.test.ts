@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { dump, load } from 'js-yaml';
 import { z } from 'zod';
-import { WorkerTally } from '../../broker/src/scheduling/census.js';
+import { WorkerTally } from '../../broker/src/scheduling/worker-registry.js';
 import { BrokerMetrics } from '../../broker/src/metrics/broker-metrics.js';
 import { MeteredDriver } from '../../worker/src/metrics/metered-driver.js';
 import { WorkerMetrics } from '../../worker/src/metrics/worker-metrics.js';
@@ -67,10 +67,10 @@ const expressions = panels.flatMap(({ targets }) => targets?.map(({ expr }) => e
 async function servedNames(): Promise<Set<string>> {
   const [broker, worker] = [new BrokerMetrics(), new WorkerMetrics()];
   const calls = { unsettled: 0, waitingSince: () => undefined };
-  const census = { up: 0, draining: 0, slots: 0, busy: 0, waiting: 0 };
+  const counts = { up: 0, draining: 0, slots: 0, busy: 0, waiting: 0 };
   const none = { idle: 0, preparing: 0, running: 0, sandboxes: 0, outbox: 0, joined: false, reconnects: 0 };
   const ends = [
-    broker.watch({ calls, dispatcher: { census: () => census, tally: new WorkerTally() } }),
+    broker.watch({ calls, dispatcher: { counts: () => counts, tally: new WorkerTally() } }),
     worker.watch({ worker: { census: () => none }, driver: new MeteredDriver(new FakeDriver()) }),
   ];
   const text = `${await broker.set.text()}\n${await worker.set.text()}`;

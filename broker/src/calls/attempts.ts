@@ -6,7 +6,7 @@ import type { Job } from '../scheduling/job.js';
 import type { ActiveCall } from './active-call.js';
 import type { ActiveCalls } from './active-calls.js';
 import type { CallHosts } from './admission.js';
-import { Alarm } from './alarm.js';
+import { TimerHeap } from './timer-heap.js';
 import type { CallObserver } from './call-observer.js';
 import type { LogFollowers } from './log-followers.js';
 import { afterAttempt, type AttemptEnd, type RetryPolicy } from './retry.js';
@@ -53,7 +53,7 @@ export class Attempts implements AttemptEvents {
   readonly #active: ActiveCalls;
   readonly #followers: LogFollowers;
   readonly #observer: CallObserver;
-  readonly #alarm = new Alarm<ActiveCall>((call) => this.submit(call));
+  readonly #timers = new TimerHeap<ActiveCall>((call) => this.submit(call));
   #stopped = false;
 
   constructor(options: AttemptsOptions) {
@@ -70,7 +70,7 @@ export class Attempts implements AttemptEvents {
   /** Begins nothing more. */
   stop(): void {
     this.#stopped = true;
-    this.#alarm.stop();
+    this.#timers.stop();
   }
 
   /** Lines up the call's next attempt. */
@@ -84,7 +84,7 @@ export class Attempts implements AttemptEvents {
 
   /** Does so in `ms` milliseconds. */
   submitIn(call: ActiveCall, ms: number): void {
-    this.#alarm.set(call, ms);
+    this.#timers.set(call, ms);
   }
 
   /** Settles a call that no worker has. */
@@ -215,7 +215,7 @@ export class Attempts implements AttemptEvents {
     this.#active.queued(call);
     call.record.notBefore = Date.now() + ms;
     // Set before the store answers: that a crash forgets this attempt costs one attempt more, no call.
-    this.#alarm.set(call, ms);
+    this.#timers.set(call, ms);
     const { logs } = call.record;
     // Once a later attempt has settled the call, this must not be written over that.
     await this.#stored(
@@ -256,7 +256,7 @@ export class Attempts implements AttemptEvents {
   }
 
   #remove(call: ActiveCall): void {
-    this.#alarm.cancel(call);
+    this.#timers.cancel(call);
     this.#active.remove(call);
     this.#options.onGone(call);
   }

@@ -9,7 +9,7 @@ import { StoreMetrics } from './store-metrics.js';
 /** What `BrokerMetrics` reads when it is asked. */
 export interface MetricSources {
   calls: Pick<Calls, 'unsettled' | 'waitingSince'>;
-  dispatcher: Pick<Dispatcher, 'census' | 'tally'>;
+  dispatcher: Pick<Dispatcher, 'counts' | 'tally'>;
 }
 
 /** All metrics of a broker, and those who count for it. */
@@ -41,7 +41,7 @@ function addQueueMetrics(metrics: MetricSet, { calls, dispatcher }: MetricSource
     'panal_queue_length',
     'Calls that wait for a mini-worker.',
     [],
-    () => dispatcher.census().waiting,
+    () => dispatcher.counts().waiting,
   );
   metrics.gauge('panal_queue_oldest_seconds', 'How long the oldest of these has waited.', [], () => {
     const since = calls.waitingSince();
@@ -52,14 +52,14 @@ function addQueueMetrics(metrics: MetricSet, { calls, dispatcher }: MetricSource
 function addWorkerMetrics(metrics: MetricSet, { dispatcher }: MetricSources): void {
   const { tally } = dispatcher;
   metrics.gauge('panal_workers', 'Connected workers.', ['state'], () => {
-    const { up, draining } = dispatcher.census();
+    const { up, draining } = dispatcher.counts();
     return [
       [{ state: 'up' }, up],
       [{ state: 'draining' }, draining],
     ];
   });
   metrics.gauge('panal_mini_workers', 'Mini-workers of connected workers.', ['state'], () => {
-    const { slots, busy } = dispatcher.census();
+    const { slots, busy } = dispatcher.counts();
     return [
       [{ state: 'idle' }, Math.max(0, slots - busy)],
       [{ state: 'busy' }, busy],

@@ -15,11 +15,10 @@ import {
 } from '@panal/transport';
 import { Acknowledgements } from './acknowledgements.js';
 import type { AttemptEvents } from './attempt.js';
-import type { Census, WorkerTally } from './census.js';
 import type { Job } from './job.js';
 import { Leases } from './leases.js';
 import { Placing } from './placing.js';
-import { Roster } from './roster.js';
+import { WorkerRegistry, type WorkerCounts, type WorkerTally } from './worker-registry.js';
 import type { Scheduler } from './scheduler.js';
 import { Succession } from './succession.js';
 import { viewOf, type Attempt, type ConnectedWorker, type WorkerView } from './worker-table.js';
@@ -48,7 +47,7 @@ const NOTHING = new Uint8Array(0);
  */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
-  readonly #roster = new Roster();
+  readonly #registry = new WorkerRegistry();
   readonly #succession = new Succession();
   readonly #acknowledgements: Acknowledgements;
   /** Once it is started. */
@@ -72,7 +71,7 @@ export class Dispatcher {
     const leases = new Leases({ scheduler, events, brokerId });
     const placing = new Placing({
       scheduler,
-      roster: this.#roster,
+      registry: this.#registry,
       leases,
       transport,
       mayBegin: () => this.#options.hasRoomFor?.(leases.size + 1) ?? true,
@@ -127,7 +126,7 @@ export class Dispatcher {
 
   #retire(functionIds: readonly string[]): void {
     if (functionIds.length === 0) return;
-    for (const worker of this.#roster.all()) {
+    for (const worker of this.#registry.all()) {
       const known = functionIds.filter((id) => worker.specs.delete(id));
       if (known.length > 0) this.#options.transport.send(worker.peer, { type: 'retire', functionIds: known });
     }
@@ -138,21 +137,21 @@ export class Dispatcher {
   }
 
   get tally(): WorkerTally {
-    return this.#roster.tally;
+    return this.#registry.tally;
   }
 
-  census(): Census {
-    return this.#roster.census(this.waiting);
+  counts(): WorkerCounts {
+    return this.#registry.counts(this.waiting);
   }
 
   /** The connected workers, as `owner` may see them. */
   workers(owner: string): WorkerView[] {
     const { scheduler } = this.#options;
-    return Array.from(this.#roster.all(), (each) => viewOf(each, scheduler.holdings(each.id), owner));
+    return Array.from(this.#registry.all(), (each) => viewOf(each, scheduler.holdings(each.id), owner));
   }
 
   support(capability: Capability): Support {
-    return this.#roster.support(capability);
+    return this.#registry.support(capability);
   }
 
   /** Most memory that a call may have, in MiB; `undefined` while no worker is connected that could run it. */
@@ -163,7 +162,7 @@ export class Dispatcher {
   /** Says something to the worker that has this attempt. */
   #tell(job: Job, message: (lease: string) => BrokerMessage): void {
     const attempt = this.#session?.leases.of(job.callNum);
-    const worker = attempt?.job === job ? this.#roster.get(attempt.workerId) : undefined;
+    const worker = attempt?.job === job ? this.#registry.get(attempt.workerId) : undefined;
     if (attempt !== undefined && worker !== undefined) {
       if (attempt.held === undefined) this.#options.transport.send(worker.peer, message(attempt.lease));
       else attempt.held.push(message(attempt.lease));
@@ -172,7 +171,7 @@ export class Dispatcher {
 
   #onMessage(peer: Peer, { message }: Envelope<WorkerMessage>): void {
     if (message.type === 'hello') return this.#onHello(peer, message);
-    const worker = this.#roster.at(peer);
+    const worker = this.#registry.at(peer);
     if (worker === undefined) {
       if (message.type !== 'bye') this.#options.transport.send(peer, { type: 'who' });
       return;
@@ -189,7 +188,7 @@ export class Dispatcher {
         worker.draining = true;
         return this.#options.scheduler.drainWorker(worker.id);
       case 'bye':
-        this.#roster.tally.left++;
+        this.#registry.tally.left++;
         return this.#lose(worker, 'the worker stopped');
       case 'heartbeat':
         return;
@@ -199,10 +198,10 @@ export class Dispatcher {
   #onHello(peer: Peer, hello: Hello): void {
     if (hello.protocol !== PROTOCOL_VERSION) return this.#refuse(peer, hello);
     const { log, scheduler } = this.#options;
-    const before = this.#roster.get(hello.worker);
-    const other = this.#roster.at(peer);
+    const before = this.#registry.get(hello.worker);
+    const other = this.#registry.at(peer);
     if (other !== undefined && other !== before) this.#lose(other, 'the worker came back under another name');
-    const worker = this.#roster.add(peer, hello);
+    const worker = this.#registry.add(peer, hello);
     const { slots, memoryMb } = hello;
     scheduler.addWorker(worker.id, { slots, memoryMb, hasEngine: worker.capabilities.has('images') });
     this.#welcome(worker);
@@ -224,7 +223,7 @@ export class Dispatcher {
   #refuse(peer: Peer, { worker, protocol }: Pick<Hello, 'worker' | 'protocol'>): void {
     const { transport, log } = this.#options;
     const message = `worker protocol ${protocol} does not go with the broker's ${PROTOCOL_VERSION}`;
-    this.#roster.tally.refused++;
+    this.#registry.tally.refused++;
     log.warn({ worker }, message);
     transport.send(peer, { type: 'refuse', message });
   }
@@ -261,7 +260,7 @@ export class Dispatcher {
     // Where a call came back for having waited too long, others of its function run for that long.
     const ranMs = outcome.returned === true ? outcome.prepareMs : outcome.runMs;
     this.#options.scheduler.ended(job, { workerId, runMs: ranMs > 0 ? ranMs : undefined });
-    const worker = this.#roster.get(workerId);
+    const worker = this.#registry.get(workerId);
     worker?.attempts.delete(lease);
     if (worker !== undefined) this.#takeBack(worker, attempt, outcome);
     this.#session?.placing.pump();
@@ -292,23 +291,23 @@ export class Dispatcher {
   }
 
   #acknowledge({ worker, lease }: Outcome): void {
-    const peer = this.#roster.get(worker)?.peer;
+    const peer = this.#registry.get(worker)?.peer;
     if (peer !== undefined) this.#acknowledgements.add(peer, lease);
   }
 
   #beat(): void {
     const { leaseMs, transport } = this.#options;
-    for (const worker of this.#roster.silent(leaseMs)) {
+    for (const worker of this.#registry.silent(leaseMs)) {
       this.#lose(worker, `the worker was silent for ${leaseMs} ms`);
     }
-    for (const { peer } of this.#roster.all()) transport.send(peer, { type: 'heartbeat' });
+    for (const { peer } of this.#registry.all()) transport.send(peer, { type: 'heartbeat' });
     // The disk may have room again.
     this.#session?.placing.pump();
   }
 
   #lose(worker: ConnectedWorker, why: string): void {
     this.#options.log.info({ worker: worker.id, attempts: worker.attempts.size }, `worker gone: ${why}`);
-    this.#roster.remove(worker);
+    this.#registry.remove(worker);
     this.#options.scheduler.removeWorker(worker.id);
     this.#options.transport.drop(worker.peer);
     for (const attempt of worker.attempts.values()) this.#giveUp(attempt, why);

@@ -1,4 +1,4 @@
-import { KeyedTurns } from './keyed-turns.js';
+import { KeyedRoundRobin } from './round-robin.js';
 
 /** A worker, as far as it matters here. */
 export interface Holder {
@@ -12,7 +12,7 @@ const MOST_KEYS = 100_000;
 
 /** Which workers hold idle sandboxes of what. */
 export class Holders<W extends Holder> {
-  readonly #workers = new KeyedTurns<W>();
+  readonly #workers = new KeyedRoundRobin<W>();
 
   /** The worker has so many idle sandboxes for `key`. */
   set(worker: W, key: string, idle: number): void {

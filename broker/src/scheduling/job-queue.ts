@@ -1,7 +1,7 @@
 import { reusesSandboxes, runtimeOf } from '@panal/protocol';
 import type { Job } from './job.js';
 import { Heap } from './heap.js';
-import { Ring, type Linked } from './ring.js';
+import { RoundRobin, type Linked } from './round-robin.js';
 
 /** An owner with calls that wait or run. */
 export class Owner {
@@ -33,7 +33,7 @@ export class Lane {
   /** The other one of this owner, if there is one. */
   other: Lane | undefined;
   /** Those that take turns. */
-  readonly functions = new Ring<JobQueue>();
+  readonly functions = new RoundRobin<JobQueue>();
   /** Those for which no worker had enough memory left, the smallest first. */
   readonly parked = new Heap<JobQueue>(smaller);
   /** Whether its owner may run one call more. */
@@ -53,7 +53,7 @@ export function smaller(a: JobQueue, b: JobQueue): boolean {
   return a.memoryMb < b.memoryMb || (a.memoryMb === b.memoryMb && a.parkedAs < b.parkedAs);
 }
 
-/** The place of something in a `Ring`. */
+/** The place of something in a `RoundRobin`. */
 export class Turn<T = Lane> implements Linked<Turn<T>> {
   readonly of: T;
   before: Turn<T> | undefined;
@@ -88,7 +88,7 @@ export class JobQueue implements Linked<JobQueue> {
   before: JobQueue | undefined;
   after: JobQueue | undefined;
   readonly #jobs = new Map<number, Job>();
-  /** Kept for the reason that `Turns` keeps its own. */
+  /** Kept for the reason that `SharedRoundRobin` keeps its own. */
   #line = this.#jobs.values();
 
   constructor(job: Job, lane: Lane) {

@@ -1,4 +1,4 @@
-import { KeyedTurns } from './keyed-turns.js';
+import { KeyedRoundRobin } from './round-robin.js';
 
 /** A worker, as far as it matters here. */
 export interface Runner {
@@ -17,7 +17,7 @@ export interface Runner {
  */
 export class Lookahead<W extends Runner> {
   /** The workers that have calls of a version. */
-  readonly #runners = new KeyedTurns<W>();
+  readonly #runners = new KeyedRoundRobin<W>();
 
   /** Hands this worker nothing more. */
   remove(worker: W): void {

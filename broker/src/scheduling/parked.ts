@@ -1,6 +1,6 @@
 import { Heap } from './heap.js';
 import { smaller, type JobQueue, type Lane, type Turn } from './job-queue.js';
-import { Ring } from './ring.js';
+import { RoundRobin } from './round-robin.js';
 
 /** The smaller function is first, and of two that are as large the one that was parked first. */
 const smallestFirst = (a: Lane, b: Lane): boolean => {
@@ -19,7 +19,7 @@ export class Parked {
   readonly #anywhere: ByOwner = { idle: new Heap(smallestFirst), busy: new Heap(smallestFirst) };
   readonly #onEngines: ByOwner = { idle: new Heap(smallestFirst), busy: new Heap(smallestFirst) };
   /** In the order in which the first of their calls that wait was passed over. */
-  readonly #passed = new Ring<Turn<JobQueue>>();
+  readonly #passed = new RoundRobin<Turn<JobQueue>>();
   #count = 0;
 
   /** Whether any function was passed over and waits still. */

@@ -3,13 +3,13 @@ import type { Logger } from 'pino';
 import type { AttemptEvents } from './attempt.js';
 import type { Job } from './job.js';
 import type { Leases } from './leases.js';
-import type { Roster } from './roster.js';
+import type { WorkerRegistry } from './worker-registry.js';
 import type { Placement, Scheduler } from './scheduler.js';
 import type { Attempt, ConnectedWorker } from './worker-table.js';
 
 export interface PlacingOptions {
   scheduler: Scheduler;
-  roster: Roster;
+  registry: WorkerRegistry;
   leases: Leases;
   transport: BrokerTransport;
   /** Whether the outcome of one more call can be stored. */
@@ -55,8 +55,8 @@ export class Placing {
   }
 
   #place({ job, workerId, slot, spared }: Placement): void {
-    const { roster, leases } = this.#options;
-    const worker = roster.get(workerId);
+    const { registry, leases } = this.#options;
+    const worker = registry.get(workerId);
     if (worker === undefined) return;
     const lease = leases.nameOf(job);
     if (job.apart !== true) {

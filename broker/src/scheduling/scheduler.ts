@@ -3,7 +3,7 @@ import type { Job } from './job.js';
 import { JobQueue, Owner, type Lane, type Turn } from './job-queue.js';
 import { Parked } from './parked.js';
 import { Reservations } from './reservations.js';
-import { Ring } from './ring.js';
+import { RoundRobin } from './round-robin.js';
 import { Seats, type WorkerSeat } from './seats.js';
 import { NONE } from './tournament.js';
 import type { Spare } from './worker-group.js';
@@ -53,9 +53,9 @@ export class Scheduler {
   readonly #seats = new Seats();
   readonly #queues = new Map<string, JobQueue>();
   readonly #owners = new Map<string, Owner>();
-  readonly #turns = new Ring<Turn>();
+  readonly #turns = new RoundRobin<Turn>();
   /** Of these the lanes of owners that run nothing. */
-  readonly #firstTurns = new Ring<Turn>();
+  readonly #firstTurns = new RoundRobin<Turn>();
   readonly #parked = new Parked();
   readonly #reservations = new Reservations(this.#seats, this.#parked);
   readonly #patient = new Set<JobQueue>();
@@ -191,7 +191,7 @@ export class Scheduler {
   }
 
   /** Places a call of one of those whose turn it is. */
-  #inTurn(turns: Ring<Turn>, spare: Spare | undefined): Placement | undefined {
+  #inTurn(turns: RoundRobin<Turn>, spare: Spare | undefined): Placement | undefined {
     let more: boolean;
     do {
       more = !this.#parked.empty && this.#unpark(spare);

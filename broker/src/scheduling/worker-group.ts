@@ -1,4 +1,4 @@
-import { Ring, type Linked } from './ring.js';
+import { RoundRobin, type Linked } from './round-robin.js';
 import { NONE, Tournament } from './tournament.js';
 
 /** Part of a worker that is kept for one large call: others may take what they leave for it. */
@@ -42,7 +42,7 @@ export interface Spare {
 export class WorkerGroup<S extends Seat<S>> {
   readonly #seats = new Set<S>();
   /** At index n the workers with n open mini-workers. */
-  readonly #byOpen: Ring<S>[] = [];
+  readonly #byOpen: RoundRobin<S>[] = [];
   readonly #byMemory = new Tournament<S>();
   #most = 0;
   #open = 0;
@@ -153,7 +153,7 @@ export class WorkerGroup<S extends Seat<S>> {
     this.#open += open - seat.open;
     seat.open = open;
     if (open > 0) {
-      while (this.#byOpen.length <= open) this.#byOpen.push(new Ring());
+      while (this.#byOpen.length <= open) this.#byOpen.push(new RoundRobin());
       this.#byOpen[open]?.join(seat);
       this.#most = Math.max(this.#most, open);
     }

@@ -7,18 +7,18 @@ interface Entry<T> {
 /** Cancelled entries that may stay in the heap, whatever share of it they are. */
 const FEW = 64;
 
-/** Rings for each item at its time, once, with one timer for all of them. A binary heap: O(log n) a step. */
-export class Alarm<T extends object> {
-  readonly #ring: (item: T) => void;
+/** Timer heap: calls back once for each item at its time, with one timer for all. A binary heap: O(log n) a step. */
+export class TimerHeap<T extends object> {
+  readonly #onDue: (item: T) => void;
   #heap: Entry<T>[] = [];
   readonly #entries = new Map<T, Entry<T>>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(ring: (item: T) => void) {
-    this.#ring = ring;
+  constructor(onDue: (item: T) => void) {
+    this.#onDue = onDue;
   }
 
-  /** Rings for `item` in `ms` milliseconds, and not when it was to do so before. */
+  /** Calls back for `item` in `ms` milliseconds; an earlier time of the same item is cancelled. */
   set(item: T, ms: number): void {
     this.cancel(item);
     const entry = { at: performance.now() + ms, item };
@@ -28,7 +28,7 @@ export class Alarm<T extends object> {
     if (this.#heap[0] === entry) this.#arm();
   }
 
-  /** Does not ring for `item`, and lets go of it. */
+  /** Does not call back for `item`, and lets go of it. */
   cancel(item: T): void {
     const entry = this.#entries.get(item);
     if (entry === undefined) return;
@@ -44,7 +44,7 @@ export class Alarm<T extends object> {
     return this.#heap.length;
   }
 
-  /** Rings no more. */
+  /** Calls back no more. */
   stop(): void {
     clearTimeout(this.#timer);
     this.#heap = [];
@@ -66,7 +66,7 @@ export class Alarm<T extends object> {
       this.#removeFirst();
       if (first.item === undefined) continue;
       this.#entries.delete(first.item);
-      this.#ring(first.item);
+      this.#onDue(first.item);
     }
     this.#arm();
   }

@@ -1,8 +1,8 @@
 import { once, EventEmitter } from 'node:events';
 import { expect } from 'chai';
-import { Alarm } from '../../broker/src/calls/alarm.js';
+import { TimerHeap } from '../../broker/src/calls/timer-heap.js';
 
-describe('Alarm', () => {
+describe('TimerHeap', () => {
   interface Item {
     ms: number;
   }
@@ -15,14 +15,14 @@ describe('Alarm', () => {
     }
     const rung: Due[] = [];
     const bell = new EventEmitter();
-    const alarm = new Alarm<Due>((item) => {
+    const timers = new TimerHeap<Due>((item) => {
       rung.push(item);
       if (rung.length === 40) bell.emit('all');
     });
     for (let n = 0; n < 40; n++) {
       const ms = (n * 17) % 40;
       const item = { earliest: performance.now() + ms, latest: Infinity };
-      alarm.set(item, ms);
+      timers.set(item, ms);
       item.latest = performance.now() + ms;
     }
     await once(bell, 'all');
@@ -30,46 +30,46 @@ describe('Alarm', () => {
     for (const [at, { latest }] of rung.entries()) {
       for (const before of rung.slice(0, at)) expect(before.earliest).to.be.at.most(latest);
     }
-    expect(alarm.size).to.equal(0);
+    expect(timers.size).to.equal(0);
   });
 
   it('rings for an item that was set later for an earlier time', async () => {
     const bell = new EventEmitter();
-    const alarm = new Alarm<Item>((item) => bell.emit('rung', item));
+    const timers = new TimerHeap<Item>((item) => bell.emit('rung', item));
     const [late, early] = [{ ms: 3_600_000 }, { ms: 1 }];
-    for (const item of [late, early]) alarm.set(item, item.ms);
+    for (const item of [late, early]) timers.set(item, item.ms);
     expect(await once(bell, 'rung')).to.deep.equal([early]);
-    alarm.stop();
+    timers.stop();
   });
 
   it('rings for an item at the time that was set last, and not for one that was cancelled', async () => {
     const rung: number[] = [];
     const bell = new EventEmitter();
-    const alarm = new Alarm<Item>(({ ms }) => {
+    const timers = new TimerHeap<Item>(({ ms }) => {
       rung.push(ms);
       bell.emit(String(ms));
     });
     const items = [0, 1, 2, 3, 4].map((ms) => ({ ms }));
-    for (const item of items) alarm.set(item, item.ms);
+    for (const item of items) timers.set(item, item.ms);
     const [first, second] = items;
-    if (first !== undefined) alarm.set(first, 20);
-    if (second !== undefined) alarm.cancel(second);
+    if (first !== undefined) timers.set(first, 20);
+    if (second !== undefined) timers.cancel(second);
     await once(bell, '0');
     expect([...rung].sort()).to.deep.equal([0, 2, 3, 4]);
   });
 
   it('keeps nothing of what was cancelled long before its time', () => {
-    const alarm = new Alarm<Item>(() => undefined);
+    const timers = new TimerHeap<Item>(() => undefined);
     const waiting = Array.from({ length: 1000 }, () => ({ ms: 0 }));
-    for (const item of waiting) alarm.set(item, 86_400_000);
+    for (const item of waiting) timers.set(item, 86_400_000);
     for (let n = 0; n < 10_000; n++) {
       const item = { ms: n };
-      alarm.set(item, 86_400_000);
-      alarm.cancel(item);
+      timers.set(item, 86_400_000);
+      timers.cancel(item);
     }
-    expect(alarm.size).to.be.within(1000, 2100);
-    for (const item of waiting) alarm.cancel(item);
-    expect(alarm.size).to.be.below(100);
-    alarm.stop();
+    expect(timers.size).to.be.within(1000, 2100);
+    for (const item of waiting) timers.cancel(item);
+    expect(timers.size).to.be.below(100);
+    timers.stop();
   });
 });

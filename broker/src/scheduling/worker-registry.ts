@@ -1,10 +1,46 @@
 import type { Hello, Peer } from '@panal/transport';
 import { capabilitiesOf, type Capability, type Support } from '@panal/protocol';
-import { censusOf, WorkerTally, type Census } from './census.js';
 import type { ConnectedWorker } from './worker-table.js';
 
-/** The connected workers, by their names and by their connections. */
-export class Roster {
+/** How many workers, mini-workers and waiting calls there are now. */
+export interface WorkerCounts {
+  up: number;
+  draining: number;
+  /** Mini-workers of all of them. */
+  slots: number;
+  /** Mini-workers that have an attempt. */
+  busy: number;
+  /** Calls that wait for a mini-worker. */
+  waiting: number;
+}
+
+function countsOf(workers: Iterable<ConnectedWorker>, waiting: number): WorkerCounts {
+  const counts = { up: 0, draining: 0, slots: 0, busy: 0, waiting };
+  for (const { draining, hello, attempts } of workers) {
+    counts[draining ? 'draining' : 'up']++;
+    counts.slots += hello.slots;
+    // What it was handed ahead waits there.
+    counts.busy += Math.min(attempts.size, hello.slots);
+  }
+  return counts;
+}
+
+/** What workers did so far, since the broker started. */
+export class WorkerTally {
+  /** A worker that was not connected said hello. */
+  connected = 0;
+  /** One that was connected said so again: its connection had broken, or it had not heard of the broker. */
+  reconnected = 0;
+  /** One is connected no more. */
+  gone = 0;
+  /** Of these, those that said goodbye. */
+  left = 0;
+  /** One speaks another version of the protocol. */
+  refused = 0;
+}
+
+/** The worker registry: the connected workers, by their names and by their connections. */
+export class WorkerRegistry {
   readonly tally = new WorkerTally();
   readonly #byPeer = new Map<Peer, ConnectedWorker>();
   readonly #byId = new Map<string, ConnectedWorker>();
@@ -62,8 +98,8 @@ export class Roster {
     return [...this.#byId.values()].filter(({ lastHeard }) => lastHeard < now - leaseMs);
   }
 
-  census(waiting: number): Census {
-    return censusOf(this.#byId.values(), waiting);
+  counts(waiting: number): WorkerCounts {
+    return countsOf(this.#byId.values(), waiting);
   }
 
   support(capability: Capability): Support {
