@@ -88,7 +88,9 @@ async function start(
 ): Promise<RunningBroker> {
   const metrics = new BrokerMetrics();
   const holder = new Holder(config.FAAS_DATA_DIR);
+  const run = uuid();
   const { store, reserve, bundles } = await openStateWhenRoom(config, {
+    run,
     closers,
     observer: metrics.store,
     errors: metrics.errors,
@@ -102,12 +104,13 @@ async function start(
     curve: brokerKeys(config),
     log,
   });
-  const dispatcher = makeDispatcher(config, { transport, store, room, log });
+  const dispatcher = makeDispatcher(config, { transport, store, room, run, log });
   room.countOutcomesOf(() => dispatcher.handedOut);
   const limits = ownerLimits(config);
   const keeper = new BundleKeeper({ store: store.functions, bundles, log });
   const calls: Calls = new Calls({
     store,
+    run,
     dispatch: dispatcher,
     policy: { attempts: config.FAAS_ATTEMPTS, backoffMs: config.FAAS_BACKOFF_MS },
     maxQueue: config.FAAS_MAX_QUEUE,
@@ -260,9 +263,9 @@ async function openRoom(
 
 function makeDispatcher(
   config: Config,
-  parts: { transport: BrokerTransport; store: DiskStore; room: DiskRoom; log: Logger },
+  parts: { transport: BrokerTransport; store: DiskStore; room: DiskRoom; run: string; log: Logger },
 ): Dispatcher {
-  const { transport, store, room, log } = parts;
+  const { transport, store, room, run, log } = parts;
   const spare = {
     slots: config.FAAS_SPARE_SLOTS,
     memoryMb: Math.min(config.FAAS_MEMORY_MB, config.FAAS_MAX_MEMORY_MB),
@@ -274,7 +277,7 @@ function makeDispatcher(
       // Without users there is `public` alone, and nobody to leave anything to.
       spare: () => (spare.slots > 0 && store.users.hasUsers ? spare : undefined),
     }),
-    brokerId: uuid(),
+    brokerId: run,
     hasRoomFor: (calls) => room.hasRoomFor(calls),
     heartbeatMs: config.FAAS_HEARTBEAT_MS,
     leaseMs: config.FAAS_LEASE_MS,

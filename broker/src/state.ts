@@ -16,6 +16,8 @@ export interface State {
 }
 
 export interface StateParts {
+  /** Names this run of the broker. */
+  run: string;
   closers: Closers;
   observer: CommitObserver;
   holder: Holder;
@@ -29,12 +31,12 @@ export interface StateParts {
  */
 export async function openState(
   config: Config,
-  { closers, observer, holder, log }: StateParts,
+  { run, closers, observer, holder, log }: StateParts,
 ): Promise<State> {
   await openDataDir(config.FAAS_DATA_DIR);
   const folder = join(config.FAAS_DATA_DIR, 'store');
   const reserve = new DiskReserve(join(config.FAAS_DATA_DIR, 'reserve'));
-  const store = makeStore(folder, { durability: config.FAAS_DURABILITY, observer, reserve });
+  const store = makeStore(folder, { durability: config.FAAS_DURABILITY, run, observer, reserve });
   await openWith(store, reserve).catch(async (error: unknown) => {
     throw startFailure(await holder.explain(error));
   });

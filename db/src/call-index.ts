@@ -18,14 +18,11 @@ const NOTHING = Buffer.alloc(0);
 /**
  * What a call that is not settled writes: all that is kept of it, also when it was stored before, so that it depends on
  * no earlier write. It is kept as PENDING also while an attempt runs, for the store outlives attempts.
+ * @param run the run of the broker that has the call
  */
-export function writesOfUnsettled(call: CallRecord): Write[] {
+export function writesOfUnsettled(call: CallRecord, run: Uint8Array): Write[] {
   if (isSettled(call.status)) throw new TypeError(`an unsettled call cannot be ${call.status}`);
-  return [
-    [callKey(call), encodeCall(call, UNSETTLED)],
-    ...partsOf(call),
-    ...entries(call, UNSETTLED, NOTHING),
-  ];
+  return [[callKey(call), encodeCall(call, UNSETTLED)], ...partsOf(call), ...entries(call, UNSETTLED, run)];
 }
 
 /**
@@ -48,10 +45,10 @@ export function writesOfSettled(call: CallRecord, { unwritten = false } = {}): W
  * What a call that was `DEAD` and was put back writes.
  * @param dead the call as it is stored
  */
-export function writesOfPutBack(call: CallRecord, dead: CallRecord): Write[] {
+export function writesOfPutBack(call: CallRecord, dead: CallRecord, run: Uint8Array): Write[] {
   return [
     [partKey(call, 'result'), undefined],
-    ...writesOfUnsettled(call),
+    ...writesOfUnsettled(call, run),
     ...entries(call, 'DEAD', undefined),
     ...writesOfOneLess(dead),
   ];
@@ -111,6 +108,6 @@ function entries(call: CallRecord, status: CallStatus, value: Uint8Array | undef
   const { owner, funcName, callNum } = call;
   return [
     [keyOf('call-by-status', status, owner, callNum), value],
-    [keyOf('call-by-function', owner, funcName, status, callNum), value],
+    [keyOf('call-by-function', owner, funcName, status, callNum), value && NOTHING],
   ];
 }

@@ -20,7 +20,7 @@ import { PanalError } from '@panal/protocol';
  * | `call` owner | where the calls of the owner begin, JSON (`call-removal.ts`) |
  * | `call` owner, number | the call (`call-codec.ts`) |
  * | `call-part` owner, number, part | params, result or logs of a call that are too long for its record |
- * | `call-by-status` status, owner, number | |
+ * | `call-by-status` status, owner, number | of a call that is not settled: the run of the broker that has it |
  * | `call-by-function` owner, function, status, number | |
  * | `call-usage` | number and bytes of the settled calls that are kept, JSON (`call-usage.ts`) |
  * | `call-usage` owner | the same of an owner |

@@ -33,8 +33,14 @@ const LAST_CALL = keyOf('last-call');
 export class LevelCalls implements CallStore {
   readonly #medium: Medium;
   readonly #lock: KeyedLock;
+  /** The run that writes, as bytes. */
+  readonly #run: Buffer;
   readonly #deferred = new DeferredCalls((calls) =>
-    this.#commitCalls(calls, calls.flatMap(writesOfUnsettled), 'later'),
+    this.#commitCalls(
+      calls,
+      calls.flatMap((call) => writesOfUnsettled(call, this.#run)),
+      'later',
+    ),
   );
   /** Highest call number that came by. */
   #lastCallNum = 0;
@@ -42,9 +48,10 @@ export class LevelCalls implements CallStore {
   #reserved = 0;
 
   /** @param lock keeps writes of the same record apart, those of other ports as well */
-  constructor(medium: Medium, lock: KeyedLock) {
+  constructor(medium: Medium, lock: KeyedLock, run: string) {
     this.#medium = medium;
     this.#lock = lock;
+    this.#run = Buffer.from(run);
   }
 
   async open(): Promise<void> {
@@ -83,13 +90,13 @@ export class LevelCalls implements CallStore {
       await this.#deferred.add(call);
       return;
     }
-    const writes = writesOfUnsettled(call);
+    const writes = writesOfUnsettled(call, this.#run);
     if (key !== undefined) writes.push(...writesOfKey(call, key));
     await this.#commitCalls([call], writes, 'accepted');
   }
 
   async updateCall(call: CallRecord): Promise<void> {
-    await this.#commitCalls([call], writesOfUnsettled(call), 'accepted');
+    await this.#commitCalls([call], writesOfUnsettled(call, this.#run), 'accepted');
   }
 
   async settleCall(call: CallRecord): Promise<void> {
@@ -102,7 +109,7 @@ export class LevelCalls implements CallStore {
     return await this.#lock.run(keyOf('user', call.owner), async () => {
       const stored = await this.getCall(call.owner, call.callNum);
       if (stored?.status !== 'DEAD') return false;
-      await this.#commitCalls([call], writesOfPutBack(call, stored), 'accepted');
+      await this.#commitCalls([call], writesOfPutBack(call, stored, this.#run), 'accepted');
       return true;
     });
   }
@@ -161,9 +168,11 @@ export class LevelCalls implements CallStore {
     });
   }
 
-  async *unsettledCalls(): AsyncGenerator<CallRecord> {
-    const entries = await this.#medium.keys(UNSETTLED_ENTRIES);
-    const calls = entries.map((entry) => ({ callNum: numberOf(entry), key: callKeyOf(entry) }));
+  async *unsettledCalls(ofRun: (run: string) => boolean = () => true): AsyncGenerator<CallRecord> {
+    const entries = await this.#medium.read((database) => database.iterator(UNSETTLED_ENTRIES).all());
+    const calls = entries
+      .filter(([, run]) => ofRun(Buffer.from(run).toString()))
+      .map(([entry]) => ({ callNum: numberOf(entry), key: callKeyOf(entry) }));
     calls.sort((a, b) => a.callNum - b.callNum);
     const read = async (start: number): Promise<CallRecord[]> => {
       const keys = calls.slice(start, start + RECOVERY_PAGE).map(({ key }) => key);

@@ -15,6 +15,8 @@ import { copyOf, writesOfPage, type Page, type StoreCopy } from './store-copy.js
 
 export interface LevelStoreOptions {
   durability: Durability;
+  /** Names the run of the broker that opens the store. */
+  run?: string;
   /** Makes the database of a folder: LevelDB by default. */
   database?: (location: string) => Database;
   /** Is told of every commit. */
@@ -35,13 +37,13 @@ export class LevelStore implements DiskStore {
   readonly #medium: Medium;
 
   /** @param location is made where it is missing, with the folders above it. */
-  constructor(location: string, { database = levelDatabase, ...options }: LevelStoreOptions) {
+  constructor(location: string, { run = '', database = levelDatabase, ...options }: LevelStoreOptions) {
     const medium = new Medium({ location, makeDatabase: database, ...options });
     const lock = new KeyedLock();
     this.#medium = medium;
     this.functions = new LevelFunctions(medium, lock);
     this.users = new LevelUsers(medium, lock, this.functions);
-    this.calls = new LevelCalls(medium, lock);
+    this.calls = new LevelCalls(medium, lock, run);
     this.keys = new LevelKeys(medium);
   }
 

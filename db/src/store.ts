@@ -188,8 +188,12 @@ export interface CallStore {
    * as well: `PENDING`, for a running attempt is not stored before it ends.
    */
   listCalls(query: CallQuery): Promise<CallRecord[]>;
-  /** Every call that is not settled, oldest first: what a broker takes up again when it starts. Long parts stay `apart`. */
-  unsettledCalls(): AsyncIterable<CallRecord>;
+  /**
+   * Calls that are not settled, oldest first: what a broker takes up again when it starts. Long parts stay `apart`.
+   * @param ofRun selects the runs of brokers that wrote the calls last; all by default. A call that was stored before
+   * runs had names has the empty one.
+   */
+  unsettledCalls(ofRun?: (run: string) => boolean): AsyncIterable<CallRecord>;
 }
 
 /** The idempotency keys of calls: each is stored with its call by `CallStore.acceptCall`. */

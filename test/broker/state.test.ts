@@ -18,6 +18,7 @@ describe("The folder of a broker's store", () => {
     const log = pino({ level: 'silent' });
     const observer = { committed: () => undefined, failed: () => undefined };
     await openState(readConfig({ FAAS_DATA_DIR: folder() }), {
+      run: 'r',
       ...{ closers, observer, log, holder: new Holder(folder()) },
     });
     await closers.close();

@@ -46,6 +46,35 @@ describe('LevelStore', () => {
     }
   });
 
+  it('knows which run of a broker has a call that is not settled', async () => {
+    const openedBy = async (run?: string): Promise<LevelStore> => {
+      const store = new LevelStore(location(), { durability: 'os', ...(run !== undefined && { run }) });
+      await store.open();
+      return store;
+    };
+    // As a store of an earlier version of Panal has them.
+    const unnamed = await openedBy();
+    await unnamed.calls.acceptCall(aCall(1));
+    await unnamed.close();
+    const first = await openedBy('first');
+    for (const callNum of [2, 3, 4]) await first.calls.acceptCall(aCall(callNum));
+    await first.close();
+    const second = await openedBy('second');
+    await second.calls.updateCall(aCall(3, { attempts: 1 }));
+    await second.calls.settleCall(settled(aCall(4)));
+    await second.calls.acceptCall(aCall(5));
+    const numbersOf = async (ofRun: (run: string) => boolean): Promise<number[]> => {
+      const numbers: number[] = [];
+      for await (const { callNum } of second.calls.unsettledCalls(ofRun)) numbers.push(callNum);
+      return numbers;
+    };
+    expect(await numbersOf((run) => run === '')).to.deep.equal([1]);
+    expect(await numbersOf((run) => run === 'first')).to.deep.equal([2]);
+    expect(await numbersOf((run) => run === 'second')).to.deep.equal([3, 5]);
+    expect(await numbersOf((run) => run !== 'second')).to.deep.equal([1, 2]);
+    await second.close();
+  });
+
   it('says which folder another process has open', async () => {
     const store = await openStore();
     const second = new LevelStore(location(), { durability: 'os' });

@@ -25,6 +25,8 @@ import type { RetryPolicy } from './retry.js';
 
 export interface CallsOptions extends QueueBounds {
   store: Pick<Store, 'calls' | 'functions'>;
+  /** Names this run of the broker. Calls that the store has of other runs are taken up; all by default. */
+  run?: string;
   dispatch: Dispatch;
   policy: RetryPolicy;
   /** Milliseconds that calls of an earlier run wait for the workers that may still have them. */
@@ -87,9 +89,9 @@ export class Calls {
 
   /** Takes up the calls that an earlier run of the broker left. Call it before anything else. */
   async recover(): Promise<void> {
-    const { store, recoveryMs, log } = this.#options;
+    const { store, run, recoveryMs, log } = this.#options;
     await this.#numbers.open();
-    for await (const call of leftCalls(store.calls, (record) => this.#versionOf(record))) {
+    for await (const call of leftCalls(store.calls, run, (record) => this.#versionOf(record))) {
       this.#active.add(call);
       this.attempts.submitIn(call, Math.max(recoveryMs, (call.record.notBefore ?? 0) - Date.now()));
     }

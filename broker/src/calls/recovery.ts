@@ -4,14 +4,16 @@ import { ActiveCall } from './active-call.js';
 
 /**
  * The calls that an earlier run left unsettled, oldest first. One whose version is gone can never run: it is settled.
+ * @param run this run
  * @param versionOf finds the version that a call was accepted with
  */
 export async function* leftCalls(
   store: CallStore,
+  run: string | undefined,
   versionOf: (record: CallRecord) => Promise<VersionRecord | undefined>,
 ): AsyncGenerator<ActiveCall> {
   const versions = new Map<string, VersionRecord | undefined>();
-  for await (const record of store.unsettledCalls()) {
+  for await (const record of store.unsettledCalls((of) => run === undefined || of !== run)) {
     if (!versions.has(record.functionId)) versions.set(record.functionId, await versionOf(record));
     const version = versions.get(record.functionId);
     if (version === undefined) {
