@@ -126,6 +126,7 @@ export function errorCodes({ method, params, body, access, errors = [] }: RouteD
       'BODY_TOO_LARGE',
       'UNSUPPORTED_MEDIA_TYPE',
       'REQUEST_ABORTED',
+      'QUEUE_FULL',
     ] as const) {
       codes.add(code);
     }

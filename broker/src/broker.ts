@@ -1,6 +1,6 @@
 import { v7 as uuid } from 'uuid';
 import type { Logger } from 'pino';
-import { summaryOf, type DiskReserve, type DiskStore } from '@panal/db';
+import { LIST_BYTES, summaryOf, type DiskReserve, type DiskStore } from '@panal/db';
 import {
   ConfigError,
   dataDirFailure,
@@ -32,7 +32,9 @@ import { Runtimes } from './functions/runtimes.js';
 import { Holder } from './holder.js';
 import { createApp } from './http/app.js';
 import { clientAddress } from './http/users/client-address.js';
+import { HTTP_LIMITS } from './http/server/http-limits.js';
 import { listen } from './http/server/listen.js';
+import { RequestMemory } from './http/memory/request-memory.js';
 import { Reception } from './http/server/reception.js';
 import { BrokerMetrics } from './metrics/broker-metrics.js';
 import { ownerLimits } from './owner-limits.js';
@@ -147,6 +149,12 @@ async function start(
     limitsOf: limits.stored,
     defaults: config,
   });
+  const memory = new RequestMemory({
+    bodies: Math.max(MiB * config.FAAS_BODIES_MB, 4 * config.FAAS_MAX_BODY),
+    answers: MiB * config.FAAS_ANSWERS_MB,
+    waiting: config.FAAS_WAITING,
+    uploads: config.FAAS_UPLOADS,
+  });
   const app = createApp({
     users: await openUsers(config, { store, calls, functions }),
     auth: config.FAAS_AUTH,
@@ -164,13 +172,16 @@ async function start(
     backups: await openBackups(config, { store, bundles, log }),
     operatorToken: config.FAAS_OPERATOR_TOKEN,
     uploadFolder: bundles.uploadFolder,
-    limits: { body: config.FAAS_MAX_BODY, bundle: config.FAAS_MAX_BUNDLE, uploads: config.FAAS_UPLOADS },
+    memory,
+    limits: { body: config.FAAS_MAX_BODY, bundle: config.FAAS_MAX_BUNDLE },
     gateway: { waitMs: config.FAAS_ACTIVATE_TIMEOUT_MS, concurrency: limits.running },
     log,
   });
   // The port first: a broker that cannot have it must not be met by workers that look for another one.
   const reception = new Reception();
-  const http = await listening(`PORT ${config.PORT}`, () => listen(reception, config.HOST, config.PORT));
+  const http = await listening(`PORT ${config.PORT}`, () =>
+    listen(reception, config.HOST, config.PORT, HTTP_LIMITS, memory.unread),
+  );
   closers.add(() => transport.close());
   closers.add(async () => dispatcher.stop());
   dispatcher.start(calls.attempts);
@@ -227,7 +238,7 @@ async function openBackups(
 function openKeyedCalls(store: DiskStore, calls: Calls, log: Logger, closers: Closers): KeyedCalls {
   const keyed = new KeyedCalls({
     store: store.keys,
-    getCall: (owner, callNum) => calls.get(owner, callNum),
+    getCall: (owner, callNum) => calls.get(owner, callNum, LIST_BYTES),
     log,
   });
   keyed.start();

@@ -6,16 +6,16 @@ import type { Medium } from './medium.js';
 import { decodeValue } from './record-codec.js';
 import { CALL_PARTS, type CallRecord } from './records.js';
 
-/** The call at `key`, whole. */
-export async function readCall(medium: Medium, key: string): Promise<CallRecord | undefined> {
+/** The call at `key`, with those of its long parts that have at most `limit` bytes. */
+export async function readCall(medium: Medium, key: string, limit: number): Promise<CallRecord | undefined> {
   const short = await medium.get(key, decodeCall);
-  if (short?.apart === undefined) return short;
+  if (!Object.values(short?.apart ?? {}).some((size) => size !== undefined && size <= limit)) return short;
   return await medium.read(async (database) => {
     // Again, of one moment, so that the parts are those of the record.
     const snapshot = database.snapshot();
     try {
       const [call] = await readCalls(database, [key], snapshot);
-      return call && (await withParts(database, call, Infinity, snapshot));
+      return call && (await withParts(database, call, limit, snapshot));
     } finally {
       await snapshot.close();
     }

@@ -133,8 +133,8 @@ export class LevelCalls implements CallStore {
     return await callUsage(this.#medium, owner);
   }
 
-  async getCall(owner: string, callNum: number): Promise<CallRecord | undefined> {
-    const call = await readCall(this.#medium, keyOf('call', owner, callNum));
+  async getCall(owner: string, callNum: number, limit = Infinity): Promise<CallRecord | undefined> {
+    const call = await readCall(this.#medium, keyOf('call', owner, callNum), limit);
     // What somebody sees of its end survives a power cut.
     await this.#medium.ended([callNum]);
     return call;

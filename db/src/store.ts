@@ -178,8 +178,8 @@ export interface CallStore {
   reclaim(bytes: number): Promise<void>;
   /** Number and bytes of the settled calls that are kept, of an owner or of all. */
   callUsage(owner?: string): Promise<Sum>;
-  /** The call, whole. */
-  getCall(owner: string, callNum: number): Promise<CallRecord | undefined>;
+  /** The call, with those of its long parts that have at most `limit` bytes; whole by default. */
+  getCall(owner: string, callNum: number, limit?: number): Promise<CallRecord | undefined>;
   /** A part that is kept apart from the call's record; `undefined` if there is none. */
   getCallPart(owner: string, callNum: number, part: CallPart): Promise<Uint8Array | undefined>;
   /**

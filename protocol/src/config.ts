@@ -152,6 +152,24 @@ export const SETTINGS = {
     1,
     10_000,
   ),
+  FAAS_BODIES_MB: integer(
+    ['broker', 'most MiB of request bodies that come in at once, one owner half of them; past it 429'],
+    64,
+    1,
+    1_000_000,
+  ),
+  FAAS_ANSWERS_MB: integer(
+    ['broker', 'most MiB of answers that clients have not taken; past it the longest unread are cut off'],
+    256,
+    1,
+    1_000_000,
+  ),
+  FAAS_WAITING: integer(
+    ['broker', 'most clients that wait for calls or follow logs, one owner half of them; past it 429'],
+    10_000,
+    1,
+    1_000_000,
+  ),
   FAAS_QUEUE_MB: integer(
     ['broker', 'most MiB of parameters of calls that have not ended; past it 429'],
     4096,

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
-import { LevelStore, summaryOf, type LevelStoreOptions, type VersionRecord } from '@panal/db';
+import { LevelStore, LIST_BYTES, summaryOf, type LevelStoreOptions, type VersionRecord } from '@panal/db';
 import { readConfig } from '@panal/protocol';
 import type { Outcome } from '@panal/transport';
 import { pino } from 'pino';
@@ -15,7 +15,9 @@ import type { Job } from '../../broker/src/scheduling/job.js';
 import { Functions } from '../../broker/src/functions/functions.js';
 import { Runtimes } from '../../broker/src/functions/runtimes.js';
 import { createApp } from '../../broker/src/http/app.js';
+import { RequestMemory, type RequestLimits } from '../../broker/src/http/memory/request-memory.js';
 import { clientAddress } from '../../broker/src/http/users/client-address.js';
+import { HTTP_LIMITS } from '../../broker/src/http/server/http-limits.js';
 import { listen, type Listener } from '../../broker/src/http/server/listen.js';
 import type { Cluster, Services } from '../../broker/src/http/services.js';
 import { BrokerMetrics } from '../../broker/src/metrics/broker-metrics.js';
@@ -74,6 +76,7 @@ export interface ApiOptions {
   /** Registrations an hour of an address; plenty by default. */
   registrations?: number;
   operatorToken?: string;
+  memory?: RequestLimits;
   database?: NonNullable<LevelStoreOptions['database']>;
 }
 
@@ -150,7 +153,7 @@ export class Api {
       calls: this.calls,
       keyedCalls: new KeyedCalls({
         store: store.keys,
-        getCall: (owner, callNum) => calls.get(owner, callNum),
+        getCall: (owner, callNum) => calls.get(owner, callNum, LIST_BYTES),
         log,
       }),
       cluster,
@@ -162,7 +165,8 @@ export class Api {
       backups: new Backups({ store, bundles, dataDir: folder, log }),
       operatorToken,
       uploadFolder: bundles.uploadFolder,
-      limits: { body: 64 * 1024, bundle: 128 * 1024, uploads: 16 },
+      memory: new RequestMemory({ uploads: 16, ...options.memory }),
+      limits: { body: 64 * 1024, bundle: 128 * 1024 },
       log,
     };
   }
@@ -172,7 +176,8 @@ export class Api {
     await this.bundles.open();
     this.#unwatch = this.metrics.watch({ calls: this.calls, dispatcher: this.cluster });
     await this.calls.recover();
-    this.#listener = await listen(createApp(this.services), '127.0.0.1', 0);
+    const { unread } = this.services.memory;
+    this.#listener = await listen(createApp(this.services), '127.0.0.1', 0, HTTP_LIMITS, unread);
   }
 
   async stop(): Promise<void> {

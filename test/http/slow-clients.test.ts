@@ -6,7 +6,8 @@ import { expect } from 'chai';
 import { readBody } from '../../broker/src/http/routing/body.js';
 import { HTTP_LIMITS, mostConnections, type HttpLimits } from '../../broker/src/http/server/http-limits.js';
 import { listen, type Listener } from '../../broker/src/http/server/listen.js';
-import { UnreadAnswers } from '../../broker/src/http/server/unread-answers.js';
+import { ByteBudget } from '../../broker/src/http/memory/byte-budget.js';
+import { UnreadAnswers } from '../../broker/src/http/memory/unread-answers.js';
 import { eventually } from '../support/wait.js';
 
 const LARGE = Buffer.alloc(32 * 1024 * 1024);
@@ -130,7 +131,7 @@ describe('a client that is slow', () => {
 
 describe('clients that together leave more answers lying than there may be', () => {
   it('are cut off, those first that have kept theirs longest', async () => {
-    const unread = new UnreadAnswers(60_000, 2.5 * LARGE.byteLength);
+    const unread = new UnreadAnswers(60_000, new ByteBudget(Infinity, 2.5 * LARGE.byteLength));
     const server = createServer((_request, response) => {
       response.once('prefinish', () => unread.add(response));
       response.end(LARGE);

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
-import { connect } from 'node:net';
-import { rm } from 'node:fs/promises';
+import { once } from 'node:events';
+import { rm, stat } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { functionSettingsSchema, PanalError } from '@panal/protocol';
 import { tarGz, zip } from '../support/archives.js';
@@ -9,6 +11,48 @@ import { errorCode, startedApi, type Reply } from './api.js';
 
 const module = tarGz([{ name: 'test.py', content: 'print(1)' }]);
 const PATH = '/registerFunction/pythonruntime/dice';
+
+describe('an upload under way', () => {
+  const api = startedApi({ memory: { bodies: 400_000 } });
+  const head = `POST ${PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n`;
+  const field = '--b\r\nContent-Disposition: form-data; name="env"\r\n\r\n';
+  const file = '--b\r\nContent-Disposition: form-data; name="module"; filename="a"\r\n\r\n';
+  const held = (): number => api().services.memory.bodies.bytes;
+  let sockets: Socket[];
+  beforeEach(() => (sockets = []));
+  afterEach(() => {
+    for (const socket of sockets) socket.destroy();
+  });
+
+  function send(begin: string, length = begin.length + 9): Socket {
+    const socket = connect(api().port, '127.0.0.1');
+    sockets.push(socket);
+    socket.write(`${head}Content-Length: ${length}\r\n\r\n${begin}`);
+    return socket;
+  }
+
+  it('counts with what of it is in memory: its form does, its file does not', async () => {
+    send(file + 'y'.repeat(120_000), 125_000);
+    const size = async (name: string): Promise<number> =>
+      (await stat(join(api().services.uploadFolder, name))).size;
+    await eventually('the file is there', async () => {
+      const sizes = await Promise.all((await api().uploads()).map(size));
+      return sizes.some((each) => each > 100_000) && held() < 20_000;
+    });
+    const form = `${field}${'x'.repeat(45_000)}\r\n`;
+    const first = send(form + form);
+    await eventually('a form is there', () => held() > 90_000);
+    send(form + form);
+    await eventually('another form is there', () => held() > 180_000);
+    send(form, 150_000);
+    await eventually('the form that has come for longest is given up', () => held() < 150_000);
+    first.write('--b--\r\n\r\n');
+    const [answer] = (await once(first, 'data')) as [Buffer];
+    expect(answer.toString())
+      .to.match(/^HTTP\/1.1 429 /)
+      .and.to.contain('FAAS_BODIES_MB');
+  });
+});
 
 describe('uploaded functions', () => {
   const api = startedApi();

@@ -1,6 +1,7 @@
 import { copyOfCall, INLINE_BYTES, sizeOfPart, type CallRecord, type VersionRecord } from '@panal/db';
 import type { LeasedAttempt } from '../scheduling/attempt.js';
 import type { Job } from '../scheduling/job.js';
+import { withoutLongParts } from './call-memory.js';
 
 const NOTHING = new Uint8Array(0);
 
@@ -141,7 +142,10 @@ export class ActiveCall {
 
   /** Hands the settled record to all who wait. */
   settled(): void {
-    for (const waiter of this.#waiters ?? []) waiter(this.record);
+    const { record } = this;
+    // Clients that are slow to take their answers keep this call in memory.
+    this.record = withoutLongParts(record);
+    for (const waiter of this.#waiters ?? []) waiter(record);
     this.#waiters = undefined;
   }
 

@@ -1,5 +1,13 @@
 import { runtimeOf } from '@panal/protocol';
-import { INLINE_BYTES, type VersionRecord } from '@panal/db';
+import {
+  CALL_PARTS,
+  copyOfCall,
+  INLINE_BYTES,
+  LIST_BYTES,
+  sizeOfPart,
+  type CallRecord,
+  type VersionRecord,
+} from '@panal/db';
 import type { ActiveCall } from './active-call.js';
 import { Tally } from './tally.js';
 
@@ -77,4 +85,29 @@ export function memoryOf({ spec, settings }: VersionRecord): number {
     characters += path.length + run.length + dependencies.length + handler.length;
   }
   return VERSION_BYTES + CHARACTER_BYTES * characters;
+}
+
+/** Bytes that a buffer may have besides its view. */
+const SPARE_BYTES = 1024;
+
+/** The bytes without the buffer that they are a small part of, say the packet that brought them: it would stay with them. */
+export function withoutSlack(bytes: Uint8Array): Uint8Array {
+  if (bytes.buffer.byteLength - bytes.byteLength <= SPARE_BYTES) return bytes;
+  const copy = Buffer.allocUnsafeSlow(bytes.byteLength);
+  copy.set(bytes);
+  return copy;
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** A stored call without its long parts. `Calls.whole` reads them again. */
+export function withoutLongParts(call: CallRecord): CallRecord {
+  const short = copyOfCall(call);
+  for (const part of CALL_PARTS) {
+    const size = sizeOfPart(call, part);
+    if (size <= LIST_BYTES) continue;
+    short.apart = { ...short.apart, [part]: size };
+    short[part] = NOTHING;
+  }
+  return short;
 }

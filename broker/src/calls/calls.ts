@@ -15,6 +15,7 @@ import { ActiveCall } from './active-call.js';
 import { ActiveCalls } from './active-calls.js';
 import { admit, type QueueBounds } from './admission.js';
 import { Attempts, type AttemptsOptions, type Dispatch } from './attempts.js';
+import { withoutSlack } from './call-memory.js';
 import { CallNumbers } from './call-numbers.js';
 import { NOBODY_COUNTS, type CallObserver } from './call-observer.js';
 import { KeptVersions } from './kept-versions.js';
@@ -164,7 +165,7 @@ export class Calls {
       version: spec.version,
       functionId: spec.id,
       input: input.kind,
-      params: input.bytes,
+      params: withoutSlack(input.bytes),
       status: 'PENDING',
       attempts: 0,
       acceptedAt: Date.now(),
@@ -242,10 +243,11 @@ export class Calls {
     return undefined;
   }
 
-  async get(owner: string, callNum: number): Promise<CallRecord | undefined> {
+  /** The call, with its long parts of at most `limit` bytes. */
+  async get(owner: string, callNum: number, limit = Infinity): Promise<CallRecord | undefined> {
     const active = this.#active.get(callNum)?.record;
-    if (active !== undefined) return active.owner === owner ? await this.whole(active) : undefined;
-    return await this.#options.store.calls.getCall(owner, callNum);
+    if (active !== undefined) return active.owner === owner ? await this.whole(active, limit) : undefined;
+    return await this.#options.store.calls.getCall(owner, callNum, limit);
   }
 
   async list(query: CallQuery): Promise<CallRecord[]> {

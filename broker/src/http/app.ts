@@ -55,21 +55,30 @@ const EXACTLY = { sensitive: true, strict: true };
 
 /** The HTTP side of the broker. It does no I/O until it is asked something. */
 export function createApp(services: Services): Koa<RequestState> {
-  const json = new JsonReader(services.limits.body);
+  const json = new JsonReader(services.limits.body, services.memory.bodies);
+  const { memory } = services;
   const identify = identification(services);
   const app = new Koa<RequestState>();
   app.use(errorBoundary(services.log, services.errors));
   for (const routes of routeGroups(services)) {
     const router = new Router<RequestState>(EXACTLY);
-    for (const { method, path, access = 'owner', errorShape, serve, onFullDisk } of routes) {
+    for (const { method, path, access = 'owner', errorShape, serve, onFullDisk, inTurn } of routes) {
+      const answer = async (ctx: Context): Promise<void> => {
+        if (ctx.res.closed) return;
+        const rest = await serve(ctx, json).finally(() => memory.bodies.release(ctx.req));
+        await rest();
+      };
       const brings = onFullDisk !== true && (method === 'POST' || method === 'PUT');
       router.register(path, [method], (ctx: Context) => {
         if (errorShape !== undefined) ctx.state.errorShape = errorShape;
         refuseAmbiguousTarget(ctx.req);
         refuseCrossSite(ctx.req);
-        return identify(ctx, access, () => {
+        return identify(ctx, access, async () => {
           if (brings) services.room.admit(0);
-          return serve(ctx, json);
+          const { owner } = ctx.state;
+          memory.unread.own(ctx.res, owner);
+          if (inTurn === true) await memory.readings.run(owner, () => answer(ctx));
+          else await answer(ctx);
         });
       });
     }

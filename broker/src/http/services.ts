@@ -11,6 +11,7 @@ import type { Runtimes } from '../functions/runtimes.js';
 import type { Registrations } from '../users/registrations.js';
 import type { Users } from '../users/users.js';
 import type { ClientAddress } from './users/client-address.js';
+import type { RequestMemory } from './memory/request-memory.js';
 import type { Disconnection } from './routing/context.js';
 
 /** The parameter of a call, as it is stored and as its function gets it. */
@@ -38,7 +39,8 @@ export interface CallService {
    * unsettled call is on disk by then, however it was accepted.
    */
   settled(call: CallRecord, waitMs: number, gone?: Disconnection): Promise<CallRecord | undefined>;
-  get(owner: string, callNum: number): Promise<CallRecord | undefined>;
+  /** The call, with its long parts of at most `limit` bytes; all of them by default. */
+  get(owner: string, callNum: number, limit?: number): Promise<CallRecord | undefined>;
   list(query: CallQuery): Promise<CallRecord[]>;
   /** The call with its parts that are not in memory. */
   whole(call: CallRecord): Promise<CallRecord>;
@@ -103,8 +105,9 @@ export interface Services {
   operatorToken: string | undefined;
   /** Where uploads are written while they come in; they are moved or removed before the request ends. */
   uploadFolder: string;
-  /** Largest request body, and largest packed bundle, in bytes; most uploads at once, unlimited by default. */
-  limits: { body: number; bundle: number; uploads?: number };
+  /** Largest request body, and largest packed bundle, in bytes. */
+  limits: { body: number; bundle: number };
+  memory: RequestMemory;
   /** How long `/functions/activate` waits, in ms, and how many calls of a user's it lets run at once. */
   gateway: { waitMs: number; concurrency: (owner: string) => number };
   log: Logger;

@@ -3,17 +3,21 @@ import { routes } from '@panal/api';
 import type { CallRecord } from '@panal/db';
 import { PanalError } from '@panal/protocol';
 import type { LogFollower } from '../../calls/log-followers.js';
+import type { Holding } from '../memory/byte-budget.js';
 import type { Context } from '../routing/context.js';
 import { EventStream } from './event-stream.js';
 import { logsSoFar } from './logs-so-far.js';
 import { route, type Route } from '../routing/route.js';
 import type { Services } from '../services.js';
 
-export const callLogRoutes = ({ calls }: Pick<Services, 'calls'>): Route[] => [
+export const callLogRoutes = ({ calls, memory }: Pick<Services, 'calls' | 'memory'>): Route[] => [
   route(routes.callLogs, async (ctx, { params: { callNum }, query: { follow } }) => {
     const { owner } = ctx.state;
     if (follow === '1' || (follow === undefined && ctx.get('Accept').includes('text/event-stream'))) {
-      const events = new EventStream();
+      const leave = memory.waiting.enter(owner);
+      const hold = (drop: () => void): Holding => memory.answers.open(owner, drop);
+      const events = new EventStream({ hold, socket: ctx.req.socket });
+      events.once('close', leave);
       try {
         const stop = await calls.follow(owner, callNum, new EventFollower(events));
         events.once('close', stop);
@@ -25,12 +29,14 @@ export const callLogRoutes = ({ calls }: Pick<Services, 'calls'>): Route[] => [
       answerEvents(ctx, events);
       return;
     }
-    const call = await calls.get(owner, callNum);
-    if (call === undefined) throw new PanalError('CALL_NOT_FOUND', `there is no call ${callNum}`);
-    const logs = call.status === 'RUNNING' ? await logsSoFar(calls, call) : call.logs;
-    ctx.type = 'text/plain; charset=utf-8';
-    ctx.set('X-Content-Type-Options', 'nosniff');
-    ctx.body = Buffer.from(logs ?? []);
+    await memory.readings.run(owner, async () => {
+      const call = await calls.get(owner, callNum);
+      if (call === undefined) throw new PanalError('CALL_NOT_FOUND', `there is no call ${callNum}`);
+      const logs = call.status === 'RUNNING' ? await logsSoFar(calls, call) : call.logs;
+      ctx.type = 'text/plain; charset=utf-8';
+      ctx.set('X-Content-Type-Options', 'nosniff');
+      ctx.body = Buffer.from(logs ?? []);
+    });
   }),
 ];
 

@@ -1,31 +1,34 @@
 import { routes } from '@panal/api';
+import { LIST_BYTES, type CallRecord } from '@panal/db';
 import { PanalError } from '@panal/protocol';
 import { callJson } from './call-json.js';
-import { CallPages } from './call-pages.js';
+import { answerJson } from './answer-json.js';
+import { callPage } from './call-pages.js';
 import type { Context } from '../routing/context.js';
 import { nextPage } from '../routing/link.js';
-import { route, type Route } from '../routing/route.js';
+import { inTurn, route, type Route } from '../routing/route.js';
 import type { Services } from '../services.js';
+import { answerWhole } from './whole-call.js';
 
-export const callRoutes = ({ calls }: Services): Route[] => {
-  const pages = new CallPages(calls);
+export const callRoutes = (services: Services): Route[] => {
+  const { calls } = services;
   return [
     route(routes.getCall, async (ctx, { params: { callNum } }) => {
-      const call = await calls.get(ctx.state.owner, callNum);
+      const call = await calls.get(ctx.state.owner, callNum, LIST_BYTES);
       if (call === undefined) throw new PanalError('CALL_NOT_FOUND', `there is no call ${callNum}`);
-      answer(ctx, callJson(call));
+      await answerCall(services, ctx, call);
     }),
     route(routes.cancelCall, async (ctx, { params: { callNum } }) => {
-      answer(ctx, callJson(await calls.cancel(ctx.state.owner, callNum)));
+      await answerCall(services, ctx, await calls.cancel(ctx.state.owner, callNum));
     }),
     route(routes.retryCall, async (ctx, { params: { callNum } }) => {
       const call = await calls.putBack(ctx.state.owner, callNum);
       ctx.status = 202;
       ctx.set('Location', `/call/${callNum}`);
-      answer(ctx, callJson(call));
+      await answerCall(services, ctx, call);
     }),
-    route(routes.listCalls, async (ctx, { query: { limit = 100, before, status, funcName } }) => {
-      const { json, next } = await pages.read({
+    inTurn(routes.listCalls, async (ctx, { query: { limit = 100, before, status, funcName } }) => {
+      const { json, next } = await callPage(calls, {
         owner: ctx.state.owner,
         limit,
         ...(before !== undefined && { before }),
@@ -33,12 +36,12 @@ export const callRoutes = ({ calls }: Services): Route[] => {
         ...(funcName !== undefined && { funcName }),
       });
       if (next !== undefined) nextPage(ctx, { limit, before: next, status, funcName });
-      answer(ctx, json);
+      answerJson(ctx, json);
     }),
   ];
 };
 
-function answer(ctx: Context, json: string): void {
-  ctx.type = 'application/json';
-  ctx.body = json;
-}
+const answerCall = (services: Services, ctx: Context, call: CallRecord): Promise<void> =>
+  answerWhole(services, ctx, call, (whole) => {
+    if (whole !== undefined) answerJson(ctx, callJson(whole));
+  });

@@ -1,15 +1,17 @@
 import { isUtf8 } from 'node:buffer';
 import { routes } from '@panal/api';
 import type { CallRecord } from '@panal/db';
+import { readBody } from '../routing/body.js';
 import { acceptAndAnswer } from './accepted-call.js';
 import { endOfCall } from './awaited-call.js';
-import { readBody } from '../routing/body.js';
 import { jsonInput, NO_INPUT } from './call-input.js';
 import { callError } from './call-json.js';
 import type { Context } from '../routing/context.js';
-import { callOf, idempotencyKey } from './keyed-call.js';
-import { route, type Route } from '../routing/route.js';
+import { idempotencyKey } from './keyed-call.js';
+import { waitingRoute, type Route } from '../routing/route.js';
 import type { CallInput, Services } from '../services.js';
+import { acceptAwaited, type AnswerCall } from './waiting-client.js';
+import { answerWhole } from './whole-call.js';
 
 /** How long `/run` waits: past every deadline, retry and reasonable queue. A guard against waiting for good. */
 const RUN_WAIT_MS = 24 * 3600 * 1000;
@@ -17,28 +19,38 @@ const RUN_WAIT_MS = 24 * 3600 * 1000;
 /** Bytes of a text up to which to decode it, and encode it again, costs less than a piece of its own. */
 const SHORT_TEXT = 16 * 1024;
 
-export const invocationRoutes = (services: Services): Route[] => {
-  const { calls, limits, log } = services;
-  return [
-    route(routes.run, async (ctx, { params, query: { onDisconnect } }) => {
-      const { funcName } = params;
-      const key = idempotencyKey(ctx);
-      const bytes = await readBody(ctx.req, limits.body);
-      // Nothing given is no parameter, rather than an empty one.
-      const input: CallInput = bytes.byteLength === 0 ? NO_INPUT : { kind: 'raw', bytes };
-      const call = await callOf(services, ctx, { funcName, input, key, awaited: true });
-      ctx.set('X-Call-Num', String(call.callNum));
-      const fate = onDisconnect ?? (key === undefined ? 'cancel' : 'keep');
-      answerRun(ctx, await endOfCall({ calls, log }, ctx, call, RUN_WAIT_MS, fate));
-    }),
-    route(routes.invokeFunction, async (ctx, { query, body, members }) => {
-      const input = jsonInput(members.get('params'));
-      await acceptAndAnswer(services, ctx, { funcName: body.funcName, input }, query.wait);
-    }),
-  ];
-};
+export const invocationRoutes = (services: Services): Route[] => [
+  waitingRoute(routes.run, async (ctx, { params: { funcName }, query: { onDisconnect } }) => {
+    const key = idempotencyKey(ctx);
+    const input = await rawInput(services, ctx);
+    const answer = answerRun(services, ctx, onDisconnect ?? (key === undefined ? 'cancel' : 'keep'));
+    return await acceptAwaited(services, ctx, { funcName, input, key, awaited: true }, answer);
+  }),
+  waitingRoute(routes.invokeFunction, (ctx, { query, body, members }) => {
+    const input = jsonInput(members.get('params'));
+    return acceptAndAnswer(services, ctx, { funcName: body.funcName, input }, query.wait);
+  }),
+];
 
-function answerRun(ctx: Context, call: CallRecord | undefined): void {
+async function rawInput({ limits, memory }: Services, ctx: Context): Promise<CallInput> {
+  const read = readBody(ctx.req, limits.body);
+  memory.bodies.count(ctx.req, ctx.state.owner);
+  const bytes = await read;
+  // Nothing given is no parameter, rather than an empty one.
+  return bytes.byteLength === 0 ? NO_INPUT : { kind: 'raw', bytes };
+}
+
+/** Waits for the end of the call, and answers with its output. */
+function answerRun(services: Services, ctx: Context, onDisconnect: 'cancel' | 'keep'): AnswerCall {
+  return (call) => {
+    ctx.set('X-Call-Num', String(call.callNum));
+    return endOfCall(services, ctx, call, RUN_WAIT_MS, onDisconnect).then((settled) =>
+      answerWhole(services, ctx, settled, (whole) => answerOutput(ctx, whole)),
+    );
+  };
+}
+
+function answerOutput(ctx: Context, call: CallRecord | undefined): void {
   if (call?.status === 'DONE') {
     const { buffer, byteOffset, byteLength } = call.result ?? new Uint8Array(0);
     const body = Buffer.from(buffer, byteOffset, byteLength);

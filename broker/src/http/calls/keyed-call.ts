@@ -1,8 +1,11 @@
+import { isSettled } from '@panal/api';
 import type { CallRecord } from '@panal/db';
 import { PanalError } from '@panal/protocol';
 import { fingerprintOf } from '../../calls/keyed-calls.js';
 import type { Context } from '../routing/context.js';
 import type { CallInput, Services } from '../services.js';
+
+const NOTHING = new Uint8Array(0);
 
 /** Longest key, in characters. */
 const MAX_KEY = 255;
@@ -53,6 +56,8 @@ export async function callOf(
     const version = await functions.active(owner, funcName);
     return await calls.accept(version, input, { awaited: false, key });
   });
-  if (replayed) ctx.set('Idempotent-Replayed', 'true');
-  return call;
+  if (!replayed) return call;
+  ctx.set('Idempotent-Replayed', 'true');
+  // Of a call that has not ended nobody shows the parameter, and many may wait for it.
+  return isSettled(call.status) ? call : { ...call, params: NOTHING, logs: undefined };
 }

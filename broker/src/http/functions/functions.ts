@@ -5,14 +5,14 @@ import { acceptAndAnswer } from '../calls/accepted-call.js';
 import { PREPARE } from '../calls/call-input.js';
 import { answerNames } from '../routing/name-pages.js';
 import { parse } from '../routing/parse.js';
-import { route, type Route } from '../routing/route.js';
+import { route, waitingRoute, type Route } from '../routing/route.js';
 import type { Services } from '../services.js';
 import { isoTime } from '../routing/time.js';
 import { uploadReceiver, type Upload } from './upload.js';
 
 export const functionRoutes = (services: Services): Route[] => {
-  const { functions, uploadFolder, limits } = services;
-  const receive = uploadReceiver(uploadFolder, limits);
+  const { functions, uploadFolder, limits, memory } = services;
+  const receive = uploadReceiver(uploadFolder, limits, memory);
   const show = async (detail: FunctionDetail): Promise<FunctionView> =>
     toView(detail, await functions.versions(detail.record.owner, detail.record.name));
 
@@ -53,9 +53,9 @@ export const functionRoutes = (services: Services): Route[] => {
         );
       },
     ),
-    route(routes.prepareFunction, async (ctx, { params, query }) => {
-      await acceptAndAnswer(services, ctx, { funcName: params.name, input: PREPARE }, query.wait);
-    }),
+    waitingRoute(routes.prepareFunction, (ctx, { params, query }) =>
+      acceptAndAnswer(services, ctx, { funcName: params.name, input: PREPARE }, query.wait),
+    ),
     route(routes.deleteFunction, async (ctx, { params }) => {
       await functions.delete(ctx.state.owner, params.name);
       ctx.status = 204;

@@ -1,9 +1,11 @@
+import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
+import { Readable } from 'node:stream';
 import koaMulter from '@koa/multer';
 import { PanalError } from '@panal/protocol';
 import { MulterError } from 'multer';
 import type { Context } from '../routing/context.js';
-import { Uploads } from './uploads.js';
+import type { RequestMemory } from '../memory/request-memory.js';
 
 /** An uploaded module. */
 export interface Upload {
@@ -32,10 +34,18 @@ const MAX_FIELD = 128 * 1024;
  */
 export function uploadReceiver(
   folder: string,
-  limits: { body: number; bundle: number; uploads?: number },
+  limits: { body: number; bundle: number },
+  { uploads, bodies }: Pick<RequestMemory, 'uploads' | 'bodies'>,
 ): Receiver {
-  const uploads = new Uploads(limits.uploads ?? Infinity);
-  const storage = koaMulter.diskStorage({ destination: (_request, _file, choose) => choose(null, folder) });
+  const storage = koaMulter.diskStorage({
+    destination: (_request, _file, choose) => choose(null, folder),
+    filename(request, file, choose) {
+      choose(null, randomBytes(16).toString('hex'));
+      // Not before it is being written: until then what is listened to flows away.
+      if (!('stream' in file && file.stream instanceof Readable)) return;
+      file.stream.on('data', (piece: Buffer) => bodies.passedOn(request, piece.byteLength));
+    },
+  });
   const form = koaMulter({
     storage,
     limits: {
@@ -53,8 +63,11 @@ export function uploadReceiver(
     }
     if (Number(ctx.get('Content-Length')) > limits.bundle + limits.body) throw tooLarge(limits.bundle);
     try {
-      await form(ctx, () => Promise.resolve());
+      const parsed: unknown = form(ctx, () => Promise.resolve());
+      bodies.count(ctx.req, ctx.state.owner, 0);
+      await parsed;
     } catch (error) {
+      if (error instanceof PanalError) throw error;
       throw ctx.req.destroyed && !ctx.req.complete ? aborted(error) : refusal(error, limits.bundle);
     }
     const [file] = Array.isArray(ctx.files) ? ctx.files : [];
@@ -65,7 +78,10 @@ export function uploadReceiver(
       await rm(file.path, { force: true });
     }
   };
-  return (ctx, use) => uploads.run(ctx.state.owner, () => receive(ctx, use));
+  return async (ctx, use) => {
+    const leave = uploads.enter(ctx.state.owner);
+    await receive(ctx, use).finally(leave);
+  };
 }
 
 function fieldsOf(request: object): [string, unknown][] {

@@ -1,12 +1,16 @@
 import { routes, type AnswerJson } from '@panal/api';
 import type { CallRecord } from '@panal/db';
 import { PanalError, type ErrorCode } from '@panal/protocol';
+import { Tally } from '../../calls/tally.js';
 import { abandon, endOfCall } from '../calls/awaited-call.js';
 import { jsonInput } from '../calls/call-input.js';
 import { credentialsOf } from '../users/credentials.js';
-import { callOf, idempotencyKey } from '../calls/keyed-call.js';
+import { idempotencyKey } from '../calls/keyed-call.js';
+import { answerJson } from '../calls/answer-json.js';
+import { acceptAwaited, type AnswerCall } from '../calls/waiting-client.js';
+import { answerWhole } from '../calls/whole-call.js';
 import type { Context } from '../routing/context.js';
-import { route, type Input, type Route } from '../routing/route.js';
+import { route, waitingRoute, type Input, type Rest, type Route } from '../routing/route.js';
 import type { Services } from '../services.js';
 
 /** The gateway of an earlier design, with its sentences. Unknown fields are ignored. */
@@ -40,54 +44,67 @@ export const gatewayRoutes = (services: Services): Route[] => {
       );
       ctx.body = done('Función eliminada exitosamente');
     }),
-    route(routes.gatewayActivate, activate),
+    waitingRoute(routes.gatewayActivate, activate),
   ];
 };
 
-type Activate = (ctx: Context, input: Input<typeof routes.gatewayActivate>) => Promise<void>;
+type Activate = (ctx: Context, input: Input<typeof routes.gatewayActivate>) => Promise<Rest>;
 
 /** Answers `/functions/activate`. */
 function activator(services: Services): Activate {
-  const { calls, gateway, log } = services;
+  const { calls, gateway } = services;
   // A call counts as running only once a worker has begun it; those that came just now are counted here.
-  const waiting = new Map<string, number>();
-  const count = (owner: string, change: 1 | -1): void => {
-    const now = (waiting.get(owner) ?? 0) + change;
-    if (now === 0) waiting.delete(owner);
-    else waiting.set(owner, now);
-  };
+  const waiting = new Tally();
 
   return async (ctx, { body: { functionName }, members, query }) => {
     const { owner } = ctx.state;
     const key = idempotencyKey(ctx);
     const onDisconnect = query.onDisconnect ?? (key === undefined ? 'cancel' : 'keep');
-    const busy = Math.max(calls.runningOf(owner), waiting.get(owner) ?? 0);
+    const busy = Math.max(calls.runningOf(owner), waiting.of(owner));
     if (busy >= gateway.concurrency(owner)) {
       throw new PanalError('TOO_MANY_CALLS', `${busy} of your calls run already (FAAS_USER_CONCURRENCY)`, {
         retryAfter: 1,
       });
     }
-    count(owner, 1);
+    const leave = countIn(waiting, owner);
+    const answer = answerActivation(services, ctx, onDisconnect, leave);
+    const input = jsonInput(members.get('parameter'));
     try {
-      const invocation = {
-        funcName: functionName,
-        input: jsonInput(members.get('parameter')),
-        key,
-        awaited: true,
-      };
-      const call = await saying('FUNCTION_NOT_FOUND', UNKNOWN_FUNCTION, () =>
-        callOf(services, ctx, invocation),
+      return await saying('FUNCTION_NOT_FOUND', UNKNOWN_FUNCTION, () =>
+        acceptAwaited(services, ctx, { funcName: functionName, input, key, awaited: true }, answer),
       );
-      ctx.set('X-Call-Num', String(call.callNum));
-      const settled = await endOfCall({ calls, log }, ctx, call, gateway.waitMs, onDisconnect);
-      // Its result is for nobody any more.
-      if (settled === undefined && onDisconnect !== 'keep') abandon({ calls, log }, call);
-      ctx.body = { result: resultOf(settled), status: 'success' } satisfies AnswerJson<
-        typeof routes.gatewayActivate
-      >;
-    } finally {
-      count(owner, -1);
+    } catch (error) {
+      leave();
+      throw error;
     }
+  };
+}
+
+/** Counts one more; what it returns takes that back. */
+function countIn(tally: Tally, owner: string): () => void {
+  tally.add(owner, 1);
+  return () => tally.add(owner, -1);
+}
+
+/** Waits for the end of the call, and answers with its result. */
+function answerActivation(
+  services: Services,
+  ctx: Context,
+  onDisconnect: 'cancel' | 'keep',
+  leave: () => void,
+): AnswerCall {
+  return (call) => {
+    ctx.set('X-Call-Num', String(call.callNum));
+    return endOfCall(services, ctx, call, services.gateway.waitMs, onDisconnect)
+      .then((settled) => {
+        // Its result is for nobody any more.
+        if (settled === undefined && onDisconnect !== 'keep') abandon(services, call);
+        return answerWhole(services, ctx, settled, (whole) => {
+          const answer = { result: resultOf(whole), status: 'success' } as const;
+          answerJson(ctx, JSON.stringify(answer satisfies AnswerJson<typeof routes.gatewayActivate>));
+        });
+      })
+      .finally(leave);
   };
 }
 

@@ -2,12 +2,13 @@ import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { PanalError, readJson, type JsonDocument } from '@panal/protocol';
 import { HttpMethodEnum, koaBody } from 'koa-body';
+import { BodyMemory } from '../memory/body-memory.js';
 import type { Context } from './context.js';
 
 /**
  * Reads a request's body as it is, into memory.
  * @param limit in bytes.
- * @throws PanalError BODY_TOO_LARGE, REQUEST_ABORTED
+ * @throws PanalError BODY_TOO_LARGE, REQUEST_ABORTED, and what the request fails with
  */
 export async function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
   if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLarge(limit);
@@ -15,35 +16,48 @@ export async function readBody(request: IncomingMessage, limit: number): Promise
   return await new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
-    request.on('data', (chunk: Buffer) => {
+    const take = (chunk: Buffer): void => {
       size += chunk.byteLength;
       if (size <= limit) {
         chunks.push(chunk);
         return;
       }
+      leave();
+      reject(tooLarge(limit));
       // The rest flows away unread: a client that still sends would not see an answer on a closed connection.
       request.removeAllListeners('data').resume();
-      reject(tooLarge(limit));
-    });
-    request.once('end', () => {
+    };
+    const end = (): void => {
+      leave();
       const [first] = chunks;
       resolve(first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks, size));
-    });
-    request.once('error', (cause) => reject(aborted(cause)));
-    request.once('close', () => {
-      if (!request.complete) reject(aborted());
-    });
+    };
+    const fail = (cause: unknown): void => {
+      leave();
+      reject(cause instanceof PanalError ? cause : aborted(cause));
+    };
+    const close = (): void => fail(undefined);
+    // The request may live for as long as its call, and the body must not stay in memory with it.
+    const leave = (): void => {
+      request.off('data', take).off('end', end).off('error', fail).off('close', close);
+    };
+    request.on('data', take).on('end', end).on('error', fail).on('close', close);
   });
 }
 
 /** Reads a body as JSON in UTF-8, whatever its content type says (`curl -d` calls everything a form), but multipart. */
 export class JsonReader {
   readonly #limit: number;
+  readonly #memory: BodyMemory;
   readonly #parse: ReturnType<typeof koaBody>;
 
-  /** @param limit of a body in bytes. */
-  constructor(limit: number) {
+  /**
+   * @param limit of a body in bytes.
+   * @param memory where bodies are counted; nowhere else by default
+   */
+  constructor(limit: number, memory = new BodyMemory()) {
     this.#limit = limit;
+    this.#memory = memory;
     this.#parse = koaBody({
       text: true,
       textLimit: limit,
@@ -56,7 +70,7 @@ export class JsonReader {
     });
   }
 
-  /** @throws PanalError INVALID_REQUEST, UNSUPPORTED_MEDIA_TYPE, BODY_TOO_LARGE, REQUEST_ABORTED */
+  /** @throws PanalError INVALID_REQUEST, UNSUPPORTED_MEDIA_TYPE, BODY_TOO_LARGE, REQUEST_ABORTED, QUEUE_FULL */
   async read(ctx: Context): Promise<JsonDocument> {
     if (ctx.get('Content-Type').startsWith('multipart/')) {
       throw new PanalError('UNSUPPORTED_MEDIA_TYPE', 'this route takes JSON');
@@ -74,13 +88,19 @@ export class JsonReader {
     // koa-body leaves a body unread if it has no type, or one that it does not know.
     ctx.req.headers['content-type'] = 'text/plain';
     try {
-      await this.#parse(ctx, () => Promise.resolve());
+      // It listens to the request when it is called, so that no piece comes by before.
+      const parsed: unknown = this.#parse(ctx, () => Promise.resolve());
+      this.#memory.count(ctx.req, ctx.state.owner);
+      await parsed;
     } catch (error) {
+      if (error instanceof PanalError) throw error;
       const type = error instanceof Error && 'type' in error ? error.type : undefined;
       if (type === 'entity.too.large') throw tooLarge(this.#limit);
       throw aborted(error);
     }
     const text: unknown = ctx.request.body;
+    // The request may live for as long as its call.
+    ctx.request.body = null;
     return Buffer.from(typeof text === 'string' ? text : '', 'latin1');
   }
 }

@@ -4,7 +4,8 @@ import type { Duplex } from 'node:stream';
 import { HalfClosed } from './half-closed.js';
 import { HTTP_LIMITS, mostConnections, type HttpLimits } from './http-limits.js';
 import { inTurns, type Serve } from './turns.js';
-import { UnreadAnswers } from './unread-answers.js';
+import { ByteBudget } from '../memory/byte-budget.js';
+import { UnreadAnswers } from '../memory/unread-answers.js';
 
 /** Between looks for connections that became idle while the server closes. */
 const SWEEP_MS = 25;
@@ -25,9 +26,9 @@ export async function listen(
   host: string,
   port: number,
   limits: HttpLimits = HTTP_LIMITS,
+  unread = new UnreadAnswers(limits.answerMs, new ByteBudget(Infinity)),
 ): Promise<Listener> {
   const answer = app.callback();
-  const unread = new UnreadAnswers(limits.answerMs);
   const serve = inTurns((request, response) => {
     halfClosed.awaits(request.socket, response);
     response.once('prefinish', () => unread.add(response));

@@ -1,8 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 
-/** Requests of one connection that may wait for those before them. Who sends more ahead is cut off. */
+/** Requests of one connection that may wait for those before them. A client that sends more ahead is cut off. */
 const MOST_WAITING = 64;
+
+/** The same of all connections: each request has headers of up to 16 KiB. */
+const MOST_WAITING_IN_ALL = 1024;
 
 export type Serve = (request: IncomingMessage, response: ServerResponse) => unknown;
 
@@ -18,6 +21,7 @@ interface Turn {
  */
 export function inTurns(serve: Serve): Serve {
   const turns = new WeakMap<Duplex, Turn>();
+  let waiting = 0;
   return (request, response) => {
     const { socket } = request;
     if (socket.destroyed) return;
@@ -30,11 +34,13 @@ export function inTurns(serve: Serve): Serve {
     const before = turn.last;
     turn.last = response;
     if (before.closed) serve(request, response);
-    else if (turn.waiting === MOST_WAITING) socket.destroy();
+    else if (turn.waiting === MOST_WAITING || waiting === MOST_WAITING_IN_ALL) socket.destroy();
     else {
       turn.waiting++;
+      waiting++;
       before.once('close', () => {
         turn.waiting--;
+        waiting--;
         if (!socket.destroyed) serve(request, response);
       });
     }
