@@ -9,6 +9,7 @@ import { CacheKeeper } from './cache/cache-keeper.js';
 import { spareRoom } from './cache/spare-room.js';
 import { chooseDriver } from './choose-driver.js';
 import { HistogramPolicy } from './pool/histogram-policy.js';
+import { operatorsProxy } from './egress/environment.js';
 import { claimIdentity, type Identity } from './identity.js';
 import { ClaimClient } from './link/claim-client.js';
 import { MeteredDriver } from './metrics/metered-driver.js';
@@ -46,6 +47,7 @@ export async function startWorker(
 type OnJoined = (info: Pick<DriverInfo, 'sandbox' | 'path'>) => void;
 
 async function start(config: Config, log: Logger, onJoined: OnJoined): Promise<RunningWorker> {
+  if (config.FAAS_DEPS_NETWORK === 'registries') operatorsProxy(config.FAAS_DEPS_PROXY, process.env);
   const broker = new ZmqWorkerTransport({
     address: config.ZMQ_CONN_ADDRESS,
     keys: workerKeys(config),

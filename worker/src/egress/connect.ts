@@ -16,18 +16,34 @@ export interface Upstream {
   checked: boolean;
 }
 
-/** `url` as an upstream; undefined where it is none. */
-export function upstreamOf(url: string | undefined, checked: boolean): Upstream | undefined {
-  if (url === undefined || !URL.canParse(url)) return undefined;
-  const { protocol, hostname, port, username, password } = new URL(url);
-  if (protocol !== 'http:') return undefined;
-  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+/** An address of a proxy that cannot be used. */
+export class BadProxy extends Error {}
+
+/**
+ * The proxy at `url`. A URL without a scheme is one of `http://`, as for most programs.
+ * @throws BadProxy, which does not repeat the URL: it may have a password
+ */
+export function upstreamOf(url: string, checked: boolean): Upstream {
+  const whole = /^[a-z][a-z0-9+.-]*:\/\//i.test(url) ? url : `http://${url}`;
+  const parsed = URL.canParse(whole) ? new URL(whole) : undefined;
+  if (parsed?.protocol !== 'http:')
+    throw new BadProxy('must be of the form http://[USER:PASSWORD@]HOST[:PORT]');
+  const { hostname, port, username, password } = parsed;
+  const credentials = `${decoded(username)}:${decoded(password)}`;
   return {
     host: hostname.replace(/^\[|\]$/g, ''),
     port: Number(port || 80),
     authorization: username === '' ? undefined : `Basic ${Buffer.from(credentials).toString('base64')}`,
     checked,
   };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new BadProxy('has a user name or password with a % that encodes nothing');
+  }
 }
 
 /** `target` as an authority of a URL. */

@@ -1,4 +1,6 @@
-import { upstreamOf, type Upstream } from './connect.js';
+import { ConfigError } from '@panal/protocol';
+import { FunctionError } from '../errors.js';
+import { BadProxy, upstreamOf, type Upstream } from './connect.js';
 import { RELAY_PORT } from './relay.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -43,16 +45,42 @@ function withProxy(environment: Readonly<Record<string, string>>, url: string): 
 /**
  * The proxy through which connections go on: the operator's, of the settings or of the worker's environment; else the
  * one that the function's own environment names, which has to be one that may be reached.
+ * @throws FunctionError if the function's environment names what is no proxy
  */
 export function upstreamFrom(
   setting: string | undefined,
   worker: Environment,
   own: Environment,
 ): Upstream | undefined {
-  return upstreamOf(setting ?? proxyIn(worker), false) ?? upstreamOf(proxyIn(own), true);
+  const operators = operatorsProxy(setting, worker);
+  if (operators !== undefined) return operators;
+  return proxyIn(own, true, (name, why) => {
+    return new FunctionError('DEPENDENCIES_FAILED', `the variable ${name} in env of the function ${why}`);
+  });
 }
 
-function proxyIn(environment: Environment): string | undefined {
-  const found = new Map(Object.entries(environment).map(([name, value]) => [name.toLowerCase(), value]));
-  return UPSTREAM.map((name) => found.get(name)).find((value) => value !== undefined && value !== '');
+/** The operator's proxy. @throws ConfigError if it cannot be used */
+export function operatorsProxy(setting: string | undefined, worker: Environment): Upstream | undefined {
+  const environment = setting === undefined ? worker : { http_proxy: setting };
+  return proxyIn(environment, false, (name, why) => {
+    const variable = setting === undefined ? `${name}, in the environment of the worker,` : 'FAAS_DEPS_PROXY';
+    return new ConfigError(`${variable} ${why}; FAAS_DEPS_PROXY names the proxy for \`dependencies\``);
+  });
+}
+
+function proxyIn(
+  environment: Environment,
+  checked: boolean,
+  refusal: (name: string, why: string) => Error,
+): Upstream | undefined {
+  const set = Object.entries(environment).filter(([, value]) => value !== undefined && value !== '');
+  const found = new Map(set.map(([name, value]) => [name.toLowerCase(), { name, value: value ?? '' }]));
+  const best = UPSTREAM.map((name) => found.get(name)).find((each) => each !== undefined);
+  if (best === undefined) return undefined;
+  try {
+    return upstreamOf(best.value, checked);
+  } catch (error) {
+    if (error instanceof BadProxy) throw refusal(best.name, error.message);
+    throw error;
+  }
 }

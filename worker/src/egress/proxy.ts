@@ -25,6 +25,9 @@ const HOP_BY_HOP = new Set(
   'connection keep-alive proxy-authorization proxy-connection te trailer upgrade'.split(' '),
 );
 
+/** The proxy has no room; it may have later. */
+class Busy extends Error {}
+
 /**
  * An HTTP proxy (`CONNECT`, and requests for `http://…`) by which code in a sandbox without a network reaches what a
  * policy lets it. It connects from the worker, which serves it the connections that come out of the sandbox.
@@ -134,10 +137,10 @@ export class EgressProxy {
     }
   }
 
-  /** @throws Refused if the clients have too many connections out */
+  /** @throws Busy if the clients have too many connections out */
   async #limited<T>(reach: () => Promise<T>): Promise<T> {
     if (this.#streams.size + this.#reaching >= 2 * MOST_CONNECTIONS) {
-      throw new Refused('too many connections at once');
+      throw new Busy('too many connections at once');
     }
     this.#reaching += 1;
     try {
@@ -189,5 +192,6 @@ function refuse(answer: ServerResponse, error: unknown): void {
 
 function answerTo(error: unknown): { status: number; why: string } {
   const message = error instanceof Error ? error.message : String(error);
-  return { status: error instanceof Refused ? 403 : 502, why: message.replaceAll(/[^\x20-\x7e]/g, '?') };
+  const status = error instanceof Busy ? 503 : error instanceof Refused ? 403 : 502;
+  return { status, why: message.replaceAll(/[^\x20-\x7e]/g, '?') };
 }
