@@ -10,18 +10,22 @@ export interface OwnerLimits {
   stored: (owner: string) => QuotaLimits;
 }
 
+/** The part of the queue that `public` may fill: it leaves the rest to users, however many requests come in its name. */
+const PUBLIC_SHARE = 1 / 2;
+
 /**
- * The limits of users. `public` is no user, but everyone without credentials: calls, functions and bundles of its are not
- * counted, versions are.
+ * The limits of users. `public` is no user, but everyone without credentials: its functions and bundles are not counted,
+ * its versions are, and its calls may fill half of the queue.
  */
 export function ownerLimits(config: Config): OwnerLimits {
   const isUser = (owner: string): boolean => owner !== PUBLIC_OWNER;
   const versions = config.FAAS_USER_VERSIONS;
   const stored = { functions: config.FAAS_USER_FUNCTIONS, bytes: config.FAAS_USER_BYTES, versions };
+  const publicQueue = Math.ceil(PUBLIC_SHARE * config.FAAS_MAX_QUEUE);
   const ofPublic = { functions: Infinity, bytes: Infinity, versions };
   return {
     running: (owner) => (isUser(owner) ? config.FAAS_USER_CONCURRENCY : Infinity),
-    unsettled: (owner) => (isUser(owner) ? config.FAAS_USER_QUEUE : Infinity),
+    unsettled: (owner) => (isUser(owner) ? config.FAAS_USER_QUEUE : publicQueue),
     stored: (owner) => (isUser(owner) ? stored : ofPublic),
   };
 }

@@ -67,3 +67,81 @@ describe('the limits of users, over HTTP and ZeroMQ', () => {
     expect((await upload('ada', 'other', 1)).status).to.equal(201);
   });
 });
+
+describe('what several owners can do together', () => {
+  const broker = liveBroker({
+    FAAS_USER_CONCURRENCY: '2',
+    FAAS_USER_QUEUE: '4',
+    FAAS_MAX_QUEUE: '8',
+  });
+  /** Without a user: in the name of `public`. */
+  async function send(
+    user: string | undefined,
+    path: string,
+    body: string | FormData = '',
+  ): Promise<Response> {
+    const login = Buffer.from(`${user ?? ''}:a fine password`).toString('base64');
+    const headers = user === undefined ? undefined : { authorization: `Basic ${login}` };
+    return await fetch(broker().url + path, { method: 'POST', body, ...(headers && { headers }) });
+  }
+  const register = async (...users: string[]): Promise<void> => {
+    for (const user of users) expect((await send(user, '/register')).status).to.equal(200);
+  };
+  async function deploy(...users: (string | undefined)[]): Promise<void> {
+    for (const user of users) {
+      const form = new FormData();
+      const archive = zip([{ name: 'test.py', content: 'x' }], { stored: true });
+      form.set('module', new Blob([new Uint8Array(archive)]), 'module.zip');
+      expect((await send(user, '/registerFunction/pythonruntime/dice', form)).status).to.equal(201);
+    }
+  }
+  const invoke = async (user?: string): Promise<Response> =>
+    await send(user, '/invokeFunction', JSON.stringify({ funcName: 'dice' }));
+  async function accepted(user: string | undefined, times: number): Promise<void> {
+    for (let call = 0; call < times; call++) expect((await invoke(user)).status).to.equal(202);
+  }
+
+  it('leaves half of the queue to users, however many calls come without credentials', async () => {
+    await deploy(undefined);
+    await accepted(undefined, 4);
+    const refused = await invoke();
+    const { error } = (await refused.json()) as { error: { code: string; message: string } };
+    expect([refused.status, error.code]).to.deep.equal([429, 'QUEUE_FULL']);
+    expect(error.message).to.contain('half of FAAS_MAX_QUEUE');
+    expect(refused.headers.get('retry-after')).to.match(/^[1-9]/);
+    await register('ada');
+    await deploy('ada');
+    await accepted('ada', 4);
+  });
+
+  it('gives the first user what comes free next, although `public` held everything', async () => {
+    const worker = await broker().scripted(2);
+    await deploy(undefined);
+    await accepted(undefined, 4);
+    const [first] = await eventually('`public` holds both', () =>
+      worker.invokes.length === 2 ? worker.invokes : undefined,
+    );
+    await register('ada');
+    await deploy('ada');
+    await accepted('ada', 1);
+    if (first !== undefined) await worker.reply(first, { free: first.slot });
+    const next = await eventually('the next one begins', () => worker.invokes[2]);
+    expect(next.callNum).to.equal(5);
+  });
+
+  it('gives a third owner what comes free next, although two hold everything and wait for more', async () => {
+    const worker = await broker().scripted(3);
+    await register('ada', 'eve', 'ben');
+    await deploy('ada', 'eve', 'ben');
+    await accepted('ada', 3);
+    await eventually('one is left', () => worker.invokes.length === 2);
+    await accepted('eve', 2);
+    const [first] = await eventually('two owners hold all three', () =>
+      worker.invokes.length === 3 ? worker.invokes : undefined,
+    );
+    await accepted('ben', 1);
+    if (first !== undefined) await worker.reply(first, { free: first.slot });
+    const next = await eventually('the next one begins', () => worker.invokes[3]);
+    expect(next.callNum).to.equal(6);
+  });
+});

@@ -208,4 +208,34 @@ describe('Behind a proxy that is trusted', () => {
     expect((await from('192.0.2.2, 192.0.2.1', 'ana')).status).to.equal(429);
     expect((await from('192.0.2.2', 'ana')).status).to.equal(401);
   });
+
+  it('those who guess at a user, from any number of addresses, do not lock it out', async () => {
+    await Person.register(api(), 'ana');
+    const from = (address: string, password: string): Promise<Reply> =>
+      api().send('GET', '/users/me', undefined, { ...basic('ana', password), 'X-Forwarded-For': address });
+    for (let n = 0; n < 10; n++) expect((await from('192.0.2.1', `wrong ${n}`)).status).to.equal(401);
+    expect((await from('192.0.2.1', 'secret')).status).to.equal(429);
+    expect((await from('192.0.2.2', 'secret')).status).to.equal(200);
+    for (let n = 0; n < 22; n++) expect((await from(`198.51.100.${n}`, 'wrong')).status).to.equal(401);
+    expect((await from('198.51.100.1', 'secret')).status).to.equal(429);
+    expect((await from('192.0.2.3', 'secret')).status).to.equal(200);
+    expect((await from('192.0.2.2', 'secret')).status).to.equal(200);
+  });
+
+  it('a token holder guesses the password no faster', async () => {
+    await Person.register(api(), 'ana');
+    const login = JSON.stringify({ email: 'ana', password: 'secret' });
+    const { token } = (await api().send('POST', '/users/token', login)).json as { token: string };
+    const change = (address: string, password: string): Promise<Reply> =>
+      api().send('PUT', '/users/me/password', JSON.stringify({ password, newPassword: 'x' }), {
+        ...bearer(token),
+        'X-Forwarded-For': address,
+      });
+    for (let n = 0; n < 10; n++) expect((await change('192.0.2.1', `wrong ${n}`)).status).to.equal(401);
+    const held = await change('192.0.2.1', 'secret');
+    expect([held.status, errorCode(held)]).to.deep.equal([429, 'TOO_MANY_ATTEMPTS']);
+    expect((await change('192.0.2.2', 'secret')).status).to.equal(200);
+    // Changed, the password revokes the token that changed it.
+    expect((await change('192.0.2.2', 'x')).status).to.equal(401);
+  });
 });

@@ -1,5 +1,12 @@
 import type { VersionRecord } from '@panal/db';
-import { imageNameOf, PanalError, requires, type Capability, type Support } from '@panal/protocol';
+import {
+  imageNameOf,
+  PanalError,
+  PUBLIC_OWNER,
+  requires,
+  type Capability,
+  type Support,
+} from '@panal/protocol';
 import type { ActiveCalls } from './active-calls.js';
 import { memoryOf } from './call-memory.js';
 
@@ -78,7 +85,8 @@ function admitToQueue(
   if (active.size >= maxQueue) throw queueFull(`${active.size} calls wait already (FAAS_MAX_QUEUE)`);
   const own = active.ofOwner(owner);
   if (ownerQueue !== undefined && own >= ownerQueue(owner)) {
-    throw queueFull(`${own} calls of ${owner} wait already (FAAS_USER_QUEUE)`);
+    const setting = owner === PUBLIC_OWNER ? 'half of FAAS_MAX_QUEUE' : 'FAAS_USER_QUEUE';
+    throw queueFull(`${own} calls of ${owner} wait already (${setting})`);
   }
   if (active.bytes + size > maxBytes) {
     throw queueFull(`calls with ${active.bytes} bytes of parameters wait already (FAAS_QUEUE_MB)`);
