@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { expect } from 'chai';
 import { isSimpleCommand, runCommand, shellCommand } from '../../worker/src/contracts/command/run-command.js';
 import { SCRIPTS, SIMPLE } from './run-table.js';
@@ -7,6 +8,7 @@ const DOUBTFUL = [
   ...['', ' \n', 'A=1 B=2', 'a[0]=1', 'A+=1', '"$EMPTY"', '$A${B}', 'A=1 $EMPTY', "''"],
   ...['"exec"', '\\exec', 'e"xe"c', 'exec $EMPTY', 'exec 2>&1', 'command', 'time', '.', 'source'],
   ...['eval', 'eval echo', 'exec eval', '[ -f x ]', '[[ -f x ]]', '!', '{ true', 'if', 'while', 'for x in'],
+  ...['let', 'read', 'command read', 'builtin test -v', 'test -v', 'A=1 declare', 'typeset', "exec 'unset'"],
   ...['case x in esac', 'function f', '> out', '2>&1', 'echo >', 'echo > # out', 'echo 2>& '],
   ...['echo {fd}> out', '{fd}> out', 'echo <<END', 'echo <<<text', 'cat <(true)', 'cat >(true)'],
   ...[
@@ -57,6 +59,24 @@ describe('the command of a runtime', () => {
     ]) {
       expect(runCommand(run, 'id').slice(0, 2), run).to.deep.equal(['/bin/sh', '-c']);
     }
+  });
+
+  it('is not evaluated by a builtin of bash', function () {
+    const names = spawnSync('bash', ['-c', 'compgen -b'], { encoding: 'utf8' });
+    if (names.status !== 0) this.skip();
+    const builtins = names.stdout
+      .trim()
+      .split('\n')
+      .filter((name) => /^\w+$/.test(name));
+    const evaluated: string[] = [];
+    for (const run of builtins.flatMap((name) => [name, `${name} -v`, `${name} -a`, `${name} x`])) {
+      for (const parameter of ['a[$(echo was run >&2)]', 'a[$(echo was run >&2)]=1', '$(echo was run >&2)']) {
+        const args = shellCommand(run, parameter).slice(1);
+        const { stderr } = spawnSync('bash', args, { input: '', encoding: 'utf8', timeout: 10_000 });
+        if (/^was run$/m.test(stderr)) evaluated.push(run);
+      }
+    }
+    expect(evaluated).to.deep.equal([]);
   });
 
   it('is never an option of the shell', () => {

@@ -25,6 +25,10 @@ const SHELL_WORDS = new Set(
     ' ',
   ),
 );
+/** Builtins of bash that evaluate an argument: `test -v 'a[$(id)]'` runs `id`. Not every `/bin/sh` is bash. */
+const EVALUATING = new Set(
+  'compgen complete declare getopts let local mapfile read readarray readonly test typeset unset'.split(' '),
+);
 /** Words behind which the shell expects the name of another program, or of a file with commands. */
 const PREFIXES = new Set(['.', 'builtin', 'command', 'exec', 'source', 'time']);
 
@@ -129,7 +133,8 @@ export function isSimpleCommand(run: string): boolean {
   const first = words.findIndex((word) => !ASSIGNMENT.test(word));
   const name = first < 0 ? undefined : words.slice(first).map(literal).find(isNoPrefix);
   // Without a name that is sure to be there, the parameter itself would name the program.
-  return name !== undefined && name !== '' && !name.includes('=') && !SHELL_WORDS.has(name);
+  if (name === undefined || name === '' || name.includes('=')) return false;
+  return !SHELL_WORDS.has(name) && !EVALUATING.has(name);
 }
 
 const isNoPrefix = (word: string): boolean => !PREFIXES.has(word);
