@@ -1,7 +1,7 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { RunResult } from '../../worker/src/sandbox/sandbox.js';
+import type { RunResult } from '../../worker/src/contracts/run.js';
 import { agentPath } from '../../worker/src/sandbox/agent.js';
 import { Channel } from '../../worker/src/contracts/protocol/channel.js';
 import { listenIn } from '../../worker/src/contracts/protocol/listener.js';

@@ -6,7 +6,7 @@ import type { ChannelOptions } from '../../worker/src/contracts/protocol/channel
 import { FRAME, MAX_FRAME } from '../../worker/src/contracts/protocol/frames.js';
 import { listenIn } from '../../worker/src/contracts/protocol/listener.js';
 import { PlatformError } from '../../worker/src/errors.js';
-import type { RunResult } from '../../worker/src/sandbox/sandbox.js';
+import type { RunResult } from '../../worker/src/contracts/run.js';
 import { temporaryFolder } from '../support/folder.js';
 import { runtimeSpec } from '../support/specs.js';
 import { done, frame, Peer } from './channel-peer.js';

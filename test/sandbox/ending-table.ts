@@ -1,4 +1,4 @@
-import type { RunResult } from '../../worker/src/sandbox/sandbox.js';
+import type { RunResult } from '../../worker/src/contracts/run.js';
 import type { ArchiveEntry } from '../support/archives.js';
 import { foreignProgram } from '../support/foreign-program.js';
 

@@ -1,4 +1,4 @@
-import type { RunRequest, RunResult } from '../../worker/src/sandbox/sandbox.js';
+import type { RunRequest, RunResult } from '../../worker/src/contracts/run.js';
 
 /** A call as a mini-worker would hand it over; what is not given does not matter to the test. */
 export function request(

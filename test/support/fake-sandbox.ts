@@ -1,12 +1,11 @@
 import type { Cache } from '../../worker/src/cache/cache-keeper.js';
 import type { FunctionSpec, Lifecycle } from '@panal/protocol';
 import type { OnOutput } from '../../worker/src/output/on-output.js';
+import type { RunRequest, RunResult } from '../../worker/src/contracts/run.js';
 import type {
   Blank,
   DriverInfo,
   Prepared,
-  RunRequest,
-  RunResult,
   Sandbox,
   SandboxDriver,
 } from '../../worker/src/sandbox/sandbox.js';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { FunctionSpec, InputKind } from '@panal/protocol';
-import { inputFor } from '../../worker/src/contracts/command/input.js';
+import { contractOf } from '../../worker/src/contracts/index.js';
 import { imageSpec, runtimeSpec } from '../support/specs.js';
 
 const image = imageSpec('image');
@@ -145,7 +145,7 @@ const rows: Row[] = [
 describe('the input of a call', () => {
   for (const { title, spec, kind, bytes, body, argument } of rows) {
     it(`gives ${title}`, () => {
-      const input = inputFor(spec, kind, Buffer.from(bytes));
+      const input = contractOf(spec.settings.lifecycle).input(spec, kind, Buffer.from(bytes));
       expect(Buffer.from(input.body)).to.deep.equal(Buffer.from(body));
       expect(input.argument).to.equal(argument);
       const params = spec === runtime ? argument : undefined;

@@ -1,4 +1,4 @@
-import type { RunRequest, RunResult } from '../sandbox/sandbox.js';
+import type { RunRequest, RunResult } from './run.js';
 import { Output } from './output.js';
 import { stopped, type Stop, type Verdict } from './verdict.js';
 

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import type { CallError } from '@panal/protocol';
-import type { RunRequest, RunResult } from '../sandbox/sandbox.js';
+import type { RunRequest, RunResult } from './run.js';
 
 /** How a call ended, apart from what it wrote. */
 export type Verdict = Pick<RunResult, 'status' | 'exitCode' | 'error'>;

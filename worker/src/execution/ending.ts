@@ -2,7 +2,7 @@ import type { CallError } from '@panal/protocol';
 import type { Outcome } from '@panal/transport';
 import type { Output } from '../contracts/output.js';
 import { FunctionError, PlatformError } from '../errors.js';
-import type { RunResult } from '../sandbox/sandbox.js';
+import type { RunResult } from '../contracts/run.js';
 
 /** Why a mini-worker stops a call; it is the reason of the call's abort signal. */
 export class Stopped extends Error {

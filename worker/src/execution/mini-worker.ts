@@ -10,13 +10,12 @@ import {
   withOutput,
   type Ending,
 } from './ending.js';
-import { inputFor } from '../contracts/command/input.js';
+import { contractOf } from '../contracts/index.js';
 import { LogTap } from './log-tap.js';
 import type { Preparation } from './preparation.js';
 import { Output } from '../contracts/output.js';
 import { PlatformError, Unprepared } from '../errors.js';
 import type { Sandbox } from '../sandbox/sandbox.js';
-import { checkOf } from '../contracts/command/run-command.js';
 import type { SandboxPool } from '../pool/sandbox-pool.js';
 import type { Shelf } from '../pool/shelf.js';
 
@@ -213,7 +212,7 @@ export class MiniWorker {
     course.preloaded = sandbox.preloaded;
     course.prepareMs = performance.now() - course.began;
     if (output !== undefined) return withOutput(await this.#check(course, sandbox), output);
-    const input = inputFor(call.spec, call.input, call.bytes);
+    const input = contractOf(call.spec.settings.lifecycle).input(call.spec, call.input, call.bytes);
     const result = await sandbox.run({
       callNum: call.callNum,
       attempt: call.attempt,
@@ -234,9 +233,7 @@ export class MiniWorker {
   async #check(course: Course, sandbox: Sandbox): Promise<Ending> {
     const { spec } = course.call;
     course.reusable = true;
-    // A handler has proved itself: it runs.
-    if (spec.kind !== 'runtime' || spec.settings.lifecycle === 'hot') return PREPARED;
-    const command = checkOf(spec.runtime.run);
+    const command = contractOf(spec.settings.lifecycle).check(spec);
     const { signal } = course.stop;
     const result = command && (await sandbox.check(command, signal));
     if (result === undefined) return PREPARED;

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { isSystemFolder, type FunctionSpec } from '@panal/protocol';
+import { isSystemFolder, runtimeOf, type FunctionSpec } from '@panal/protocol';
 import { FunctionError } from '../errors.js';
 
 /**
@@ -7,10 +7,8 @@ import { FunctionError } from '../errors.js';
  * @throws FunctionError START_FAILED where the code would lie in a folder of the system
  */
 export function checkRuntimePath(spec: FunctionSpec): void {
-  if (spec.kind === 'runtime' && isSystemFolder(posix.resolve('/', spec.runtime.path))) {
-    throw new FunctionError(
-      'START_FAILED',
-      `the runtime's path ${spec.runtime.path} is a folder of the system`,
-    );
+  const path = runtimeOf(spec)?.path;
+  if (path !== undefined && isSystemFolder(posix.resolve('/', path))) {
+    throw new FunctionError('START_FAILED', `the runtime's path ${path} is a folder of the system`);
   }
 }

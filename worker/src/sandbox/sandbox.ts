@@ -1,41 +1,7 @@
-import type { CallError, Capability, FunctionSpec, Lifecycle } from '@panal/protocol';
+import type { RunRequest, RunResult } from '../contracts/run.js';
+import type { Capability, FunctionSpec, Lifecycle } from '@panal/protocol';
 import type { Cache } from '../cache/cache-keeper.js';
 import type { OnOutput } from '../output/on-output.js';
-
-/** What one call brings to a sandbox. */
-export interface RunRequest {
-  callNum: number;
-  attempt: number;
-  /** What the function gets on stdin, or a handler as params. */
-  body: Uint8Array;
-  /** Runs instead of the function's own command; no handler takes one. */
-  command?: string[] | undefined;
-  /** The parameter as last argument, where it can be one. */
-  argument: string | undefined;
-  /** Added to the environment of the call's process (`FAAS_PARAMS`). */
-  env: Readonly<Record<string, string>>;
-  timeoutMs: number;
-  /** Result bytes after which the call is stopped with `OUTPUT_TOO_LARGE`. */
-  maxOutput: number;
-  /** Log bytes kept; what comes after is read and dropped, and a marker says so. */
-  maxLogs: number;
-  /** Aborted when the call is cancelled. */
-  signal: AbortSignal;
-  /** Is handed each piece of logs as it comes. */
-  onLog?: (piece: Uint8Array) => void;
-}
-
-/** How a run ended; the process of the call, and what it started, is gone by then. */
-export interface RunResult {
-  status: 'DONE' | 'FAILED' | 'TIMEOUT' | 'CANCELLED';
-  result: Uint8Array;
-  logs: Uint8Array;
-  exitCode?: number | undefined;
-  error?: CallError | undefined;
-  runMs: number;
-  /** Whether the sandbox may serve another call (of its function, and of a lifecycle that keeps it). */
-  reusable: boolean;
-}
 
 /** One running sandbox, bound to one function version. One call at a time. */
 export interface Sandbox {

@@ -1,28 +1,25 @@
 import { isUtf8 } from 'node:buffer';
 import type { FunctionSpec, InputKind } from '@panal/protocol';
-
-/** What a call's process is given: see `RunRequest`. */
-export interface Input {
-  body: Uint8Array;
-  argument: string | undefined;
-  env: Readonly<Record<string, string>>;
-}
+import type { Input } from '../contract.js';
 
 /** The kernel takes 128 KiB for one argument; the contract promises this much. */
 const MAX_ARGUMENT = 64 * 1024;
 
 const EMPTY = new Uint8Array(0);
 const EMPTY_OBJECT = Buffer.from('{}');
-const NO_ENV: Readonly<Record<string, string>> = {};
+export const NO_ENV: Readonly<Record<string, string>> = {};
 const SPACE = 0x20;
 const QUOTE = 0x22;
 const HALF_A_PAIR = /\p{Surrogate}/u;
 
-/** How the parameter of a call reaches a function of this kind: on stdin, as an argument, in the environment. */
-export function inputFor(spec: FunctionSpec, kind: InputKind, bytes: Uint8Array): Input {
+/** What a function on a runtime reads as its parameter. */
+export const runtimeBody = (kind: InputKind, bytes: Uint8Array): Uint8Array =>
+  kind === 'none' ? EMPTY_OBJECT : bytes;
+
+/** How the parameter of a call reaches its process: on stdin, as an argument, in the environment. */
+export function commandInput(spec: FunctionSpec, kind: InputKind, bytes: Uint8Array): Input {
   if (spec.kind === 'image') return forImage(kind, bytes);
-  const body = kind === 'none' ? EMPTY_OBJECT : bytes;
-  if (spec.settings.lifecycle === 'hot') return { body, argument: undefined, env: NO_ENV };
+  const body = runtimeBody(kind, bytes);
   const argument = body.byteLength < MAX_ARGUMENT ? asText(body) : undefined;
   return { body, argument, env: argument === undefined ? NO_ENV : { FAAS_PARAMS: argument } };
 }

@@ -1,5 +1,3 @@
-import type { RunRequest } from '../../sandbox/sandbox.js';
-
 /**
  * A shell script that checks whether the kernel can execute the program `$1`, then becomes the command that follows. A
  * shell, and `execvp` of the C library, run every other file as a script, even a program for another processor. The
@@ -34,21 +32,3 @@ exec "$@"`;
 
 /** The words before a command that check its program. */
 export const checkOfProgram = (name: string): string[] => ['/bin/sh', '-c', CHECK, 'sh', name];
-
-/** How long a check may take, in ms. If it takes longer, the first call tells. */
-const CHECK_MS = 15_000;
-const MOST_SAID = 4096;
-
-/** What a sandbox runs to check a program. */
-export const checkRequest = (command: string[], signal: AbortSignal): RunRequest => ({
-  callNum: 0,
-  attempt: 1,
-  body: new Uint8Array(0),
-  command,
-  argument: undefined,
-  env: {},
-  timeoutMs: CHECK_MS,
-  maxOutput: MOST_SAID,
-  maxLogs: MOST_SAID,
-  signal,
-});

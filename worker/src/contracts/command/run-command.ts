@@ -1,6 +1,6 @@
 import { notStarted } from '../verdict.js';
 import { checkOfProgram } from './program-check.js';
-import type { RunResult } from '../../sandbox/sandbox.js';
+import type { RunResult } from '../run.js';
 
 /** All that may follow a `$` in a simple command: the whole name of a variable. */
 const VARIABLE = String.raw`\$(?:[A-Za-z_][A-Za-z0-9_]*(?![A-Za-z0-9_])|\{[A-Za-z_][A-Za-z0-9_]*\})`;

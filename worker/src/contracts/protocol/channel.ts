@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { CallError, FunctionSpec } from '@panal/protocol';
 import { PlatformError } from '../../errors.js';
-import type { RunRequest, RunResult } from '../../sandbox/sandbox.js';
+import type { RunRequest, RunResult } from '../run.js';
 import { ActiveCall } from '../active-call.js';
 import {
   emptyFrame,
@@ -20,8 +20,12 @@ const SIGKILLED = 128 + 9;
 const DONE_HEAD = 5;
 const NAME = /\0(\d+\.\d+)$/;
 
-/** What serves calls at the other end: a handler loop, or the agent that starts a process for each call. */
-export type PeerKind = 'handler' | 'agent';
+/**
+ * What serves calls at the other end, by the kind that it says when it is ready: a handler loop, or the agent, which
+ * starts a process for each call and can stop it.
+ */
+const PEERS = { handler: { startsProcesses: false }, agent: { startsProcesses: true } } as const;
+type PeerKind = keyof typeof PEERS;
 
 export interface ChannelOptions {
   /** Asked why a process was killed or vanished during a call, as far as the driver knows (out of memory). */
@@ -40,7 +44,7 @@ export class Channel {
   readonly #stream: Duplex;
   readonly #options: ChannelOptions;
   readonly #parser = new FrameParser((type, payload) => this.#onFrame(type, payload));
-  #kind: PeerKind | undefined;
+  #peer: (typeof PEERS)[PeerKind] | undefined;
   #call: ActiveCall | undefined;
   /** Why the channel is gone, once it is. */
   #lost: Error | undefined;
@@ -56,14 +60,9 @@ export class Channel {
     stream.on('close', () => this.#lose(new Error('the connection was closed')));
   }
 
-  /** What is at the other end; undefined before it is ready. */
-  get kind(): PeerKind | undefined {
-    return this.#kind;
-  }
-
   /** Whether a call can be run now. */
   get idle(): boolean {
-    return this.#kind !== undefined && this.#call === undefined && this.#lost === undefined;
+    return this.#peer !== undefined && this.#call === undefined && this.#lost === undefined;
   }
 
   /**
@@ -77,7 +76,7 @@ export class Channel {
     let onAbort: (() => void) | undefined;
     await new Promise<void>((resolve) => {
       this.#onReady = resolve;
-      if (this.#kind !== undefined || this.#lost !== undefined) resolve();
+      if (this.#peer !== undefined || this.#lost !== undefined) resolve();
       onAbort = () => this.#lose(new Error('aborted'));
       signal?.addEventListener('abort', onAbort);
       timer = setTimeout(() => this.#lose(new Error(`not ready within ${timeoutMs} ms`)), timeoutMs);
@@ -130,7 +129,7 @@ export class Channel {
       `attempt=${request.attempt}`,
       `deadline=${Date.now() + request.timeoutMs}`,
     ];
-    if (this.#kind === 'handler') return [...fields, `call=${nameOf(request)}`];
+    if (!this.#peer?.startsProcesses) return [...fields, `call=${nameOf(request)}`];
     for (const argument of argv) fields.push(`arg=${argument}`);
     for (const [name, value] of Object.entries(request.env)) fields.push(`env=${name}=${value}`);
     if (cwd !== undefined) fields.push(`cwd=${cwd}`);
@@ -144,7 +143,7 @@ export class Channel {
   }
 
   #onStop(call: ActiveCall): void {
-    if (this.#kind === 'handler') {
+    if (!this.#peer?.startsProcesses) {
       this.#lose(new Error('the call was stopped'));
       return;
     }
@@ -164,8 +163,8 @@ export class Channel {
   #onFrame(type: number, payload: Buffer): void {
     if (this.#lost !== undefined) return;
     const call = this.#call;
-    if (type === FRAME.READY && this.#kind === undefined) {
-      this.#kind = parseReady(payload);
+    if (type === FRAME.READY && this.#peer === undefined) {
+      this.#peer = PEERS[parseReady(payload)];
       this.#onReady?.();
     } else if (type === FRAME.ERR) {
       call?.output.addLogs(payload);

@@ -1,5 +1,7 @@
 import { messageOf } from '../../engine/errors.js';
-import type { Blank, Prepared, RunRequest, RunResult, Sandbox } from '../sandbox.js';
+import type { RunRequest, RunResult } from '../../contracts/run.js';
+import type { Blank, Prepared, Sandbox } from '../sandbox.js';
+import type { CommandContract } from '../../contracts/index.js';
 import { ChannelSandbox } from './channel-sandbox.js';
 import type { Containers } from './containers.js';
 import { DockerPrepared } from './prepared.js';
@@ -9,12 +11,12 @@ import type { Transport } from './transport.js';
  * A running container with the agent, and with an empty folder where a function's code will be. Nothing of any function
  * was ever in it; once it is bound it is a sandbox of that function, until it is removed.
  */
-export class BlankSandbox extends ChannelSandbox implements Blank {
+export class BlankSandbox extends ChannelSandbox<CommandContract> implements Blank {
   #bound = false;
 
   /** @param like gives the runtime and the limits */
-  constructor(containers: Containers, like: DockerPrepared, transport: Transport) {
-    super(containers, like.blank(), transport, 'agent');
+  constructor(containers: Containers, like: DockerPrepared, transport: Transport, contract: CommandContract) {
+    super(containers, like.blank(), transport, contract);
   }
 
   async bind(prepared: Prepared): Promise<Sandbox | undefined> {

@@ -2,48 +2,42 @@ import { dirname } from 'node:path';
 import { unlessAborted } from '@panal/support';
 import { copyFrom } from '../../cache/folder-cache.js';
 import { exitCodeOf } from '../../engine/container.js';
-import { Channel } from '../../contracts/protocol/channel.js';
+import type { Contract, Session } from '../../contracts/index.js';
 import { PlatformError } from '../../errors.js';
-import type { RunRequest, RunResult } from '../sandbox.js';
+import type { RunRequest, RunResult } from '../../contracts/run.js';
 import { fillCodeFolder } from './code-folder.js';
 import { ContainerSandbox } from './container-sandbox.js';
 import type { Containers } from './containers.js';
 import type { DockerPrepared } from './prepared.js';
 import { AGENT_IN_CONTAINER, type Line, type Transport } from './transport.js';
 
-/** How long a process may take until it serves calls. A handler may have much to load; the agent has nothing. */
-const READY_WITHIN_MS = { agent: 15_000, handler: 60_000 };
+/** How long a process may take until it serves calls, in ms. A server may have much to load; the agent has nothing. */
+const AGENT_READY_MS = 15_000;
+const SERVER_READY_MS = 60_000;
 
 /** How long the engine may take to note that a process has ended, in ms. */
 const EXIT_WAIT_MS = 2000;
 
-/** A running container whose process, the agent or a handler, speaks the runtime protocol. */
-export class ChannelSandbox extends ContainerSandbox {
+/** A running container with whose process, the agent or a server, the worker speaks over one stream. */
+export class ChannelSandbox<C extends Contract = Contract> extends ContainerSandbox<C> {
   readonly #transport: Transport;
-  readonly #kind: 'agent' | 'handler';
   #line: Line | undefined;
-  #channel: Channel | undefined;
+  #session: Session | undefined;
   #ready = false;
 
-  constructor(
-    containers: Containers,
-    prepared: DockerPrepared,
-    transport: Transport,
-    kind: 'agent' | 'handler',
-  ) {
-    super(containers, prepared);
+  constructor(containers: Containers, prepared: DockerPrepared, transport: Transport, contract: C) {
+    super(containers, prepared, contract);
     this.#transport = transport;
-    this.#kind = kind;
   }
 
   override async start(
     signal: AbortSignal,
     onStray: (piece: Uint8Array) => void = () => undefined,
   ): Promise<void> {
-    const patience = READY_WITHIN_MS[this.#kind];
+    const patience = this.#hasAgent ? AGENT_READY_MS : SERVER_READY_MS;
     const ended = new AbortController();
     const either = AbortSignal.any([signal, ended.signal]);
-    const line = await this.#transport.open(this.id, this.#kind === 'agent', this.codeAt);
+    const line = await this.#transport.open(this.id, this.#hasAgent, this.codeAt);
     this.#line = line;
     await this.putCode(this.prepared);
     this.followed.onDeath = () => {
@@ -53,14 +47,14 @@ export class ChannelSandbox extends ContainerSandbox {
     await this.#startContainer(line, onStray);
     const timer = setTimeout(() => ended.abort(new Error(`not ready within ${patience} ms`)), patience);
     try {
-      const channel = new Channel(await unlessAborted(line.stream(), either), {
+      const session = this.contract.connect(await unlessAborted(line.stream(), either), {
         explain: () => this.followed.explain(this.prepared.memoryMb),
-        ...(this.#kind === 'handler' && { exitCode: () => this.exitCode() }),
+        ...(!this.#hasAgent && { exitCode: () => this.exitCode() }),
       });
-      this.#channel = channel;
-      await channel.ready(patience, either);
+      this.#session = session;
+      await session.ready(patience, either);
       this.#ready = true;
-      channel.onClose = () => this.exited();
+      session.onClose = () => this.exited();
     } finally {
       clearTimeout(timer);
       this.followed.onDeath = undefined;
@@ -68,11 +62,9 @@ export class ChannelSandbox extends ContainerSandbox {
   }
 
   override async run(request: RunRequest): Promise<RunResult> {
-    if (this.#channel === undefined) throw new PlatformError('SANDBOX_FAILED', 'the sandbox was not started');
+    if (this.#session === undefined) throw new PlatformError('SANDBOX_FAILED', 'the sandbox was not started');
     this.followed.beginCall();
-    const argv = this.#kind === 'agent' ? this.prepared.command(request) : [];
-    const ended = await this.#channel.run(request, this.prepared.spec, argv, this.prepared.cwd);
-    const result = this.prepared.told(argv, ended);
+    const result = await this.#session.call(request, this.prepared);
     if (result.status === 'FAILED' && !result.reusable && !this.containers.watch.listening) {
       // An engine that comes back kills what ran without it.
       throw new PlatformError('SANDBOX_FAILED', 'the container engine went away during the call');
@@ -100,7 +92,7 @@ export class ChannelSandbox extends ContainerSandbox {
 
   /** Whether it can run a call. */
   protected get alive(): boolean {
-    return this.#channel?.idle === true && !this.removed;
+    return this.#session?.idle === true && !this.removed;
   }
 
   protected async putCode({ code }: DockerPrepared): Promise<void> {
@@ -111,26 +103,30 @@ export class ChannelSandbox extends ContainerSandbox {
   }
 
   protected override async dispose(): Promise<boolean> {
-    this.#channel?.destroy();
+    this.#session?.destroy();
     const gone = await super.dispose();
     // What may still run could change the folders while they are removed; the next `reclaim` removes them.
     if (gone) await this.#line?.close();
     return gone;
   }
 
+  /** Whether its process is the agent, and not a server of the function's. */
+  get #hasAgent(): boolean {
+    return this.contract.server === undefined;
+  }
+
   async #startContainer(line: Line, onStray: (piece: Uint8Array) => void): Promise<void> {
-    const agent = this.#kind === 'agent';
     const blueprint = {
-      entrypoint: agent ? [AGENT_IN_CONTAINER] : this.prepared.handler(),
+      entrypoint: this.contract.server?.(this.prepared) ?? [AGENT_IN_CONTAINER],
       cwd: this.prepared.cwd,
       env: line.env,
       stdin: line.stdin,
-      // The agent reaps what its calls leave behind; a handler has something to do it in its place.
-      host: { ...line.host, Init: !agent },
+      // The agent reaps what its calls leave behind; a server has something to do it in its place.
+      host: { ...line.host, Init: !this.#hasAgent },
     };
     await this.containers.start(this.id, this.prepared, blueprint, (container) =>
       line.attach(container, (piece) => {
-        if (this.#ready) this.#channel?.addLogs(piece);
+        if (this.#ready) this.#session?.addLogs(piece);
         else onStray(piece);
       }),
     );

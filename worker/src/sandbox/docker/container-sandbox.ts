@@ -1,23 +1,26 @@
 import type { Followed } from '../../engine/watch.js';
-import type { RunRequest, RunResult, Sandbox } from '../sandbox.js';
+import { checkRequest, type RunRequest, type RunResult } from '../../contracts/run.js';
+import type { Sandbox } from '../sandbox.js';
+import type { Contract } from '../../contracts/index.js';
 import type { Containers } from './containers.js';
-import { checkRequest } from '../../contracts/command/program-check.js';
 import type { DockerPrepared } from './prepared.js';
 
 /** What the kinds of sandboxes have in common: a container, which is watched, and removed once. */
-export abstract class ContainerSandbox implements Sandbox {
+export abstract class ContainerSandbox<C extends Contract = Contract> implements Sandbox {
   /** Also the name of its container. */
   readonly id: string;
   preloaded = false;
   onExit: (() => void) | undefined;
   protected readonly containers: Containers;
   protected prepared: DockerPrepared;
+  protected readonly contract: C;
   protected readonly followed: Followed;
   #removed = false;
   #removal: Promise<boolean> | undefined;
 
-  constructor(containers: Containers, prepared: DockerPrepared) {
+  constructor(containers: Containers, prepared: DockerPrepared, contract: C) {
     this.containers = containers;
+    this.contract = contract;
     this.prepared = prepared;
     this.id = containers.enter(prepared, this);
     this.followed = containers.watch.follow(this.id);

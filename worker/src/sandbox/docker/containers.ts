@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { CallError } from '@panal/protocol';
+import { runtimeOf, type CallError } from '@panal/protocol';
 import type Docker from 'dockerode';
 import type { Container, ContainerCreateOptions, ContainerInfo, HostConfig } from 'dockerode';
 import type { Logger } from 'pino';
@@ -175,6 +175,7 @@ export class Containers {
   ): Promise<ContainerCreateOptions> {
     const { entrypoint, cwd, user, env = [], stdin = false, host = {} } = blueprint;
     const { memoryMb } = spec.settings;
+    const workdir = runtimeOf(spec)?.path;
     const hosts = spec.settings.network === 'none' ? this.#options.hosts.mounts : [];
     const mounts = [...hosts, ...(host.Mounts ?? [])];
     const limits = { ...spec.settings, network: await networkMode(this.docker, spec.settings.network) };
@@ -185,7 +186,7 @@ export class Containers {
       Entrypoint: [...entrypoint],
       Cmd: [],
       // As a shell would set it.
-      Env: [...(spec.kind === 'runtime' ? [`PWD=${spec.runtime.path}`] : []), ...own, ...env],
+      Env: [...(workdir === undefined ? [] : [`PWD=${workdir}`]), ...own, ...env],
       ...(cwd !== undefined && { WorkingDir: cwd }),
       ...(user !== undefined && { User: user }),
       // Rather than the engine's network `none`, the OCI runtime's own empty network namespace (with loopback): it is

@@ -1,6 +1,13 @@
 import { chmod, copyFile, mkdir, readdir, rename } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import type { BundleRef, FunctionSpec, Lifecycle } from '@panal/protocol';
+import {
+  LIFECYCLE_TRAITS,
+  runtimeOf,
+  type BundleRef,
+  type FunctionSpec,
+  type Lifecycle,
+} from '@panal/protocol';
+import { contractOf } from '../../contracts/index.js';
 import type Docker from 'dockerode';
 import type { Logger } from 'pino';
 import { removeTree, within } from '@panal/support';
@@ -34,7 +41,7 @@ import { Containers } from './containers.js';
 import { openDiskGuard } from './disk.js';
 import { EngineSandbox } from './engine-sandbox.js';
 import { ExecSandbox } from './exec-sandbox.js';
-import { HandlerSandbox } from './handler-sandbox.js';
+import { ServerSandbox } from './server-sandbox.js';
 import { DockerPrepared } from './prepared.js';
 import { SocketTransport, StdioTransport, type Transport } from './transport.js';
 
@@ -186,11 +193,11 @@ export class DockerDriver implements SandboxDriver {
     const either = AbortSignal.any([signal, this.#closing.signal]);
     try {
       const origin = await images.of(spec, either, onOutput);
-      const { image } = origin;
-      if (spec.kind === 'image' && image.entrypoint.length + image.cmd.length === 0) {
-        throw new FunctionError('START_FAILED', 'the image has neither an entrypoint nor a command');
-      }
-      return new DockerPrepared({ ...spec, imageDigest: origin.imageDigest }, origin);
+      const prepared = new DockerPrepared({ ...spec, imageDigest: origin.imageDigest }, origin);
+      const contract = contractOf(spec.settings.lifecycle);
+      // Throws if there is no command to start.
+      if (contract.server === undefined) contract.command(prepared, { argument: undefined });
+      return prepared;
     } catch (cause) {
       either.throwIfAborted();
       throw asSandboxError('preparing an image', cause);
@@ -206,7 +213,9 @@ export class DockerDriver implements SandboxDriver {
   async preload(like: Prepared, signal: AbortSignal): Promise<Blank> {
     if (!(like instanceof DockerPrepared)) throw new TypeError('prepared by another driver');
     const { containers, transport } = this.#require();
-    return await this.#started(() => new BlankSandbox(containers, like, transport), signal);
+    const contract = contractOf(like.spec.settings.lifecycle);
+    if (contract.server !== undefined) throw new TypeError('a server is not started ahead of its function');
+    return await this.#started(() => new BlankSandbox(containers, like, transport, contract), signal);
   }
 
   async #started<S extends ContainerSandbox>(make: () => S, signal: AbortSignal): Promise<S> {
@@ -239,13 +248,15 @@ export class DockerDriver implements SandboxDriver {
 
   #sandbox(prepared: DockerPrepared, lifecycle: Lifecycle): ContainerSandbox {
     const { containers, transport } = this.#require();
-    if (lifecycle === 'hot') return new HandlerSandbox(containers, prepared, transport);
+    const contract = contractOf(lifecycle);
+    if (contract.server !== undefined) return new ServerSandbox(containers, prepared, transport, contract);
     if (this.#options.agent !== undefined)
-      return new ChannelSandbox(containers, prepared, transport, 'agent');
+      return new ChannelSandbox(containers, prepared, transport, contract);
     // What keeps a container up is a shell's command, and only a runtime's image is sure to have a shell.
-    if (lifecycle === 'warm' && prepared.spec.kind === 'runtime')
-      return new ExecSandbox(containers, prepared);
-    return new EngineSandbox(containers, prepared);
+    const hasShell = runtimeOf(prepared.spec) !== undefined;
+    if (LIFECYCLE_TRAITS[lifecycle].reuses && hasShell)
+      return new ExecSandbox(containers, prepared, contract);
+    return new EngineSandbox(containers, prepared, contract);
   }
 
   /** Where the code of functions is kept; `undefined` where none can be put into a container so that it is root's. */

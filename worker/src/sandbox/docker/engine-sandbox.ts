@@ -2,10 +2,11 @@ import type { Container } from 'dockerode';
 import type { Duplex } from 'node:stream';
 import { attach, exitCodeOf } from '../../engine/container.js';
 import { engineFailure, faultIn } from '../../engine/errors.js';
+import type { CommandContract } from '../../contracts/index.js';
 import { ActiveCall } from '../../contracts/active-call.js';
 import { notStarted, type Verdict } from '../../contracts/verdict.js';
 import { PlatformError } from '../../errors.js';
-import type { RunRequest, RunResult } from '../sandbox.js';
+import type { RunRequest, RunResult } from '../../contracts/run.js';
 import { ContainerSandbox } from './container-sandbox.js';
 import { converse, verdictOf } from './engine-call.js';
 
@@ -18,16 +19,20 @@ interface Running {
  * The way without the agent: the container is made when its one call comes, for the engine wants to know the command
  * beforehand. Slow, but needs nothing beyond the engine.
  */
-export class EngineSandbox extends ContainerSandbox {
+export class EngineSandbox extends ContainerSandbox<CommandContract> {
   override async start(): Promise<void> {
     // Its container comes with the call.
   }
 
   override async run(request: RunRequest): Promise<RunResult> {
     if (this.removed) throw new PlatformError('SANDBOX_FAILED', 'the sandbox was removed');
-    const argv = this.prepared.command(request);
+    const argv = this.contract.command(this.prepared, request);
     try {
-      return this.prepared.told(argv, await this.#serve(request, await this.#startFor(argv, request)));
+      return this.contract.explained(
+        this.prepared,
+        argv,
+        await this.#serve(request, await this.#startFor(argv, request)),
+      );
     } catch (cause) {
       const fault = faultIn(cause);
       if (fault !== undefined) return withoutOutput(notStarted(fault));

@@ -3,9 +3,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Exec } from 'dockerode';
 import { asDuplex, attach } from '../../engine/container.js';
 import { engineFailure } from '../../engine/errors.js';
+import type { CommandContract } from '../../contracts/index.js';
 import { ActiveCall } from '../../contracts/active-call.js';
 import { PlatformError } from '../../errors.js';
-import type { RunRequest, RunResult } from '../sandbox.js';
+import type { RunRequest, RunResult } from '../../contracts/run.js';
 import { ContainerSandbox } from './container-sandbox.js';
 import { converse, verdictOf } from './engine-call.js';
 import { StdioStream } from './stdio-stream.js';
@@ -33,7 +34,7 @@ const EXIT_POLL_MS = 5;
  * A kept container in which the engine starts a process for each call (`docker exec`): `warm` without the agent. A
  * process that the call left behind would see the next call, so a container with one in it is not used again.
  */
-export class ExecSandbox extends ContainerSandbox {
+export class ExecSandbox extends ContainerSandbox<CommandContract> {
   #keeper: StdioStream | undefined;
   readonly #gone = new AbortController();
 
@@ -53,9 +54,9 @@ export class ExecSandbox extends ContainerSandbox {
     if (this.removed) throw new PlatformError('SANDBOX_FAILED', 'the sandbox was removed');
     this.followed.beginCall();
     try {
-      const argv = this.prepared.command(request);
+      const argv = this.contract.command(this.prepared, request);
       const ended = await this.#serve(request, await this.#createExec(argv, request));
-      const result = this.prepared.told(argv, ended);
+      const result = this.contract.explained(this.prepared, argv, ended);
       if (!result.reusable) await this.remove();
       return result;
     } catch (cause) {

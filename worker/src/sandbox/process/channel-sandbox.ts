@@ -1,16 +1,14 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
-import type { CallError, Lifecycle } from '@panal/protocol';
-import { Channel } from '../../contracts/protocol/channel.js';
+import type { CallError } from '@panal/protocol';
+import type { Contract, Session } from '../../contracts/index.js';
 import { listenIn, MAX_SOCKET_PATH, type Listener } from '../../contracts/protocol/listener.js';
-import { lastWords } from '../../contracts/handler/last-words.js';
 import { Output } from '../../contracts/output.js';
 import { exited } from '../../contracts/verdict.js';
-import { handlerCommand, runCommand, unlessRefused } from '../../contracts/command/run-command.js';
 import { FunctionError, PlatformError } from '../../errors.js';
-import type { RunRequest, RunResult, Sandbox } from '../sandbox.js';
+import { checkRequest, type RunRequest, type RunResult } from '../../contracts/run.js';
+import type { Sandbox } from '../sandbox.js';
 import type { Cell } from './cell.js';
-import { checkRequest } from '../../contracts/command/program-check.js';
 import type { Exit, Launched } from './launched.js';
 
 /** How long a process may take until it is ready for calls. */
@@ -20,23 +18,23 @@ const EXIT_MS = 1000;
 /** Bytes kept of what a process prints before it is ready. */
 const MAX_START_LOGS = 64 * 1024;
 
-/** A sandbox that speaks the runtime protocol: the agent, or a handler loop, kept between calls. */
+/** A sandbox with whose process, the agent or a server, the worker speaks over one stream. */
 export class ChannelSandbox implements Sandbox {
   preloaded = false;
   onExit: (() => void) | undefined;
   readonly cell: Cell;
   readonly #launched: Launched;
-  readonly #channel: Channel;
-  readonly #lifecycle: Lifecycle;
+  readonly #session: Session;
+  readonly #reuses: boolean;
   #removing: Promise<void> | undefined;
 
-  private constructor(cell: Cell, launched: Launched, channel: Channel, lifecycle: Lifecycle) {
+  private constructor(cell: Cell, launched: Launched, session: Session, reuses: boolean) {
     this.cell = cell;
     this.#launched = launched;
-    this.#channel = channel;
-    this.#lifecycle = lifecycle;
-    launched.onOutput((piece) => channel.addLogs(piece));
-    channel.onClose = () => {
+    this.#session = session;
+    this.#reuses = reuses;
+    launched.onOutput((piece) => session.addLogs(piece));
+    session.onClose = () => {
       if (this.#removing === undefined) this.onExit?.();
     };
   }
@@ -46,13 +44,20 @@ export class ChannelSandbox implements Sandbox {
   }
 
   /**
-   * Starts the agent of `cell`, or for `hot` the runtime's handler, and waits until it is ready. Removes the cell when
-   * that fails.
-   * @throws FunctionError START_FAILED when a handler does not get there; PlatformError when the agent does not.
+   * Starts the agent of `cell`, or the server of a contract that has one, and waits until it is ready. Removes the cell
+   * if that fails.
+   * @param reuses whether it serves further calls
+   * @throws FunctionError START_FAILED if a server does not get there; PlatformError if the agent does not.
    */
-  static async start(cell: Cell, lifecycle: Lifecycle, signal: AbortSignal): Promise<ChannelSandbox> {
+  static async start(
+    cell: Cell,
+    contract: Contract,
+    reuses: boolean,
+    signal: AbortSignal,
+  ): Promise<ChannelSandbox> {
+    const hasServer = contract.server !== undefined;
     const listener = await listenIn(cell.folder.socket);
-    const launched = startProcess(cell, lifecycle, cell.socketPath(listener.path, MAX_SOCKET_PATH));
+    const launched = startProcess(cell, contract, cell.socketPath(listener.path, MAX_SOCKET_PATH));
     const output = new Output({ maxOutput: 0, maxLogs: MAX_START_LOGS });
     const onPiece = (piece: Buffer): void => output.addLogs(piece);
     launched.onOutput(onPiece);
@@ -60,37 +65,33 @@ export class ChannelSandbox implements Sandbox {
       const deadline = AbortSignal.timeout(READY_MS);
       const socket = await connected(listener, launched, AbortSignal.any([signal, deadline]));
       const exitCode = async (): Promise<number | undefined> => (await exitWithin(launched, EXIT_MS))?.code;
-      const channel = new Channel(socket, {
+      const session = contract.connect(socket, {
         explain: () => cell.explain(),
-        ...(lifecycle === 'hot' && { exitCode }),
+        ...(hasServer && { exitCode }),
       });
-      await channel.ready(READY_MS, signal);
+      await session.ready(READY_MS, signal);
       for (const stream of [launched.child.stdout, launched.child.stderr]) stream?.off('data', onPiece);
-      return new ChannelSandbox(cell, launched, channel, lifecycle);
+      return new ChannelSandbox(cell, launched, session, reuses);
     } catch (cause) {
-      // A handler that cannot be loaded closes its connection a moment before it ends, and ends by itself.
-      if (lifecycle === 'hot' && !signal.aborted) await exitWithin(launched, EXIT_MS);
+      // A server that cannot be loaded closes its connection a moment before it ends, and ends by itself.
+      if (hasServer && !signal.aborted) await exitWithin(launched, EXIT_MS);
       launched.kill();
       const exit = await launched.exit.catch(() => undefined);
       await launched.drained(EXIT_MS);
       const oom = await cell.explain();
       await cell.remove();
       signal.throwIfAborted();
-      throw startError(lifecycle, oom, exit, output.logs, cause);
+      throw startError(contract, oom, exit, output.logs, cause);
     } finally {
       await listener.close();
     }
   }
 
   async run(request: RunRequest): Promise<RunResult> {
-    const { spec } = this.cell.function;
-    const { run } = spec.runtime;
-    const command = (): string[] => request.command ?? runCommand(run, request.argument);
-    const argv = this.#lifecycle === 'hot' ? [] : command();
-    const result = unlessRefused(run, argv, await this.#channel.run(request, spec, argv));
+    const result = await this.#session.call(request, this.cell.function);
     // The call is over only when nothing of it runs any more.
     if (!result.reusable) await this.#kill();
-    return this.#lifecycle === 'fresh' ? { ...result, reusable: false } : result;
+    return this.#reuses ? result : { ...result, reusable: false };
   }
 
   async check(command: string[], signal: AbortSignal): Promise<RunResult> {
@@ -105,7 +106,7 @@ export class ChannelSandbox implements Sandbox {
 
   remove(): Promise<void> {
     this.#removing ??= (async () => {
-      this.#channel.destroy();
+      this.#session.destroy();
       await this.#kill();
       await this.cell.remove();
     })();
@@ -118,11 +119,10 @@ export class ChannelSandbox implements Sandbox {
   }
 }
 
-function startProcess(cell: Cell, lifecycle: Lifecycle, socket: string): Launched {
+function startProcess(cell: Cell, contract: Contract, socket: string): Launched {
   const env = { FAAS_SOCKET: socket };
-  if (lifecycle === 'hot') {
-    const { handler = 'exit 127' } = cell.function.spec.runtime;
-    return cell.start({ argv: handlerCommand(handler), env, stdin: 'ignore' });
+  if (contract.server !== undefined) {
+    return cell.start({ argv: contract.server(cell.function), env, stdin: 'ignore' });
   }
   const agent = cell.agentPath;
   if (agent === undefined) throw new TypeError('a cell without an agent');
@@ -158,19 +158,21 @@ async function exitWithin(launched: Launched, ms: number): Promise<Exit | undefi
 }
 
 function startError(
-  lifecycle: Lifecycle,
+  contract: Contract,
   oom: CallError | undefined,
   exit: Exit | undefined,
   logs: Uint8Array,
   cause: unknown,
 ): Error {
   const why = cause instanceof Error ? cause.message : String(cause);
-  if (lifecycle !== 'hot') {
+  if (contract.server === undefined) {
     const said = Buffer.from(logs).toString().trim();
     return new PlatformError('SANDBOX_FAILED', `the agent did not start: ${why} ${said}`.trim(), { cause });
   }
   if (oom !== undefined) return new FunctionError(oom.code, oom.message, logs, exit?.code);
   const how =
-    exit === undefined ? why : (exited(exit.code).error?.message ?? 'exited with code 0') + lastWords(logs);
-  return new FunctionError('START_FAILED', `the handler did not start: ${how}`, logs, exit?.code);
+    exit === undefined
+      ? why
+      : (exited(exit.code).error?.message ?? 'exited with code 0') + contract.lastWords(logs);
+  return new FunctionError('START_FAILED', `${contract.noun} did not start: ${how}`, logs, exit?.code);
 }

@@ -1,11 +1,11 @@
-import type { CallError, Lifecycle } from '@panal/protocol';
+import type { CallError } from '@panal/protocol';
 import { ActiveCall } from '../../contracts/active-call.js';
 import { exited, failed, killed, neverRun, stopped, type Verdict } from '../../contracts/verdict.js';
-import { checkedShellCommand, unlessRefused } from '../../contracts/command/run-command.js';
+import type { CommandContract } from '../../contracts/index.js';
 import { PlatformError } from '../../errors.js';
-import type { RunRequest, RunResult, Sandbox } from '../sandbox.js';
+import { checkRequest, type RunRequest, type RunResult } from '../../contracts/run.js';
+import type { Sandbox } from '../sandbox.js';
 import type { Cell } from './cell.js';
-import { checkRequest } from '../../contracts/command/program-check.js';
 import type { Exit, Launched } from './launched.js';
 
 /** How long the output of a call may stay open once its process is gone and everything of it killed. */
@@ -18,14 +18,17 @@ export class DirectSandbox implements Sandbox {
   /** Called only for `killFor`: while idle there is no process that could die. */
   onExit: (() => void) | undefined;
   readonly cell: Cell;
-  readonly #lifecycle: Lifecycle;
+  readonly #contract: CommandContract;
+  readonly #reuses: boolean;
   #running: Launched | undefined;
   #spent = false;
   #removing: Promise<void> | undefined;
 
-  constructor(cell: Cell, lifecycle: Lifecycle) {
+  /** @param reuses whether it serves further calls */
+  constructor(cell: Cell, contract: CommandContract, reuses: boolean) {
     this.cell = cell;
-    this.#lifecycle = lifecycle;
+    this.#contract = contract;
+    this.#reuses = reuses;
   }
 
   get id(): string {
@@ -35,13 +38,13 @@ export class DirectSandbox implements Sandbox {
   async run(request: RunRequest): Promise<RunResult> {
     if (this.#removing !== undefined) throw new PlatformError('SANDBOX_FAILED', 'the sandbox was removed');
     if (request.signal.aborted) return neverRun(request);
-    const { run } = this.cell.function.spec.runtime;
-    const argv = request.command ?? checkedShellCommand(run, request.argument);
-    return unlessRefused(run, argv, await this.#serve(argv, request));
+    const target = this.cell.function;
+    const argv = this.#contract.shellCommand(target, request);
+    return this.#contract.explained(target, argv, await this.#serve(argv, request));
   }
 
   async #serve(argv: readonly string[], request: RunRequest): Promise<RunResult> {
-    const reusable = this.#lifecycle === 'warm';
+    const reusable = this.#reuses;
     return await new Promise((resolve, reject) => {
       const launched = this.cell.start({ argv, env: request.env, stdin: 'pipe' });
       this.#running = launched;

@@ -1,7 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PanalError, type FunctionSpec, type Lifecycle, type UidRange } from '@panal/protocol';
+import {
+  LIFECYCLE_TRAITS,
+  PanalError,
+  type FunctionSpec,
+  type Lifecycle,
+  type UidRange,
+} from '@panal/protocol';
 import type { Logger } from 'pino';
 import { copyTree, makeFolders, removeTree, shareTree } from '@panal/support';
 import type { Cache } from '../../cache/cache-keeper.js';
@@ -9,6 +15,7 @@ import { copyFrom, FolderCache } from '../../cache/folder-cache.js';
 import { FunctionError, PlatformError } from '../../errors.js';
 import type { OnOutput } from '../../output/on-output.js';
 import type { DriverInfo, Prepared, Sandbox, SandboxDriver } from '../sandbox.js';
+import { contractOf } from '../../contracts/index.js';
 import { DiskGuard, type Kept } from '../disk-guard.js';
 import type { Installation } from '../../egress/installation.js';
 import { checkRuntimePath } from '../runtime-path.js';
@@ -170,9 +177,8 @@ export class ProcessDriver implements SandboxDriver {
 
   async start(prepared: Prepared, lifecycle: Lifecycle, signal: AbortSignal): Promise<Sandbox> {
     if (!(prepared instanceof FunctionFolder)) throw new TypeError('prepared by another driver');
-    if (lifecycle === 'hot' && prepared.spec.runtime.handler === undefined) {
-      throw new FunctionError('START_FAILED', `the runtime ${prepared.spec.runtime.name} has no handler`);
-    }
+    // Throws if there is none to start.
+    contractOf(lifecycle).server?.(prepared);
     const id = randomBytes(6).toString('hex');
     // Known from the first moment, so that `reclaim` leaves its folder alone.
     this.#sandboxes.set(id, undefined);
@@ -260,9 +266,11 @@ export class ProcessDriver implements SandboxDriver {
     const runtimeDir = await runtimeFolder(runtimesDir, runtime.image);
     const onRemoved = (): void => void this.#sandboxes.delete(id);
     const cell = new Cell(id, folder, from, machine, { cgroup, runtimeDir, agent, onRemoved });
-    if (lifecycle === 'hot' || agent !== undefined)
-      return await ChannelSandbox.start(cell, lifecycle, signal);
-    return new DirectSandbox(cell, lifecycle);
+    const contract = contractOf(lifecycle);
+    const { reuses } = LIFECYCLE_TRAITS[lifecycle];
+    if (contract.server === undefined && agent === undefined)
+      return new DirectSandbox(cell, contract, reuses);
+    return await ChannelSandbox.start(cell, contract, reuses, signal);
   }
 }
 
