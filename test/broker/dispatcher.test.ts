@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { curveKeyPair } from 'zeromq';
 import type { CallError, FunctionSpec } from '@panal/protocol';
 import { PROTOCOL_VERSION } from '@panal/transport';
-import type { AttemptEvents, AttemptResult, LeasedAttempt } from '../../broker/src/scheduling/attempt.js';
+import type { AttemptEvents, AttemptResult, ParsedLease } from '../../broker/src/scheduling/attempt.js';
 import { type BrokerKeys, ZmqBrokerTransport } from '@panal/transport/zeromq';
 import { Dispatcher } from '../../broker/src/scheduling/dispatcher.js';
 import type { Job } from '../../broker/src/scheduling/job.js';
@@ -41,7 +41,7 @@ class Ledger implements AttemptEvents {
     this.losses.push(error);
   }
 
-  claim({ callNum }: LeasedAttempt): Job | undefined {
+  claim({ callNum }: ParsedLease): Job | undefined {
     return this.claimable?.callNum === callNum ? this.claimable : undefined;
   }
 }

@@ -1,5 +1,5 @@
 import { copyOfCall, INLINE_BYTES, sizeOfPart, type CallRecord, type VersionRecord } from '@panal/db';
-import type { LeasedAttempt } from '../scheduling/attempt.js';
+import type { ParsedLease } from '../scheduling/attempt.js';
 import type { Job } from '../scheduling/job.js';
 import { withoutLongParts } from './call-memory.js';
 
@@ -92,7 +92,7 @@ export class ActiveCall {
   }
 
   /** Whether this attempt, which comes back to the broker, is the last one that began, as far as is known. */
-  mayBe({ attempt, acceptedAt, run }: LeasedAttempt): boolean {
+  mayBe({ attempt, acceptedAt, run }: ParsedLease): boolean {
     const { record } = this;
     if (acceptedAt !== record.acceptedAt) return false;
     // Before one has begun in this run: one may have that an earlier run did not live to write down.
@@ -102,7 +102,7 @@ export class ActiveCall {
   }
 
   /** Goes on with an attempt that came back. */
-  takeUp({ attempt, run }: LeasedAttempt): Job {
+  takeUp({ attempt, run }: ParsedLease): Job {
     this.record.attempts = attempt - 1;
     const job = this.nextJob();
     this.#nextRun = run;

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { baseImageOf, isImageOf, PanalError, type CallError, type FunctionSpec } from '@panal/protocol';
 import { copyOfCall, type CallRecord, type CallStore } from '@panal/db';
-import type { AttemptEvents, AttemptResult, LeasedAttempt } from '../scheduling/attempt.js';
+import type { AttemptEvents, AttemptResult, ParsedLease } from '../scheduling/attempt.js';
 import type { Job } from '../scheduling/job.js';
 import type { ActiveCall } from './active-call.js';
 import type { ActiveCalls } from './active-calls.js';
@@ -170,7 +170,7 @@ export class Attempts implements AttemptEvents {
     done.catch((cause: unknown) => this.#options.log.error({ err: cause }, 'a lost attempt was not stored'));
   }
 
-  claim(named: LeasedAttempt): Job | undefined {
+  claim(named: ParsedLease): Job | undefined {
     const call = this.#active.get(named.callNum);
     if (call?.record.status !== 'PENDING' || call.settling || !call.mayBe(named)) return undefined;
     if (call.job !== undefined && !this.#options.dispatch.withdraw(call.job)) return undefined;

@@ -20,7 +20,7 @@ export interface AttemptEvents {
   params(job: Job): Promise<Uint8Array>;
   /** A piece of the attempt's logs, which stands at `offset` in them, where they are followed. */
   logged(job: Job, offset: number, piece: Uint8Array): void;
-  /** Resolves when the result is stored, so that the worker may forget it. */
+  /** Resolves when the result is stored; its worker may then forget it. */
   ended(job: Job, result: AttemptResult): Promise<void>;
   /** The attempt is gone without a result. */
   lost(job: Job, error: CallError): void;
@@ -29,11 +29,11 @@ export interface AttemptEvents {
    * worker was given up too early. The job, if the call still waits for just this attempt; it waits no longer then.
    * What was refused once is refused for good, for its worker forgets it.
    */
-  claim(attempt: LeasedAttempt): Job | undefined;
+  claim(attempt: ParsedLease): Job | undefined;
 }
 
-/** An attempt as its lease names it. */
-export interface LeasedAttempt {
+/** What the name of a lease says of its attempt. */
+export interface ParsedLease {
   callNum: number;
   attempt: number;
   /** With the number it names the call: one that a crash took before it was stored leaves its number to another. */
@@ -51,7 +51,7 @@ export function leaseOf(job: Job, broker: string): string {
 }
 
 /** @param broker names the run that asks */
-export function parseLease(lease: string, broker: string): LeasedAttempt | undefined {
+export function parseLease(lease: string, broker: string): ParsedLease | undefined {
   const [, callNum, attempt, acceptedAt, run = ''] =
     /^([1-9]\d{0,15})\.([1-9]\d{0,8})\.(\d{1,15})\.(.*)$/s.exec(lease) ?? [];
   if (callNum === undefined) return undefined;

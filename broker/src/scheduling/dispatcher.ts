@@ -21,7 +21,7 @@ import { Placing } from './placing.js';
 import { WorkerRegistry, type WorkerCounts, type WorkerTally } from './worker-registry.js';
 import type { Scheduler } from './scheduler.js';
 import { Succession } from './succession.js';
-import { viewOf, type Attempt, type ConnectedWorker, type WorkerView } from './worker-table.js';
+import { viewOf, type HeldAttempt, type ConnectedWorker, type WorkerView } from './worker-table.js';
 
 export interface DispatcherOptions {
   transport: BrokerTransport;
@@ -253,7 +253,7 @@ export class Dispatcher {
     }
   }
 
-  async #settle(attempt: Attempt, outcome: Outcome, parts: readonly Uint8Array[]): Promise<void> {
+  async #settle(attempt: HeldAttempt, outcome: Outcome, parts: readonly Uint8Array[]): Promise<void> {
     const [result = NOTHING, logs = NOTHING] = parts;
     // The mini-worker is free as soon as its call ended; that its result is not stored yet holds up nobody.
     const { job, workerId, lease } = attempt;
@@ -276,7 +276,7 @@ export class Dispatcher {
    * The mini-worker and the sandbox that the attempt had are there for the next one, or have it already. An offer that
    * is out of date does no harm: a call that finds its mini-worker busy waits in the worker for the next free one.
    */
-  #takeBack(worker: ConnectedWorker, { slot, job }: Attempt, { free, kept = false }: Outcome): void {
+  #takeBack(worker: ConnectedWorker, { slot, job }: HeldAttempt, { free, kept = false }: Outcome): void {
     if (free === undefined) {
       const next = slot === undefined ? undefined : firstWithoutSlot(worker.attempts.values());
       if (next !== undefined) next.slot = slot;
@@ -313,7 +313,7 @@ export class Dispatcher {
     for (const attempt of worker.attempts.values()) this.#giveUp(attempt, why);
   }
 
-  #giveUp(attempt: Attempt, why: string): void {
+  #giveUp(attempt: HeldAttempt, why: string): void {
     if (attempt.ending) return;
     this.#session?.leases.drop(attempt);
     this.#options.scheduler.ended(attempt.job);
@@ -324,7 +324,7 @@ export class Dispatcher {
 }
 
 /** The call that has waited longest in its worker for a mini-worker. */
-function firstWithoutSlot(attempts: Iterable<Attempt>): Attempt | undefined {
+function firstWithoutSlot(attempts: Iterable<HeldAttempt>): HeldAttempt | undefined {
   for (const attempt of attempts) if (attempt.slot === undefined) return attempt;
   return undefined;
 }

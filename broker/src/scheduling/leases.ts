@@ -2,7 +2,7 @@ import type { Outcome } from '@panal/transport';
 import { leaseOf, parseLease, type AttemptEvents } from './attempt.js';
 import type { Job } from './job.js';
 import type { Scheduler } from './scheduler.js';
-import type { Attempt, ConnectedWorker } from './worker-table.js';
+import type { HeldAttempt, ConnectedWorker } from './worker-table.js';
 
 export interface LeasesOptions {
   scheduler: Scheduler;
@@ -15,7 +15,7 @@ export interface LeasesOptions {
 export class Leases {
   readonly #options: LeasesOptions;
   /** By call number. */
-  readonly #attempts = new Map<number, Attempt>();
+  readonly #attempts = new Map<number, HeldAttempt>();
 
   constructor(options: LeasesOptions) {
     this.#options = options;
@@ -27,7 +27,7 @@ export class Leases {
   }
 
   /** The current attempt of a call. */
-  of(callNum: number): Attempt | undefined {
+  of(callNum: number): HeldAttempt | undefined {
     return this.#attempts.get(callNum);
   }
 
@@ -36,9 +36,9 @@ export class Leases {
   }
 
   /** The worker was given the attempt, to run on `slot` or on the next mini-worker that is idle. */
-  begin(job: Job, worker: ConnectedWorker, lease: string, slot: number | undefined): Attempt {
+  begin(job: Job, worker: ConnectedWorker, lease: string, slot: number | undefined): HeldAttempt {
     const held = job.apart === true ? [] : undefined;
-    const attempt: Attempt = { lease, job, workerId: worker.id, slot, held, ending: false };
+    const attempt: HeldAttempt = { lease, job, workerId: worker.id, slot, held, ending: false };
     worker.attempts.set(lease, attempt);
     return this.#add(attempt);
   }
@@ -65,24 +65,24 @@ export class Leases {
   }
 
   /** The attempt that ended so, if it is current. Its outcome may come ahead of its worker's hello. */
-  endedBy({ callNum, lease, worker }: Outcome): Attempt | undefined {
+  endedBy({ callNum, lease, worker }: Outcome): HeldAttempt | undefined {
     return this.#attempts.has(callNum) ? this.#named(lease) : this.#claim(worker, lease);
   }
 
   /** It is current no more. */
-  drop(attempt: Attempt): void {
+  drop(attempt: HeldAttempt): void {
     const { callNum } = attempt.job;
     if (this.#attempts.get(callNum) === attempt) this.#attempts.delete(callNum);
   }
 
-  #named(lease: string): Attempt | undefined {
+  #named(lease: string): HeldAttempt | undefined {
     const named = parseLease(lease, this.#options.brokerId);
     const current = named && this.#attempts.get(named.callNum);
     return current?.lease === lease ? current : undefined;
   }
 
   /** Takes up an attempt of an earlier run of the broker, or one that was given up too early. */
-  #claim(workerId: string, lease: string): Attempt | undefined {
+  #claim(workerId: string, lease: string): HeldAttempt | undefined {
     const { scheduler, events, brokerId } = this.#options;
     const named = parseLease(lease, brokerId);
     const job = named && events.claim(named);
@@ -91,7 +91,7 @@ export class Leases {
     return this.#add({ lease, job, workerId, slot: undefined, held: undefined, ending: false });
   }
 
-  #add(attempt: Attempt): Attempt {
+  #add(attempt: HeldAttempt): HeldAttempt {
     this.#attempts.set(attempt.job.callNum, attempt);
     this.#options.events.started(attempt.job, attempt.workerId);
     return attempt;

@@ -5,7 +5,7 @@ import type { Job } from './job.js';
 import type { Leases } from './leases.js';
 import type { WorkerRegistry } from './worker-registry.js';
 import type { Placement, Scheduler } from './scheduler.js';
-import type { Attempt, ConnectedWorker } from './worker-table.js';
+import type { HeldAttempt, ConnectedWorker } from './worker-table.js';
 
 export interface PlacingOptions {
   scheduler: Scheduler;
@@ -72,7 +72,7 @@ export class Placing {
   }
 
   /** Reads the parameter of an attempt, and gives it to its worker; what is said of it meanwhile waits. */
-  async #load(worker: ConnectedWorker, attempt: Attempt, spared: Placement['spared']): Promise<void> {
+  async #load(worker: ConnectedWorker, attempt: HeldAttempt, spared: Placement['spared']): Promise<void> {
     const { leases, events, transport, scheduler } = this.#options;
     const { job, slot } = attempt;
     const isCurrent = (): boolean => !this.#stopped && leases.of(job.callNum) === attempt && !attempt.ending;

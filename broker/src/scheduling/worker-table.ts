@@ -2,13 +2,13 @@ import type { BrokerMessage, Hello, Peer } from '@panal/transport';
 import type { Job } from './job.js';
 
 /** An attempt that a worker has. */
-export interface Attempt {
+export interface HeldAttempt {
   readonly lease: string;
   readonly job: Job;
   readonly workerId: string;
-  /** Its mini-worker; not known while it waits for one, nor where it was going on when its worker said hello. */
+  /** Its mini-worker; unknown while it waits for one, and if it already ran when its worker said hello. */
   slot: number | undefined;
-  /** While its parameter is being read: what is to be said of it once its worker has been given it. */
+  /** While its parameter is read from the store: messages about it, for its worker to get after it. */
   held: BrokerMessage[] | undefined;
   /** Its result is here and being stored. */
   ending: boolean;
@@ -23,7 +23,7 @@ export interface ConnectedWorker {
   readonly capabilities: ReadonlySet<string>;
   /** Versions whose spec it was sent, by id: whose they are, and the digest that the spec had. */
   readonly specs: Map<string, { owner: string; imageDigest: string | undefined }>;
-  readonly attempts: Map<string, Attempt>;
+  readonly attempts: Map<string, HeldAttempt>;
   draining: boolean;
   /** On the monotonic clock, in ms: a wall clock that jumps must not lose a worker. */
   lastHeard: number;
