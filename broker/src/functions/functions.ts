@@ -16,6 +16,7 @@ import {
 import { KeyedLock } from '@panal/support';
 import { LRUCache } from 'lru-cache';
 import type { BundleKeeper } from '../bundles/bundle-keeper.js';
+import { memoryOf } from '../calls/call-memory.js';
 import { cappedVersion } from './ceilings.js';
 import { entryPoints, impliedSettings } from './entry-points.js';
 import { Quota, type QuotaLimits, type Removed } from './quota.js';
@@ -59,6 +60,9 @@ export interface FunctionDetail {
 /** Active versions held in memory, so that an invocation reads nothing from the store. */
 const CACHED_VERSIONS = 10_000;
 
+/** Bytes of memory that they may take: their commands and environments may be long. */
+const CACHED_BYTES = 32 * 1024 * 1024;
+
 /** Functions deleted side by side with their owner. */
 const DELETED_AT_ONCE = 50;
 
@@ -69,7 +73,11 @@ const DELETED_AT_ONCE = 50;
 export class Functions {
   readonly #options: FunctionsOptions;
   readonly #lock = new KeyedLock();
-  readonly #active = new LRUCache<string, VersionRecord>({ max: CACHED_VERSIONS });
+  readonly #active = new LRUCache<string, VersionRecord>({
+    max: CACHED_VERSIONS,
+    maxSize: CACHED_BYTES,
+    sizeCalculation: memoryOf,
+  });
   readonly #quota: Quota;
 
   constructor(options: FunctionsOptions) {
