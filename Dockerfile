@@ -34,6 +34,7 @@ COPY broker/package.json broker/
 COPY worker/package.json worker/
 COPY client/package.json client/
 COPY cli/package.json cli/
+COPY runtimes/package.json runtimes/
 COPY scripts/slim-modules.mjs scripts/
 
 FROM manifests AS broker-modules

@@ -67,7 +67,7 @@ function isInstalled() {
 }
 
 function isBuilt() {
-  return workspaces().every(hasOutput) && isStamped(BUILD_STAMP, sourcesHash());
+  return compiled().every(hasOutput) && isStamped(BUILD_STAMP, sourcesHash());
 }
 
 function hasOutput(workspace) {
@@ -84,7 +84,7 @@ async function install() {
 async function build() {
   const hash = sourcesHash();
   // The compiler trusts its notes of the last build, and would not make a removed folder again.
-  const force = workspaces().every(hasOutput) ? [] : ['--force'];
+  const force = compiled().every(hasOutput) ? [] : ['--force'];
   const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
   await run('building', 'about half a minute', process.execPath, [tsc, '-b', ...force]);
   buildAgent();
@@ -97,8 +97,10 @@ function buildAgent() {
   spawnSync(process.execPath, [join(AGENT, 'build.mjs')], { cwd: ROOT, stdio: ['ignore', 2, 2] });
 }
 
-function workspaces() {
-  return JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).workspaces;
+/** The workspaces that the compiler builds. */
+function compiled() {
+  const { workspaces } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  return workspaces.filter((name) => existsSync(join(ROOT, name, 'tsconfig.json')));
 }
 
 function lockFileHash() {
@@ -115,7 +117,7 @@ function sourcesHash() {
     hash.update(`${path} ${size} ${mtimeMs}\n`);
   };
   for (const name of ['tsconfig.json', 'tsconfig.base.json']) add(join(ROOT, name));
-  for (const name of workspaces()) {
+  for (const name of compiled()) {
     add(join(ROOT, name, 'package.json'));
     add(join(ROOT, name, 'tsconfig.json'));
     for (const path of filesBelow(join(ROOT, name, 'src'))) add(path);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runtimeSpecSchema, type RuntimeSpec } from '@panal/protocol';
 
-/** Where the runtimes that come with Panal stand, one folder each. */
+/** The runtimes that come with Panal, one folder each: the package beside this one, in the repository and if installed. */
 export const RUNTIMES_DIR = fileURLToPath(new URL('../../runtimes', import.meta.url));
 
 /** Reads every `runtime.json` below `dir`. */
