@@ -24,6 +24,7 @@ import { PanalError } from '@panal/protocol';
  * | `call-by-function` owner, function, status, number | |
  * | `call-usage` | number and bytes of the settled calls that are kept, JSON (`call-usage.ts`) |
  * | `call-usage` owner | the same of an owner |
+ * | `call-event` owner, number, time, subscriber | a call that settled then, of which the subscriber has to hear, JSON |
  * | `call-key` owner, key, time | the call that was accepted with this `Idempotency-Key` at that time, JSON |
  * | `call-key-by-time` time, owner, key | its key in the store |
  *
@@ -47,6 +48,7 @@ export const KINDS = [
   'call-part',
   'call-by-status',
   'call-by-function',
+  'call-event',
   'call-usage',
   'call-key',
   'call-key-by-time',

@@ -1,6 +1,7 @@
 import { isSettled } from '@panal/protocol';
 import type { KeyedLock } from '@panal/support';
 import { LIST_BYTES } from './call-codec.js';
+import { writesOfEvents } from './call-events.js';
 import {
   callKeyOf,
   partKey,
@@ -99,8 +100,9 @@ export class LevelCalls implements CallStore {
     await this.#commitCalls([call], writesOfUnsettled(call, this.#run), 'accepted');
   }
 
-  async settleCall(call: CallRecord): Promise<void> {
+  async settleCall(call: CallRecord, subscribers: readonly string[] = []): Promise<void> {
     const writes = writesOfSettled(call, { unwritten: this.#deferred.has(call.callNum) });
+    if (subscribers.length > 0) writes.push(...writesOfEvents(call, subscribers));
     await this.#commitCalls([call], writes, 'ended');
   }
 

@@ -1,4 +1,5 @@
 import { KeyedLock } from '@panal/support';
+import { LevelEvents } from './call-events.js';
 import { LevelKeys } from './call-keys.js';
 import { countUncounted } from './call-usage.js';
 import type { CommitObserver } from './commit-observer.js';
@@ -34,6 +35,7 @@ export class LevelStore implements DiskStore {
   readonly functions: LevelFunctions;
   readonly calls: LevelCalls;
   readonly keys: LevelKeys;
+  readonly events: LevelEvents;
   readonly #medium: Medium;
 
   /** @param location is made where it is missing, with the folders above it. */
@@ -45,6 +47,7 @@ export class LevelStore implements DiskStore {
     this.users = new LevelUsers(medium, lock, this.functions);
     this.calls = new LevelCalls(medium, lock, run);
     this.keys = new LevelKeys(medium);
+    this.events = new LevelEvents(medium);
   }
 
   async open(): Promise<void> {

@@ -129,6 +129,16 @@ export interface UserRecord {
   createdAt: number;
 }
 
+/** Says to a subscriber that a call has settled. */
+export interface CallEvent {
+  owner: string;
+  callNum: number;
+  /** Epoch ms. */
+  settledAt: number;
+  /** The name of the subscriber. */
+  subscriber: string;
+}
+
 /** What a client named a request by (`Idempotency-Key`), so that it may send it again and get the same call. */
 export interface CallKey {
   name: string;

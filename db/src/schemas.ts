@@ -6,6 +6,7 @@ import {
 } from '@panal/protocol';
 import { z } from 'zod';
 import type {
+  CallEvent,
   FunctionRecord,
   KeyedCall,
   RuntimeRecord,
@@ -64,4 +65,11 @@ export const keyedCallSchema: z.ZodType<KeyedCall> = z.object({
   callNum: z.int(),
   fingerprint: z.string(),
   acceptedAt: z.number(),
+});
+
+export const callEventSchema: z.ZodType<CallEvent> = z.object({
+  owner: z.string(),
+  callNum: z.int(),
+  settledAt: z.number(),
+  subscriber: z.string(),
 });

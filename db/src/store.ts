@@ -1,6 +1,7 @@
 import type { CallStatus, FunctionSpec } from '@panal/protocol';
 import type { CallRetention } from './call-retention.js';
 import type {
+  CallEvent,
   CallKey,
   CallPart,
   CallRecord,
@@ -76,6 +77,7 @@ export interface Store {
   readonly functions: FunctionStore;
   readonly calls: CallStore;
   readonly keys: KeyStore;
+  readonly events: EventStore;
 }
 
 /** Users by their names. */
@@ -161,8 +163,11 @@ export interface CallStore {
    * `RUNNING` is kept as `PENDING`: what is running is known to the broker alone, and for no longer than it lives.
    */
   updateCall(call: CallRecord): Promise<void>;
-  /** Stores a settled call. It never changes again, but that one that is `DEAD` may be put back. */
-  settleCall(call: CallRecord): Promise<void>;
+  /**
+   * Stores a settled call, with an event for each of these subscribers. It never changes again, but that one that is
+   * `DEAD` may be put back.
+   */
+  settleCall(call: CallRecord, subscribers?: readonly string[]): Promise<void>;
   /** Stores a call that was `DEAD` and is not settled any more; resolves with `false` where none that is `DEAD` is kept. */
   putBackCall(call: CallRecord): Promise<boolean>;
   /**
@@ -202,4 +207,11 @@ export interface KeyStore {
   getKeyedCall(owner: string, key: string): Promise<KeyedCall | undefined>;
   /** Forgets the keys of calls accepted before `time`, epoch ms, until `signal` aborts. The calls stay. */
   expireCallKeys(time: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** The outbox: events of calls, which `CallStore.settleCall` stores, until somebody has delivered them. */
+export interface EventStore {
+  pendingEvents(): AsyncIterable<CallEvent>;
+  /** Forgets an event that was delivered. */
+  forgetEvent(event: CallEvent): Promise<void>;
 }

@@ -36,5 +36,6 @@ export function rangesOfOwner(owner: string): Range[] {
     under(keyOf('call', owner)),
     under(keyOf('call-part', owner)),
     under(keyOf('call-key', owner)),
+    under(keyOf('call-event', owner)),
   ];
 }

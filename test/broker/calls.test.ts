@@ -3,37 +3,16 @@ import { expect } from 'chai';
 import { pino } from 'pino';
 import { LevelStore, type CallRecord } from '@panal/db';
 import { PanalError } from '@panal/protocol';
-import type { Outcome } from '@panal/transport';
 import { Calls } from '../../broker/src/calls/calls.js';
 import type { Job } from '../../broker/src/scheduling/job.js';
 import { temporaryFolder } from '../support/folder.js';
 import { ScriptedDispatch } from '../support/scripted-dispatch.js';
 import { imageSpec, runtimeSpec, versionOf } from '../support/specs.js';
 import { eventually } from '../support/wait.js';
+import { outcomeOf } from './outcomes.js';
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 const input = { kind: 'json' as const, bytes: bytes('{"roll":"4d6"}') };
-
-function outcomeOf(
-  job: Job,
-  fields: Partial<Outcome> = {},
-): { outcome: Outcome; result: Uint8Array; logs: Uint8Array } {
-  const outcome: Outcome = {
-    type: 'outcome',
-    lease: 'any',
-    callNum: job.callNum,
-    worker: 'w1',
-    status: 'DONE',
-    platform: false,
-    exitCode: 0,
-    start: 'warm',
-    preloaded: false,
-    prepareMs: 2,
-    runMs: 3,
-    ...fields,
-  };
-  return { outcome, result: bytes('[4,6,4,3]'), logs: bytes('rolled') };
-}
 
 describe('Calls', () => {
   const folder = temporaryFolder();

@@ -22,7 +22,9 @@ export interface Dispatch extends CallHosts {
 }
 
 export interface AttemptsOptions {
-  store: Pick<CallStore, 'updateCall' | 'settleCall' | 'getCallPart'>;
+  store: Pick<CallStore, 'updateCall' | 'getCallPart'>;
+  /** Stores a settled call. */
+  settle: (call: CallRecord) => Promise<void>;
   dispatch: Dispatch;
   policy: RetryPolicy;
   /** Stores which image a version is bound to; resolves with the one that was stored first. */
@@ -243,7 +245,7 @@ export class Attempts implements AttemptEvents {
     settled.notBefore = settled.cancelling = undefined;
     await this.#stored(
       () => this.#isActive(call),
-      () => this.#options.store.settleCall(settled),
+      () => this.#options.settle(settled),
     );
     // Its owner was deleted meanwhile: who waited for it knows.
     if (!this.#isActive(call)) return;

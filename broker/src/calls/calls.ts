@@ -15,6 +15,7 @@ import { ActiveCall } from './active-call.js';
 import { ActiveCalls } from './active-calls.js';
 import { admit, type QueueBounds } from './admission.js';
 import { Attempts, type AttemptsOptions, type Dispatch } from './attempts.js';
+import { CallEvents, type CallSubscriber } from './call-events.js';
 import { withoutSlack } from './call-memory.js';
 import { CallNumbers } from './call-numbers.js';
 import { NOBODY_COUNTS, type CallObserver } from './call-observer.js';
@@ -25,7 +26,7 @@ import { leftCalls } from './recovery.js';
 import type { RetryPolicy } from './retry.js';
 
 export interface CallsOptions extends QueueBounds {
-  store: Pick<Store, 'calls' | 'functions'>;
+  store: Pick<Store, 'calls' | 'events' | 'functions'>;
   /** Names this run of the broker. Calls that the store has of other runs are taken up; all by default. */
   run?: string;
   dispatch: Dispatch;
@@ -39,6 +40,8 @@ export interface CallsOptions extends QueueBounds {
   /** Is told of a version that was deleted, when the last call that was accepted with it has ended. */
   onVersionGone?: (version: VersionRecord) => void;
   observer?: CallObserver;
+  /** Hear of calls that settle; nobody by default. */
+  subscribers?: readonly CallSubscriber[];
   log: Logger;
 }
 
@@ -62,6 +65,7 @@ export class Calls {
   readonly #observer: CallObserver;
   readonly #putBacks = new KeyedLock();
   readonly #numbers: CallNumbers;
+  readonly #events: CallEvents;
   #stopping = false;
 
   constructor(options: CallsOptions) {
@@ -70,6 +74,7 @@ export class Calls {
     const { store, log, dispatch, observer = NOBODY_COUNTS, onVersionGone = () => undefined } = options;
     this.#observer = observer;
     this.#numbers = new CallNumbers(store.calls);
+    this.#events = new CallEvents({ store, subscribers: options.subscribers ?? [], log });
     this.#kept = new KeptVersions(
       store.functions,
       log,
@@ -81,6 +86,7 @@ export class Calls {
       bindImage: (spec, imageDigest) => store.functions.bindImage(spec, imageDigest),
       ...options,
       store: store.calls,
+      settle: (call) => this.#events.settle(call),
       observer,
       active: this.#active,
       followers: this.#followers,
@@ -92,11 +98,17 @@ export class Calls {
   async recover(): Promise<void> {
     const { store, run, recoveryMs, log } = this.#options;
     await this.#numbers.open();
-    for await (const call of leftCalls(store.calls, run, (record) => this.#versionOf(record))) {
+    const left = leftCalls(store.calls, {
+      run,
+      versionOf: (record) => this.#versionOf(record),
+      settle: (call) => this.#events.settle(call),
+    });
+    for await (const call of left) {
       this.#active.add(call);
       this.attempts.submitIn(call, Math.max(recoveryMs, (call.record.notBefore ?? 0) - Date.now()));
     }
     await this.#kept.recover();
+    await this.#events.recover();
     if (this.#active.size > 0) log.info({ calls: this.#active.size }, 'took up unsettled calls');
   }
 
@@ -114,6 +126,7 @@ export class Calls {
   async stop(): Promise<void> {
     this.#stopping = true;
     this.attempts.stop();
+    await this.#events.stop();
     await this.#numbers.close();
   }
 

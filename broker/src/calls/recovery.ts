@@ -4,13 +4,21 @@ import { ActiveCall } from './active-call.js';
 
 /**
  * The calls that an earlier run left unsettled, oldest first. One whose version is gone can never run: it is settled.
- * @param run this run
- * @param versionOf finds the version that a call was accepted with
+ * @param options.run this run
+ * @param options.versionOf finds the version that a call was accepted with
+ * @param options.settle stores a settled call
  */
 export async function* leftCalls(
   store: CallStore,
-  run: string | undefined,
-  versionOf: (record: CallRecord) => Promise<VersionRecord | undefined>,
+  {
+    run,
+    versionOf,
+    settle,
+  }: {
+    run: string | undefined;
+    versionOf: (record: CallRecord) => Promise<VersionRecord | undefined>;
+    settle: (call: CallRecord) => Promise<void>;
+  },
 ): AsyncGenerator<ActiveCall> {
   const versions = new Map<string, VersionRecord | undefined>();
   for await (const record of store.unsettledCalls((of) => run === undefined || of !== run)) {
@@ -18,7 +26,7 @@ export async function* leftCalls(
     const version = versions.get(record.functionId);
     if (version === undefined) {
       const error: CallError = { code: 'FUNCTION_NOT_FOUND', message: `${record.funcName} was deleted` };
-      await store.settleCall({ ...record, status: 'DEAD', error, settledAt: Date.now() });
+      await settle({ ...record, status: 'DEAD', error, settledAt: Date.now() });
       continue;
     }
     const call = new ActiveCall(record, version);
