@@ -14,8 +14,6 @@ const SHARE = 1 / 4;
 const PLENTY = 16;
 /** Each file also holds an inode: LevelDB makes files to open, and to merge. */
 const FILES = 16;
-/** Files released at once. A merge that fails keeps what it wrote until the store is opened anew, for which the next are. */
-const RELEASED = 4;
 /** A batch up to this size is written in any case: it removes something, or is about a single record. */
 const SMALL_BYTES = 64 * 1024;
 
@@ -73,7 +71,8 @@ export class DiskReserve {
     const { bytes, inodes } = await this.#measure();
     const { whole } = await this.#files();
     if ((bytes >= this.#bytes / 2 && inodes >= FILES) || whole.length === 0) return false;
-    await Promise.all(whole.slice(0, RELEASED).map((path) => rm(path, { force: true })));
+    // One at a time: a merge that fails keeps what it wrote until the store is opened anew, which needs the next one.
+    for (const path of whole.slice(0, 1)) await rm(path, { force: true });
     await this.#files();
     return true;
   }

@@ -69,7 +69,7 @@ export class LevelStore implements DiskStore {
   }
 
   async heal(probe = false): Promise<void> {
-    if (probe || this.failing) await this.#medium.commit([], 'later');
+    if (probe || this.failing) await this.#medium.probe();
   }
 
   async copy(): Promise<StoreCopy> {

@@ -4,13 +4,16 @@ import type { z } from 'zod';
 import { observed, type CommitObserver } from './commit-observer.js';
 import { batchWriter, compact, openDatabase, readFailure, type Database } from './database.js';
 import type { DiskReserve } from './disk-reserve.js';
-import type { Range } from './keys.js';
+import { keyOf, type Range } from './keys.js';
 import { LocalLog } from './log/local-log.js';
 import type { Applied, Durability, Log, Transaction, View, Write, WriteKind } from './log/log.js';
 import { decodeValue, jsonDecoder } from './record-codec.js';
 import { rangesOfRemoved, RemovedRanges } from './removed-ranges.js';
 import { markStore, prepareStoreFolder } from './store-marker.js';
 import { adding, sumSchema } from './sums.js';
+
+/** A key that is never stored, because no owner has an empty name. */
+const NO_CALLS = keyOf('call', '');
 
 interface Connection {
   database: Database;
@@ -136,6 +139,11 @@ export class Medium {
     return (await this.keys(range, 1)).length > 0;
   }
 
+  /** Writes next to nothing: LevelDB tells only a writer that it could not merge its files, and not one of an empty batch. */
+  async probe(): Promise<void> {
+    await this.commit([[NO_CALLS, undefined]], 'later');
+  }
+
   /**
    * Gives back the space of removed calls, of each owner with at least so many bytes of them. What a full disk prevents is
    * left for the next time.
@@ -147,8 +155,7 @@ export class Medium {
         for (const range of rangesOfRemoved(removed)) {
           await this.read((database) => compact(database, range));
         }
-        // LevelDB tells only a writer that it could not merge its files.
-        await this.commit([], 'later');
+        await this.probe();
       } catch (error) {
         this.removed.add(removed);
         throw error;
