@@ -12,6 +12,8 @@ export const lifecycleSchema = z.enum(LIFECYCLES);
 const envName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** Most bytes of an environment, names and values together. */
 export const MAX_ENV_BYTES = 64 * 1024;
+/** Most names in it. A sandbox without a container engine has room for about twice as many. */
+export const MAX_ENV_NAMES = 512;
 const bytesOf = (text: string): number => new TextEncoder().encode(text).byteLength;
 const hasRoom = (env: Readonly<Record<string, string>>): boolean =>
   Object.entries(env).reduce((sum, [name, value]) => sum + name.length + bytesOf(value), 0) <= MAX_ENV_BYTES;
@@ -39,6 +41,7 @@ export const functionSettingsSchema = z.strictObject({
   network: z.enum(['none', 'bridge']).optional(),
   env: z
     .record(z.string().regex(envName), z.string().max(32_768).refine(noNul, 'must not contain NUL'))
+    .refine((env) => Object.keys(env).length <= MAX_ENV_NAMES, `must have at most ${MAX_ENV_NAMES} names`)
     .refine(hasRoom, `must have at most ${MAX_ENV_BYTES} bytes in all`)
     .optional(),
   /** Most calls of this function that run at once, in the whole cluster. */

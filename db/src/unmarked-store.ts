@@ -1,5 +1,5 @@
-import { copyFile, link, mkdtemp, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { copyFile, link, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { levelDatabase, type Database } from './database.js';
 import { KINDS, rangeOfKind } from './keys.js';
 
@@ -13,6 +13,7 @@ const OTHER = /^(CURRENT|MANIFEST-\d+|\d+\.log)$/;
  * @throws what LevelDB says if the copy cannot be opened
  */
 export async function hasForeignKeys(location: string, names: readonly string[]): Promise<boolean> {
+  await removeCopies(location);
   const copy = await mkdtemp(`${location}.look-`);
   try {
     for (const name of names) {
@@ -26,6 +27,13 @@ export async function hasForeignKeys(location: string, names: readonly string[])
   } finally {
     await rm(copy, { recursive: true, force: true });
   }
+}
+
+/** Removes the copies that a crash left. */
+async function removeCopies(location: string): Promise<void> {
+  const parent = dirname(location);
+  const left = (await readdir(parent)).filter((name) => name.startsWith(`${basename(location)}.look-`));
+  await Promise.all(left.map((name) => rm(join(parent, name), { recursive: true, force: true })));
 }
 
 /** Whether there is a key between those of the kinds that Panal has. */

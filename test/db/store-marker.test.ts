@@ -149,4 +149,14 @@ describe('The folder of a store', () => {
     await makeStore();
     await expectTheCall();
   });
+
+  it('has no copies beside it that a crash left', async () => {
+    await makeStore({ marked: false });
+    await mkdir(join(folder(), 'store.look-abc123'));
+    await mkdir(join(folder(), 'other.look-abc123'));
+    const store = newStore();
+    await store.open();
+    await store.close();
+    expect((await readdir(folder())).sort()).to.deep.equal(['other.look-abc123', 'store']);
+  });
 });

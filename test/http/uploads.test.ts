@@ -87,6 +87,10 @@ describe('uploaded functions', () => {
   it('have an environment of a bounded size', () => {
     const env = { A: 'x'.repeat(30_000), B: 'x'.repeat(30_000), C: 'x'.repeat(6000) };
     expect(functionSettingsSchema.safeParse({ env }).error?.message).to.include('65536 bytes');
+    const names = (count: number): Record<string, string> =>
+      Object.fromEntries(Array.from({ length: count }, (_, index) => [`NAME_${index}`, '']));
+    expect(functionSettingsSchema.safeParse({ env: names(513) }).error?.message).to.include('512 names');
+    expect(functionSettingsSchema.safeParse({ env: names(512) }).success).to.equal(true);
     expect(functionSettingsSchema.safeParse({ env: { ...env, C: '' } }).success).to.equal(true);
   });
 

@@ -101,6 +101,27 @@ function isolation(agent: () => string | undefined): void {
     expect(existsSync('/usr/file')).to.equal(false);
   });
 
+  it('has no code in a folder that it shares with the machine, and says so', async () => {
+    for (const path of ['/usr/src/app', '/lib/x', '/usr']) {
+      const error: unknown = await rig()
+        .once('cat', {}, { runtime: { path } })
+        .catch((reason: unknown) => reason);
+      expect(error, path).to.have.nested.property('error.code', 'START_FAILED');
+      expect(error)
+        .to.have.property('message')
+        .that.matches(/path \/\S+ lies in \/\S+, which a sandbox/);
+    }
+    expect(text((await rig().once('pwd', {}, { runtime: { path: '/usrlocal' } })).result)).to.equal(
+      '/usrlocal\n',
+    );
+  });
+
+  it('has an environment of as many names as a function may have', async () => {
+    const env = Object.fromEntries(Array.from({ length: 512 }, (_, index) => [`NAME_${index}`, 'x']));
+    const { result } = await rig().once('env | grep -c ^NAME_', {}, { settings: { env } });
+    expect(text(result)).to.equal('512\n');
+  });
+
   it('shows a call no process but its own', async () => {
     const { result } = await rig().once('ls /proc | grep -c "^[0-9]"; true');
     expect(Number(text(result))).to.be.at.most(5);

@@ -47,6 +47,10 @@ export interface Wrapping {
 /** The system's own folders. `/bin` and its like are links into `/usr` on most machines, and bound as what they are. */
 const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64'];
 
+/** The folder of the system in which `path` lies, where a sandbox has nothing of its own; `undefined` if in none. */
+export const systemFolderOf = (path: string): string | undefined =>
+  SYSTEM.find((folder) => `${posix.normalize(path)}/`.startsWith(`${folder}/`));
+
 /** What programs need of `/etc`: libraries, certificates, names, time. Nothing that only root may read. */
 const ETC = [
   'alternatives',

@@ -19,7 +19,7 @@ import { contractOf } from '../../contracts/index.js';
 import { DiskGuard, type Kept } from '../disk-guard.js';
 import type { Installation } from '../../egress/installation.js';
 import { checkRuntimePath } from '../runtime-path.js';
-import { findMasks } from './bubblewrap.js';
+import { findMasks, systemFolderOf } from './bubblewrap.js';
 import { Cell, keptByCells } from './cell.js';
 import { Cgroups } from './cgroups.js';
 import { ChannelSandbox } from './channel-sandbox.js';
@@ -167,6 +167,14 @@ export class ProcessDriver implements SandboxDriver {
       );
     }
     checkRuntimePath(spec);
+    const system = this.#open.machine.bubblewrap ? systemFolderOf(spec.runtime.path) : undefined;
+    if (system !== undefined) {
+      throw new FunctionError(
+        'START_FAILED',
+        `the runtime's path ${spec.runtime.path} lies in ${system}, which a sandbox without a container engine shares ` +
+          'with the machine; register the runtime with another path, such as /ws',
+      );
+    }
     try {
       return await this.#open.folders.prepare(spec, signal, onOutput);
     } catch (error) {
