@@ -1,8 +1,8 @@
 import { isSettled } from '@panal/api';
 import type { CallAnswer } from './accepting.js';
-import type { Calls } from './calls.js';
 import { ApiError, ConnectionError } from './errors.js';
 import { pause, type RequestOptions } from './http.js';
+import type { LogEvent } from './logs.js';
 
 export interface FollowOptions extends RequestOptions {
   /** Gets the logs of the call, piece by piece, as they are written. */
@@ -13,9 +13,15 @@ export interface FollowOptions extends RequestOptions {
 const RETRY_MS = 200;
 const GIVE_UP_MS = 30_000;
 
+/** What a call is followed by. */
+export interface FollowedCalls {
+  get(callNum: number, options: RequestOptions): Promise<CallAnswer>;
+  logs(callNum: number, options: RequestOptions): AsyncIterable<LogEvent>;
+}
+
 /** Waits until a call ends, also if the broker starts anew meanwhile. */
 export async function followCall(
-  calls: Calls,
+  calls: FollowedCalls,
   callNum: number,
   { onLogs = () => undefined, signal }: FollowOptions,
 ): Promise<CallAnswer> {
@@ -43,7 +49,7 @@ export async function followCall(
 
 /** Reads the stream of logs to its end. */
 async function readLogs(
-  calls: Calls,
+  calls: FollowedCalls,
   callNum: number,
   shown: ShownLogs,
   signal: AbortSignal | undefined,

@@ -3,18 +3,7 @@ import { callUsage } from './call-usage.js';
 import { keyOf, secondOf, under } from './keys.js';
 import type { Medium } from './medium.js';
 import { OldestFirst } from './oldest-first.js';
-
-/** Which settled calls are kept. */
-export interface CallRetention {
-  /** Those that settled at this time or later, epoch ms; all by default. */
-  settledSince?: number | undefined;
-  /** Of each owner, so many of the newest; all by default. */
-  newest?: number | undefined;
-  /** Of each owner, the newest that together take at most so many bytes; all by default. */
-  ownerBytes?: number | undefined;
-  /** Of all owners, the newest that together take at most so many bytes; all by default. */
-  bytes?: number | undefined;
-}
+import type { CallRetention } from './store.js';
 
 /** Runs a step under the lock of the owner: no call of this owner is put back, and the owner is not deleted, meanwhile. */
 type Alone = (owner: string, step: () => Promise<number>) => Promise<number>;

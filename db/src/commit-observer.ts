@@ -1,4 +1,4 @@
-import type { WriteBatch } from './log/group-commit.js';
+import type { WriteBatch } from './database.js';
 
 /** Who counts commits. Its methods are quick, and do not throw. */
 export interface CommitObserver {

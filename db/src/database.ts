@@ -3,11 +3,16 @@ import { join } from 'node:path';
 import { PanalError } from '@panal/protocol';
 import { Level } from 'level';
 import { diskSpace, type DiskReserve } from './disk-reserve.js';
-import type { WriteBatch } from './log/group-commit.js';
 import type { Range } from './keys.js';
 
 /** A LevelDB folder. */
 export type Database = Level<string, Uint8Array>;
+
+/** Writes all of `writes` or none, and with `sync` not before they are on disk. */
+export type WriteBatch = (
+  writes: ReadonlyMap<string, Uint8Array | undefined>,
+  sync: boolean,
+) => Promise<void>;
 
 /** A view of a database at one moment. */
 export type Snapshot = ReturnType<Database['snapshot']>;

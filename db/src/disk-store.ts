@@ -1,4 +1,3 @@
-import { LevelStore, type LevelStoreOptions } from './level-store.js';
 import type { Store } from './store.js';
 import type { Copyable } from './store-copy.js';
 
@@ -11,9 +10,4 @@ export interface DiskStore extends Store, Copyable {
    * @param probe also if no failure is known: LevelDB tells only a writer that it could not merge its files
    */
   heal(probe?: boolean): Promise<void>;
-}
-
-/** Makes the store of a folder, with the engine that Panal uses. It is to be opened. */
-export function makeStore(location: string, options: LevelStoreOptions): DiskStore {
-  return new LevelStore(location, options);
 }

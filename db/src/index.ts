@@ -1,11 +1,10 @@
 export * from './records.js';
 export * from './store.js';
 export * from './level-store.js';
-export { makeStore, type DiskStore } from './disk-store.js';
+export type { DiskStore } from './disk-store.js';
 export { INLINE_BYTES, LIST_BYTES } from './call-codec.js';
 export { eventsOf } from './call-events.js';
 export { summaryOf } from './function-index.js';
-export type { CallRetention } from './call-retention.js';
 export { damageIn } from './damage.js';
 export type { Durability } from './log/log.js';
 export type { CommitObserver } from './commit-observer.js';

@@ -13,7 +13,7 @@ import {
 } from './call-index.js';
 import { writesOfKey } from './call-keys.js';
 import { readCall, readCalls, withParts } from './call-reading.js';
-import { removeCalls, type CallRetention } from './call-retention.js';
+import { removeCalls } from './call-retention.js';
 import { callUsage } from './call-usage.js';
 import { DeferredCalls } from './deferred-calls.js';
 import type { Write, WriteKind } from './log/log.js';
@@ -22,7 +22,7 @@ import type { Medium } from './medium.js';
 import { encodeJson } from './record-codec.js';
 import type { CallKey, CallPart, CallRecord } from './records.js';
 import { callNumberSchema } from './schemas.js';
-import type { CallNumBlock, CallQuery, CallStore } from './store.js';
+import type { CallNumBlock, CallQuery, CallRetention, CallStore } from './store.js';
 import type { Sum } from './sums.js';
 
 /** Calls read at once when a broker takes up where it left. */

@@ -84,3 +84,8 @@ export class LevelStore implements DiskStore {
     return (await this.#medium.keys({ gt: '', lt: '\u{10ffff}' }, 1)).length === 0;
   }
 }
+
+/** Makes the store of a folder, with the engine that Panal uses. It is to be opened. */
+export function makeStore(location: string, options: LevelStoreOptions): DiskStore {
+  return new LevelStore(location, options);
+}

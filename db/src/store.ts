@@ -1,5 +1,4 @@
 import type { CallStatus, FunctionSpec } from '@panal/protocol';
-import type { CallRetention } from './call-retention.js';
 import type {
   CallEvent,
   CallKey,
@@ -13,6 +12,18 @@ import type {
   VersionSummary,
 } from './records.js';
 import type { Sum } from './sums.js';
+
+/** Which settled calls are kept. */
+export interface CallRetention {
+  /** Those that settled at this time or later, epoch ms; all by default. */
+  settledSince?: number | undefined;
+  /** Of each owner, so many of the newest; all by default. */
+  newest?: number | undefined;
+  /** Of each owner, the newest that together take at most so many bytes; all by default. */
+  ownerBytes?: number | undefined;
+  /** Of all owners, the newest that together take at most so many bytes; all by default. */
+  bytes?: number | undefined;
+}
 
 /** Which calls of an owner to list: newest first. */
 export interface CallQuery {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { WriteBatch } from './log/group-commit.js';
+import type { WriteBatch } from './database.js';
 import { encodeJson } from './record-codec.js';
 
 /** How many calls, and how many bytes they take. */

@@ -1,8 +1,14 @@
 import { join } from 'node:path';
 import { PanalError } from '@panal/protocol';
 import { expect } from 'chai';
-import { batchWriter, levelDatabase, openDatabase, type Database } from '../../db/src/database.js';
-import { GroupCommit, type WriteBatch } from '../../db/src/log/group-commit.js';
+import {
+  batchWriter,
+  levelDatabase,
+  openDatabase,
+  type Database,
+  type WriteBatch,
+} from '../../db/src/database.js';
+import { GroupCommit } from '../../db/src/log/group-commit.js';
 import type { Transaction, View, Write } from '../../db/src/log/log.js';
 import { temporaryFolder } from '../support/folder.js';
 import { eventually } from '../support/wait.js';

@@ -1,7 +1,7 @@
 import { copyOfCall, INLINE_BYTES, sizeOfPart, type CallRecord, type VersionRecord } from '@panal/db';
 import type { ParsedLease } from '../scheduling/attempt.js';
 import type { Job } from '../scheduling/job.js';
-import { withoutLongParts } from './call-memory.js';
+import { withoutLongParts } from './long-parts.js';
 
 const NOTHING = new Uint8Array(0);
 

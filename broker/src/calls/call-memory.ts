@@ -1,13 +1,5 @@
 import { runtimeOf } from '@panal/protocol';
-import {
-  CALL_PARTS,
-  copyOfCall,
-  INLINE_BYTES,
-  LIST_BYTES,
-  sizeOfPart,
-  type CallRecord,
-  type VersionRecord,
-} from '@panal/db';
+import { INLINE_BYTES, type VersionRecord } from '@panal/db';
 import type { ActiveCall } from './active-call.js';
 import { Tally } from './tally.js';
 
@@ -96,18 +88,4 @@ export function withoutSlack(bytes: Uint8Array): Uint8Array {
   const copy = Buffer.allocUnsafeSlow(bytes.byteLength);
   copy.set(bytes);
   return copy;
-}
-
-const NOTHING = new Uint8Array(0);
-
-/** A stored call without its long parts. `Calls.whole` reads them again. */
-export function withoutLongParts(call: CallRecord): CallRecord {
-  const short = copyOfCall(call);
-  for (const part of CALL_PARTS) {
-    const size = sizeOfPart(call, part);
-    if (size <= LIST_BYTES) continue;
-    short.apart = { ...short.apart, [part]: size };
-    short[part] = NOTHING;
-  }
-  return short;
 }

@@ -4,12 +4,6 @@ import { Addition, type AddingBatch } from '../sums.js';
 import { Draft } from './draft.js';
 import type { Applied, Transaction, View } from './log.js';
 
-/** Writes all of `writes` or none, and with `sync` not before they are on disk. */
-export type WriteBatch = (
-  writes: ReadonlyMap<string, Uint8Array | undefined>,
-  sync: boolean,
-) => Promise<void>;
-
 /** Where a write has to be before it counts as stored: `sync` on disk, `os` with the operating system. */
 export type Urgency = 'sync' | 'os';
 

@@ -1,5 +1,5 @@
 import { CALL_PARTS, LIST_BYTES, sizeOfPart, type CallRecord } from '@panal/db';
-import { withoutLongParts } from '../../calls/call-memory.js';
+import { withoutLongParts } from '../../calls/long-parts.js';
 import type { Context } from '../routing/context.js';
 import type { Services } from '../services.js';
 
