@@ -48,7 +48,7 @@ describe('hot handlers of the process driver', () => {
   });
 
   it('that cannot be loaded say why, with file and line, in both languages', async () => {
-    const node = { image: 'noderuntime', handler: 'exec node "$FAAS_RUNTIME_DIR/loop.mjs"' };
+    const node = { image: 'noderuntime:latest', handler: 'exec node "$FAAS_RUNTIME_DIR/loop.mjs"' };
     for (const [files, from, message] of [
       [
         { 'handler.py': 'def handler(p, c):\n    return (1\n' },

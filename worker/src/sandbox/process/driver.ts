@@ -24,7 +24,13 @@ import { Cell, keptByCells } from './cell.js';
 import { Cgroups } from './cgroups.js';
 import { ChannelSandbox } from './channel-sandbox.js';
 import { DirectSandbox } from './direct-sandbox.js';
-import { FunctionFolder, FunctionFolders, runtimeFolder, type BundleSource } from './function-folder.js';
+import {
+  FunctionFolder,
+  FunctionFolders,
+  bundledRuntimes,
+  wholeName,
+  type BundleSource,
+} from './function-folder.js';
 import { Installer } from './installer.js';
 import { starts, wrapperPids, type Machine } from './launcher.js';
 import { makeNameFiles } from './names.js';
@@ -64,6 +70,8 @@ interface Opened {
   installer: Installer;
   tools: Tools;
   claims: UidClaims;
+  /** Folders of the bundled runtimes, by the whole names of their images. */
+  runtimes: ReadonlyMap<string, string>;
 }
 
 /** What of Panal itself runs in sandboxes. */
@@ -140,7 +148,8 @@ export class ProcessDriver implements SandboxDriver {
     const claims = machine.users ? await MachineClaims.open().catch(() => UNCLAIMED) : UNCLAIMED;
     const users = machine.users ? await OwnerUids.open(join(dataDir, 'uids.json'), uids, claims) : undefined;
     const folders = new FunctionFolders(this.#functionsDir, installer, source, users);
-    this.#opened = { machine, cgroups, folders, installer, tools, claims };
+    const runtimes = await bundledRuntimes(tools.runtimesDir);
+    this.#opened = { machine, cgroups, folders, installer, tools, claims, runtimes };
     await Promise.all([folders.open(), this.reclaim()]);
     this.#guard.open();
     return {
@@ -263,7 +272,7 @@ export class ProcessDriver implements SandboxDriver {
     signal: AbortSignal,
   ): Promise<ProcessSandbox> {
     const { machine, cgroups, tools } = this.#open;
-    const { agent, runtimesDir } = tools;
+    const { agent } = tools;
     const { settings, runtime } = from.spec;
     const root = join(this.#sandboxesDir, id);
     const folder = await copyFrom(from.path, () => makeSandboxFolder(root, from, machine));
@@ -271,7 +280,7 @@ export class ProcessDriver implements SandboxDriver {
       ...settings,
       pids: settings.pids + wrapperPids(from.uid),
     });
-    const runtimeDir = await runtimeFolder(runtimesDir, runtime.image);
+    const runtimeDir = this.#open.runtimes.get(wholeName(runtime.image));
     const onRemoved = (): void => void this.#sandboxes.delete(id);
     const cell = new Cell(id, folder, from, machine, { cgroup, runtimeDir, agent, onRemoved });
     const contract = contractOf(lifecycle);

@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, readlink, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BundleFormat, BundleRef, RuntimeFunctionSpec } from '@panal/protocol';
+import {
+  BadImageReference,
+  canonicalName,
+  parseImageReference,
+  type BundleFormat,
+  type BundleRef,
+  type RuntimeFunctionSpec,
+} from '@panal/protocol';
 import {
   SingleFlight,
   copyTree,
@@ -230,15 +237,25 @@ function keyOf({ owner, bundle, runtime, settings }: RuntimeFunctionSpec, uid: n
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 
-/** The folder under `runtimesDir` of the bundled runtime whose image is `image`; undefined for any other runtime. */
-export async function runtimeFolder(runtimesDir: string, image: string): Promise<string | undefined> {
+/** The folders of the bundled runtimes under `runtimesDir`, by the whole names of their images. */
+export async function bundledRuntimes(runtimesDir: string): Promise<ReadonlyMap<string, string>> {
+  const folders = new Map<string, string>();
   for (const name of await readdir(runtimesDir).catch(() => [])) {
     const folder = join(runtimesDir, name);
     const text = await readFile(join(folder, 'runtime.json'), 'utf8').catch(() => 'null');
     const runtime: unknown = JSON.parse(text);
-    if (typeof runtime === 'object' && runtime !== null && 'image' in runtime && runtime.image === image) {
-      return folder;
-    }
+    if (typeof runtime !== 'object' || runtime === null || !('image' in runtime)) continue;
+    if (typeof runtime.image === 'string') folders.set(wholeName(runtime.image), folder);
   }
-  return undefined;
+  return folders;
+}
+
+/** The name of an image as engines complete it; one that is no image's name as it is. */
+export function wholeName(image: string): string {
+  try {
+    return canonicalName(parseImageReference(image));
+  } catch (error) {
+    if (error instanceof BadImageReference) return image;
+    throw error;
+  }
 }
