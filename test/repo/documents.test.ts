@@ -78,6 +78,20 @@ describe('The documents', () => {
     expect(gone).to.deep.equal([]);
   });
 
+  it('walk a call through functions that exist', () => {
+    const steps = [...read('docs/architecture.md').matchAll(/^\| +(\d+) +\| `([^`]+)` +\| `([^`]+)`/gm)];
+    expect(steps.map(([, step]) => Number(step))).to.deep.equal(steps.map((_, index) => index + 1));
+    expect(steps).to.have.length.within(1, 25);
+    const gone = steps
+      .filter(([, , file = '', name = '']) => {
+        // As a declaration, or as a method.
+        const pattern = new RegExp(`(function |^  (async )?)${name}[(<]`, 'm');
+        return !pattern.test(read(file));
+      })
+      .map(([, , file, name]) => `${file}: ${name}`);
+    expect(gone).to.deep.equal([]);
+  });
+
   it('have room for what is not released yet', () => {
     expect(read('CHANGELOG.md')).to.match(/^## \[Unreleased\]$/m);
   });
