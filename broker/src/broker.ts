@@ -37,7 +37,7 @@ import { listen } from './http/server/listen.js';
 import { RequestMemory } from './http/memory/request-memory.js';
 import { Reception } from './http/server/reception.js';
 import { BrokerMetrics } from './metrics/broker-metrics.js';
-import { ownerLimits } from './owner-limits.js';
+import { ownerLimits, type OwnerLimits } from './owner-limits.js';
 import { estateOf } from './user-estate.js';
 import { jwtSecret } from './users/jwt-secret.js';
 import { Registrations } from './users/registrations.js';
@@ -106,9 +106,9 @@ async function start(
     curve: brokerKeys(config),
     log,
   });
-  const dispatcher = makeDispatcher(config, { transport, store, room, run, log });
+  const limits = ownerLimits(config, () => store.users.hasUsers);
+  const dispatcher = makeDispatcher(config, { transport, store, room, limits, run, log });
   room.countOutcomesOf(() => dispatcher.handedOut);
-  const limits = ownerLimits(config);
   const keeper = new BundleKeeper({ store: store.functions, bundles, log });
   const calls: Calls = new Calls({
     store,
@@ -274,9 +274,16 @@ async function openRoom(
 
 function makeDispatcher(
   config: Config,
-  parts: { transport: BrokerTransport; store: DiskStore; room: DiskRoom; run: string; log: Logger },
+  parts: {
+    transport: BrokerTransport;
+    store: DiskStore;
+    room: DiskRoom;
+    limits: OwnerLimits;
+    run: string;
+    log: Logger;
+  },
 ): Dispatcher {
-  const { transport, store, room, run, log } = parts;
+  const { transport, store, room, limits, run, log } = parts;
   const spare = {
     slots: config.FAAS_SPARE_SLOTS,
     memoryMb: Math.min(config.FAAS_MEMORY_MB, config.FAAS_MAX_MEMORY_MB),
@@ -284,7 +291,7 @@ function makeDispatcher(
   return new Dispatcher({
     transport,
     scheduler: new Scheduler({
-      ownerLimit: ownerLimits(config).running,
+      ownerLimit: limits.running,
       // Without users there is `public` alone, and nobody to leave anything to.
       spare: () => (spare.slots > 0 && store.users.hasUsers ? spare : undefined),
     }),

@@ -10,14 +10,15 @@ export interface OwnerLimits {
   stored: (owner: string) => QuotaLimits;
 }
 
-/** The part of the queue that `public` may fill: it leaves the rest to users, however many requests come in its name. */
+/** The part of the queue that `public` may fill once a user has registered: the rest is left to users. */
 const PUBLIC_SHARE = 1 / 2;
 
 /**
  * The limits of users. `public` is no user, but everyone without credentials: its functions and bundles are not counted,
- * its versions are, and its calls may fill half of the queue.
+ * its versions are, and once a user has registered its calls may fill half of the queue.
+ * @param hasUsers whether anybody has registered; until then there is nobody to leave anything to
  */
-export function ownerLimits(config: Config): OwnerLimits {
+export function ownerLimits(config: Config, hasUsers: () => boolean): OwnerLimits {
   const isUser = (owner: string): boolean => owner !== PUBLIC_OWNER;
   const versions = config.FAAS_USER_VERSIONS;
   const stored = { functions: config.FAAS_USER_FUNCTIONS, bytes: config.FAAS_USER_BYTES, versions };
@@ -25,7 +26,7 @@ export function ownerLimits(config: Config): OwnerLimits {
   const ofPublic = { functions: Infinity, bytes: Infinity, versions };
   return {
     running: (owner) => (isUser(owner) ? config.FAAS_USER_CONCURRENCY : Infinity),
-    unsettled: (owner) => (isUser(owner) ? config.FAAS_USER_QUEUE : publicQueue),
+    unsettled: (owner) => (isUser(owner) ? config.FAAS_USER_QUEUE : hasUsers() ? publicQueue : Infinity),
     stored: (owner) => (isUser(owner) ? stored : ofPublic),
   };
 }

@@ -102,6 +102,7 @@ describe('what several owners can do together', () => {
   }
 
   it('leaves half of the queue to users, however many calls come without credentials', async () => {
+    await register('ada');
     await deploy(undefined);
     await accepted(undefined, 4);
     const refused = await invoke();
@@ -109,9 +110,14 @@ describe('what several owners can do together', () => {
     expect([refused.status, error.code]).to.deep.equal([429, 'QUEUE_FULL']);
     expect(error.message).to.contain('half of FAAS_MAX_QUEUE');
     expect(refused.headers.get('retry-after')).to.match(/^[1-9]/);
-    await register('ada');
     await deploy('ada');
     await accepted('ada', 4);
+  });
+
+  it('leaves nothing to users before there is one', async () => {
+    await deploy(undefined);
+    await accepted(undefined, 8);
+    expect((await invoke()).status).to.equal(429);
   });
 
   it('gives the first user what comes free next, although `public` held everything', async () => {
