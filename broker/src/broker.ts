@@ -154,6 +154,7 @@ async function start(
     answers: MiB * config.FAAS_ANSWERS_MB,
     waiting: config.FAAS_WAITING,
     uploads: config.FAAS_UPLOADS,
+    hasUsers: () => store.users.hasUsers,
   });
   const app = createApp({
     users: await openUsers(config, { store, calls, functions }),

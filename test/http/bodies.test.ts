@@ -83,7 +83,7 @@ describe('The bodies of requests', () => {
     ['/registerFunction', '{"functionName":"dice","image":'],
   ] as const) {
     it(`that come in at once to ${path} are bounded: the one that has come for longest is refused`, async () => {
-      await start({ FAAS_BODIES_MB: '8' });
+      await start({ FAAS_BODIES_MB: '4' });
       for (let count = 0; count < 12; count++) await clients.send(path, MiB, begin + HALF);
       await eventually('the first are refused', () => refused().length >= 5);
       expect(clients.heard.slice(0, 5)).to.deep.equal(refused().slice(0, 5));

@@ -131,7 +131,7 @@ describe('a client that is slow', () => {
 
 describe('clients that together leave more answers lying than there may be', () => {
   it('are cut off, those first that have kept theirs longest', async () => {
-    const unread = new UnreadAnswers(60_000, new ByteBudget(Infinity, 2.5 * LARGE.byteLength));
+    const unread = new UnreadAnswers(60_000, new ByteBudget(Infinity, () => 2.5 * LARGE.byteLength));
     const server = createServer((_request, response) => {
       response.once('prefinish', () => unread.add(response));
       response.end(LARGE);

@@ -34,3 +34,16 @@ describe('Clients that wait for calls or follow them', () => {
     });
   }
 });
+
+describe('Clients that wait before the first user registers', () => {
+  const api = startedApi({ memory: { waiting: 2, hasUsers: () => false } });
+
+  it('take every place: there is nobody to leave one to', async () => {
+    await api().registerImage('dice');
+    const waiting = [api().send('POST', '/run/dice', '1'), api().send('POST', '/run/dice', '2')];
+    const jobs = [await api().take(), await api().take()];
+    expect(errorCode(await api().send('POST', '/run/dice', '3'))).to.equal('QUEUE_FULL');
+    for (const job of jobs) await api().end(job, 'done');
+    expect((await Promise.all(waiting)).map(({ status }) => status)).to.deep.equal([200, 200]);
+  });
+});

@@ -16,9 +16,12 @@ export class BodyMemory {
   readonly #budget: ByteBudget;
   readonly #bodies = new Map<IncomingMessage, { holding: Holding; stop: () => void }>();
 
-  /** @param most bytes in all, one owner half of them; unlimited by default */
-  constructor(most = Infinity) {
-    this.#budget = new ByteBudget(most);
+  /**
+   * @param most bytes in all; unlimited by default
+   * @param ownerMost bytes of one owner, now; half of all by default
+   */
+  constructor(most = Infinity, ownerMost?: () => number) {
+    this.#budget = new ByteBudget(most, ownerMost);
   }
 
   /** Bytes of all bodies. */

@@ -29,13 +29,13 @@ const NOBODY: Owner = { bytes: 0, droppable: new Set() };
  */
 export class ByteBudget {
   readonly #most: number;
-  readonly #ownerMost: number;
+  readonly #ownerMost: () => number;
   readonly #owners = new Map<string, Owner>();
   readonly #entries = new Set<Entry>();
   #bytes = 0;
 
-  /** Both in bytes. @param ownerMost of one owner; half of all by default */
-  constructor(most: number, ownerMost = most / 2) {
+  /** Both in bytes. @param ownerMost of one owner, now; half of all by default */
+  constructor(most: number, ownerMost = (): number => most / 2) {
     this.#most = most;
     this.#ownerMost = ownerMost;
   }
@@ -66,7 +66,7 @@ export class ByteBudget {
     owner.bytes += bytes;
     this.#bytes += bytes;
     if (bytes <= 0) return;
-    while (owner.bytes > this.#ownerMost && this.#dropOldest(owner));
+    while (owner.bytes > this.#ownerMost() && this.#dropOldest(owner));
     while (this.#bytes > this.#most && this.#dropOldest(this.#largest()));
   }
 

@@ -1,9 +1,6 @@
 import { PanalError } from '@panal/protocol';
 import { Tally } from '../../calls/tally.js';
 
-/** The part of all places that one owner may have. */
-const OWNERS_SHARE = 1 / 2;
-
 /** Seconds after which a refused client may try again. */
 const RETRY_AFTER = 2;
 
@@ -11,13 +8,18 @@ const RETRY_AFTER = 2;
 export class OwnerPlaces {
   readonly #most: number;
   readonly #why: string;
+  readonly #ownerMost: () => number;
   readonly #owners = new Tally();
   #all = 0;
 
-  /** @param why a request finds no place, for its client */
-  constructor(most: number, why: string) {
+  /**
+   * @param why a request finds no place, for its client
+   * @param ownerMost places of one owner, now; half of all by default
+   */
+  constructor(most: number, why: string, ownerMost = (): number => most / 2) {
     this.#most = most;
     this.#why = why;
+    this.#ownerMost = ownerMost;
   }
 
   /** Places that are taken. */
@@ -28,10 +30,10 @@ export class OwnerPlaces {
   /**
    * Takes a place.
    * @returns what leaves it; further calls do nothing
-   * @throws PanalError QUEUE_FULL if all are taken, or half of them by this owner
+   * @throws PanalError QUEUE_FULL if all are taken, or the owner has its share
    */
   enter(owner: string): () => void {
-    if (this.#all >= this.#most || this.#owners.of(owner) >= Math.ceil(OWNERS_SHARE * this.#most))
+    if (this.#all >= this.#most || this.#owners.of(owner) >= Math.ceil(this.#ownerMost()))
       throw new PanalError('QUEUE_FULL', this.#why, { retryAfter: RETRY_AFTER });
     this.#count(owner, 1);
     let inside = true;
