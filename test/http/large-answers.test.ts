@@ -51,7 +51,8 @@ describe('Large answers that clients do not take', () => {
       const made = (): boolean => answers.bytes > BUDGET / 4 && readings.isFree('public');
       await eventually('the others have answers', made);
       expect(answers.bytes).to.be.at.most(BUDGET);
-      expect(memoryInUse() - before).to.be.below(2 * BUDGET);
+      // The next answer may be made meanwhile: its bytes from the store, and its text, come on top.
+      expect(memoryInUse() - before).to.be.below(3 * BUDGET);
     });
   }
 
