@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { damageIn, DiskReserve, makeStore, type CommitObserver, type DiskStore } from '@panal/db';
 import { openDataDir, PanalError, StartRefusal, type Config } from '@panal/protocol';
+import { finishRestore } from './backup/restore.js';
 import { BundleStore } from './bundles/bundle-store.js';
 import type { Closers } from './closers.js';
 import type { Holder } from './holder.js';
@@ -34,6 +35,7 @@ export async function openState(
   { run, closers, observer, holder, log }: StateParts,
 ): Promise<State> {
   await openDataDir(config.FAAS_DATA_DIR);
+  await finishRestore(config.FAAS_DATA_DIR);
   const folder = join(config.FAAS_DATA_DIR, 'store');
   const reserve = new DiskReserve(join(config.FAAS_DATA_DIR, 'reserve'));
   const store = makeStore(folder, { durability: config.FAAS_DURABILITY, run, observer, reserve });

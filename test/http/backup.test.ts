@@ -1,13 +1,15 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { z } from 'zod';
 import { LevelStore } from '@panal/db';
 import { numbersToLeaveOut } from '../../broker/src/backup/number-jump.js';
-import { restore, RestoreFailure } from '../../broker/src/backup/restore.js';
+import { finishRestore, restore, RestoreFailure } from '../../broker/src/backup/restore.js';
 import { CallNumbers } from '../../broker/src/calls/call-numbers.js';
 import { tarGz } from '../support/archives.js';
 import { temporaryFolder } from '../support/folder.js';
+import { LiveBroker } from '../support/live-broker.js';
 import { eventually } from '../support/wait.js';
 import { Api, errorCode, startedApi } from './api.js';
 import { basic, bearer, Person } from './person.js';
@@ -155,6 +157,7 @@ describe('A backup', function () {
     for (const left of ['backups', 'restoring']) {
       await mkdir(join(api().folder, left, 'half'), { recursive: true });
     }
+    await finishRestore(api().folder);
     await api().services.backups.open();
     expect(await readdir(api().folder)).to.have.members(['bundles', 'store', 'uploads']);
   });
@@ -187,6 +190,49 @@ describe('A backup', function () {
     await mkdir(join(target, 'store'), { recursive: true });
     expect(await failure(restore(pieces(copied), target))).to.contain('has data of a broker already');
     expect(await readdir(target)).to.deep.equal(['store']);
+  });
+
+  it('is not restored among files of others', async () => {
+    const copied = await backup();
+    const target = join(folder(), 'theirs');
+    await mkdir(target);
+    await writeFile(join(target, 'letters.txt'), 'dear');
+    expect(await failure(restore(pieces(copied), target))).to.contain('it holds "letters.txt"');
+    expect(await readdir(target)).to.deep.equal(['letters.txt']);
+  });
+
+  for (const moved of [0, 1, 2, 3]) {
+    it(`is finished by the next broker if its restore was cut short with ${moved} of 3 parts in place`, async () => {
+      await api().registerImage('kept');
+      const target = join(folder(), 'cut');
+      await restore(pieces(await backup()), target);
+      const draft = join(target, 'restoring');
+      await mkdir(draft);
+      await writeFile(join(draft, 'read'), '');
+      const parts = ['bundles', 'jwt-secret', 'store'];
+      // Its secret is only in a backup if the broker made one.
+      for (const part of parts.slice(moved).filter((name) => existsSync(join(target, name))))
+        await rename(join(target, part), join(draft, part));
+      expect(await failure(restore(pieces(await backup()), target))).to.contain('which finishes it');
+      const broker = await LiveBroker.start(target);
+      try {
+        expect(await (await fetch(`${broker.url}/functions/kept`)).json()).to.include({
+          functionName: 'kept',
+        });
+      } finally {
+        await broker.stop();
+      }
+      expect(await readdir(target)).to.not.include('restoring');
+    });
+  }
+
+  it('that was not read to its end leaves a folder in which no broker starts without a word', async () => {
+    const target = join(folder(), 'half');
+    await mkdir(join(target, 'restoring', 'bundles'), { recursive: true });
+    const refused: unknown = await LiveBroker.start(target).catch((error: unknown) => error);
+    expect(String(refused)).to.contain('was cut short: restore the backup again');
+    await restore(pieces(await backup()), target);
+    await (await LiveBroker.start(target)).stop();
   });
 });
 

@@ -19,7 +19,6 @@ import {
   SECRET,
 } from './archive.js';
 import { encodePage } from './page-codec.js';
-import { DRAFT } from './restore.js';
 
 export interface BackupsOptions {
   store: Copyable;
@@ -54,11 +53,9 @@ export class Backups {
     this.#folder = join(options.dataDir, 'backups');
   }
 
-  /** Removes what backups of an earlier run, and a restore, left half done. */
+  /** Removes what backups of an earlier run left half done. */
   async open(): Promise<void> {
-    for (const folder of [this.#folder, join(this.#options.dataDir, DRAFT)]) {
-      await rm(folder, { recursive: true, force: true });
-    }
+    await rm(this.#folder, { recursive: true, force: true });
   }
 
   /**

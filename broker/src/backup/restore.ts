@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { access, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { makeStore, type DiskStore } from '@panal/db';
-import { openDataDir } from '@panal/protocol';
+import { openDataDir, StartRefusal } from '@panal/protocol';
 import { syncFolder } from '@panal/support';
 import { z } from 'zod';
 import { BUNDLES, END, FORMAT, MANIFEST, membersOf, PAGES, SECRET, type Member } from './archive.js';
@@ -17,6 +17,22 @@ const endSchema = z.object({ entries: z.int(), bundles: z.int() });
 
 /** The folder below that of a broker in which a restore is made. */
 export const DRAFT = 'restoring';
+
+/** A file of the draft: the backup was read, and all of it is on disk. From then on a restore only goes on. */
+const READ = 'read';
+
+/** What is moved out of the draft: the store last, because a broker takes a folder with a store for one of its own. */
+const PARTS = ['bundles', SECRET, 'store'] as const;
+
+/** What a folder may hold without being another's: a restore, or a start, that was cut short, and a disk's own folder. */
+const OWN_LEFTOVERS: ReadonlySet<string> = new Set([
+  DRAFT,
+  'backups',
+  'broker.pid',
+  'lost+found',
+  'reserve',
+  'uploads',
+]);
 
 /** What a backup held. */
 export interface Restored {
@@ -35,37 +51,70 @@ export class RestoreFailure extends Error {
 }
 
 /**
- * Makes the data folder of a broker from a backup: all of it, or nothing where this fails. No broker may run there.
- * @param dataDir must not have been a broker's yet; it is made where it is missing.
+ * Makes the data folder of a broker from a backup: all of it, or nothing if this fails. No broker may run there. If it is
+ * cut short, the next start of a broker either finishes it or refuses to start, as `finishRestore` says.
+ * @param dataDir a folder with nothing in it; it is made if it is missing
  * @throws RestoreFailure; StartRefusal if the folder cannot be written
  */
 export async function restore(backup: AsyncIterable<Buffer>, dataDir: string): Promise<Restored> {
-  for (const name of ['store', 'bundles', SECRET]) {
-    if (await exists(join(dataDir, name))) {
-      throw new RestoreFailure(
-        `${dataDir} has data of a broker already; move it away, or give another folder`,
-      );
-    }
-  }
   await openDataDir(dataDir);
+  await requireEmpty(dataDir);
   const draft = join(dataDir, DRAFT);
   await rm(draft, { recursive: true, force: true });
   await mkdir(join(draft, 'bundles'), { recursive: true });
+  let restored: Restored;
   try {
-    const restored = await readInto(draft, backup);
-    for (const name of ['bundles', 'store', '.']) await syncFolder(join(draft, name));
-    // The store at last: a broker that finds one finds all of it, wherever this was cut short.
-    for (const name of ['bundles', SECRET, 'store']) {
-      if (await exists(join(draft, name))) await rename(join(draft, name), join(dataDir, name));
-      await syncFolder(dataDir);
-    }
-    return restored;
+    restored = await readInto(draft, backup);
+    for (const name of ['bundles', 'store']) await syncFolder(join(draft, name));
+    await writeFile(join(draft, READ), '', { flush: true });
+    await syncFolder(draft);
+    await syncFolder(dataDir);
   } catch (error) {
+    await rm(draft, { recursive: true, force: true });
     if (error instanceof RestoreFailure) throw error;
     const why = error instanceof Error ? error.message : String(error);
     throw new RestoreFailure(`the backup cannot be restored: ${why}`, { cause: error });
-  } finally {
-    await rm(draft, { recursive: true, force: true });
+  }
+  await finishRestore(dataDir);
+  return restored;
+}
+
+/**
+ * Finishes a restore that was cut short after its backup had been read. Does nothing if there is none.
+ * @throws StartRefusal if it was cut short before: then nothing was restored, and a broker would start without data
+ */
+export async function finishRestore(dataDir: string): Promise<void> {
+  const draft = join(dataDir, DRAFT);
+  if (!(await exists(draft))) return;
+  if (await exists(join(draft, READ))) {
+    for (const name of PARTS) {
+      if (await exists(join(draft, name))) await rename(join(draft, name), join(dataDir, name));
+      await syncFolder(dataDir);
+    }
+  } else if (!(await exists(join(dataDir, 'store')))) {
+    throw new StartRefusal(
+      `a restore into ${dataDir} was cut short: restore the backup again, or remove ${draft} to start without it`,
+    );
+  }
+  await rm(draft, { recursive: true, force: true });
+}
+
+/** @throws RestoreFailure if the folder holds anything that a restore must not touch, or mix with */
+async function requireEmpty(dataDir: string): Promise<void> {
+  if (await exists(join(dataDir, DRAFT, READ))) {
+    throw new RestoreFailure(
+      `a restore into ${dataDir} was cut short after it had read its backup: start the broker, which finishes it`,
+    );
+  }
+  const names = await readdir(dataDir);
+  if (PARTS.some((name) => names.includes(name))) {
+    throw new RestoreFailure(`${dataDir} has data of a broker already; move it away, or give another folder`);
+  }
+  const foreign = names.find((name) => !OWN_LEFTOVERS.has(name));
+  if (foreign !== undefined) {
+    throw new RestoreFailure(
+      `${dataDir} is not empty: it holds ${JSON.stringify(foreign)}; give another folder`,
+    );
   }
 }
 
