@@ -20,13 +20,16 @@ import type { Write, WriteKind } from './log/log.js';
 import { keyOf, numberOf } from './keys.js';
 import type { Medium } from './medium.js';
 import { encodeJson } from './record-codec.js';
-import type { CallKey, CallPart, CallRecord } from './records.js';
+import { CALL_PARTS, type CallKey, type CallPart, type CallRecord } from './records.js';
 import { callNumberSchema } from './schemas.js';
 import type { CallNumBlock, CallQuery, CallRetention, CallStore } from './store.js';
 import type { Sum } from './sums.js';
 
-/** Calls read at once when a broker takes up where it left. */
-const RECOVERY_PAGE = 1000;
+/** Calls that are read together, and the bytes after which a page of them ends. */
+const PAGE_STEP = 16;
+const PAGE_BYTES = 2 * 1024 * 1024;
+/** What a call takes besides its parts, in bytes. */
+const RECORD_BYTES = 1024;
 
 const LAST_CALL = keyOf('last-call');
 
@@ -176,19 +179,30 @@ export class LevelCalls implements CallStore {
       .filter(([, run]) => ofRun(Buffer.from(run).toString()))
       .map(([entry]) => ({ callNum: numberOf(entry), key: callKeyOf(entry) }));
     calls.sort((a, b) => a.callNum - b.callNum);
-    const read = async (start: number): Promise<CallRecord[]> => {
-      const keys = calls.slice(start, start + RECOVERY_PAGE).map(({ key }) => key);
-      return await this.#medium.read((database) => readCalls(database, keys));
-    };
-    let next = read(0);
-    for (let start = 0; start < calls.length; start += RECOVERY_PAGE) {
+    const keys = calls.map(({ key }) => key);
+    let next = this.#page(keys, 0);
+    for (let start = 0; start < keys.length;) {
       const page = await next;
+      start = page.end;
       // The next page is read while this one is made use of.
-      next = read(start + RECOVERY_PAGE);
+      next = this.#page(keys, start);
       next.catch(() => undefined);
       // Some may have settled since the entries were read.
-      yield* page.filter(({ status }) => !isSettled(status));
+      yield* page.calls.filter(({ status }) => !isSettled(status));
     }
+  }
+
+  /** Calls from `start` on, of about `PAGE_BYTES` at most: an earlier Panal kept long parameters within the records. */
+  async #page(keys: readonly string[], start: number): Promise<{ calls: CallRecord[]; end: number }> {
+    const page: CallRecord[] = [];
+    let end = start;
+    for (let bytes = 0; bytes < PAGE_BYTES && end < keys.length; end += PAGE_STEP) {
+      const step = keys.slice(end, end + PAGE_STEP);
+      const calls = await this.#medium.read((database) => readCalls(database, step));
+      for (const call of calls) bytes += RECORD_BYTES + bytesInRecord(call);
+      page.push(...calls);
+    }
+    return { calls: page, end };
   }
 
   async #commitCalls(calls: readonly CallRecord[], writes: Write[], kind: WriteKind): Promise<void> {
@@ -199,4 +213,8 @@ export class LevelCalls implements CallStore {
     for (const { callNum } of calls) this.#deferred.supersede(callNum, written);
     await written;
   }
+}
+
+function bytesInRecord(call: CallRecord): number {
+  return CALL_PARTS.reduce((sum, part) => sum + (call[part]?.byteLength ?? 0), 0);
 }
