@@ -2,7 +2,7 @@ import { CommanderError } from 'commander';
 import { inspect } from 'node:util';
 import { StartRefusal } from '@panal/protocol';
 import { explain } from './explain.js';
-import { EXIT_USAGE, Failure, messageOf } from './failure.js';
+import { EXIT_USAGE, Failure, messageOf, misuse } from './failure.js';
 import { createProgram } from './program.js';
 import type { GlobalOptions } from './session.js';
 import type { Shell } from './shell.js';
@@ -18,13 +18,18 @@ const MAX_LINE = 300;
  */
 export async function main(args: readonly string[], shell: Shell = process): Promise<number> {
   let exitCode = 0;
-  const program = createProgram(shell, (code) => (exitCode = code));
+  const json = asksForJson(args);
+  const program = createProgram(shell, { finish: (code) => (exitCode = code), json });
   try {
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
   } catch (error) {
-    // commander has said already what it found wrong, or has shown the help that was asked for.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return 0;
+      // commander has said already, in text, what it found wrong.
+      if (json) report(misuse(wrongUse(error)), shell, { json });
+      return EXIT_USAGE;
+    }
     return report(error, shell, program.opts<GlobalOptions>());
   }
 }
@@ -32,9 +37,19 @@ export async function main(args: readonly string[], shell: Shell = process): Pro
 /** Ends the process for an error that no verb was there to catch, such as one of a stream, as `main` does. */
 export function endOnUncaught(args: readonly string[]): void {
   process.on('uncaughtException', (error) => {
-    const options = { json: args.includes('--json'), debug: args.includes('--debug') };
+    const options = { json: asksForJson(args), debug: args.includes('--debug') };
     process.exit(report(error, process, options));
   });
+}
+
+function wrongUse({ code, message }: CommanderError): string {
+  return code === 'commander.help' ? 'no verb was given' : message.replace(/^error: /, '');
+}
+
+/** Whether `--json` is among the options, also of a command line that is wrong. */
+function asksForJson(args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  return args.slice(0, end < 0 ? undefined : end).includes('--json');
 }
 
 /** Says on stderr what went wrong, in one line. @returns the exit code */

@@ -40,8 +40,12 @@ const FAMILIES: readonly AddVerbs[] = [
 /**
  * The `panal` command with all its verbs.
  * @param finish is told the exit code of the verb that ran
+ * @param json whether the caller says as JSON what is wrong with the command line, so that nothing is said here
  */
-export function createProgram(shell: Shell, finish: (exitCode: number) => void): Command {
+export function createProgram(
+  shell: Shell,
+  { finish = () => undefined, json = false }: { finish?: (exitCode: number) => void; json?: boolean } = {},
+): Command {
   const program = new Command('panal')
     .description('A function-as-a-service cluster: functions in containers, called over HTTP.')
     .version(version())
@@ -59,7 +63,9 @@ export function createProgram(shell: Shell, finish: (exitCode: number) => void):
     .showHelpAfterError('(panal --help shows what there is)')
     .configureOutput({
       writeOut: (text) => void shell.stdout.write(text),
-      writeErr: (text) => void shell.stderr.write(text),
+      writeErr: (text) => {
+        if (!json) shell.stderr.write(text);
+      },
       outputError: (text, write) => write(text.replace(/^error: /, 'panal: ')),
     })
     .exitOverride();

@@ -16,8 +16,7 @@ case "$1" in
 esac
 `;
 
-const script = (shell: ShellName): string =>
-  completionScript(shell, wordsOf(createProgram(process, () => undefined)));
+const script = (shell: ShellName): string => completionScript(shell, wordsOf(createProgram(process)));
 
 describe('panal completion bash', () => {
   const folder = temporaryFolder();
@@ -89,7 +88,7 @@ describe('panal completion bash', () => {
 describe('panal completion', () => {
   for (const shell of ['bash', 'zsh', 'fish'] as const) {
     it(`knows every verb in ${shell}`, () => {
-      const program = createProgram(process, () => undefined);
+      const program = createProgram(process);
       for (const { commands } of [program]) {
         for (const verb of commands) expect(script(shell)).to.match(new RegExp(`\\b${verb.name()}\\b`));
       }

@@ -30,4 +30,19 @@ describe('panal', () => {
       stdout: '',
     });
   });
+
+  for (const [args, message] of [
+    [['invoke', '--json'], "missing required argument 'name'"],
+    [['calls', '--json', '--fast'], "unknown option '--fast'"],
+    [['--json', 'fly'], "unknown command 'fly'"],
+    [['--json', 'call', 'x'], "'x' is invalid"],
+    [['--json'], 'no verb was given'],
+  ] as const) {
+    it(`says what is wrong with its use as JSON, if asked for that: ${args.join(' ')}`, () => {
+      const { status, stderr, stdout } = panal([...args]);
+      const { error } = JSON.parse(String(stderr)) as { error: { code: string; message: string } };
+      expect([status, stdout, error.code]).to.deep.equal([2, '', 'USAGE']);
+      expect(error.message).to.contain(message);
+    });
+  }
 });
