@@ -194,7 +194,7 @@ function behaviour(prefix: readonly string[]): void {
     it('floods its logs', async () => {
       const ended = await rig().run('yes | head -c 20000000 >&2; echo over', { maxLogs: 1000 });
       expect(text(ended.result)).to.equal('over\n');
-      expect(text(ended.logs)).to.match(/^(y\n){500}\n\[logs cut at 1000 bytes\]\n$/);
+      expect(text(ended.logs)).to.match(/^(y\n){500}\n\[logs cut at 1000 bytes \(FAAS_MAX_LOGS\)\]\n$/);
     });
 
     it('kills its own group', async () => {

@@ -162,6 +162,22 @@ withEngine('the image of a function', () => {
       expect(error.error.code).to.equal('IMAGE_NOT_FOUND');
     });
 
+    it('that takes longer than a worker waits is told with the setting', async () => {
+      const silent = createServer(() => undefined);
+      await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+      try {
+        const impatient = rig.driver('agent', rig.docker, { prepareTimeoutMs: 200 });
+        await impatient.open();
+        const name = `127.0.0.1:${(silent.address() as AddressInfo).port}/image`;
+        const { error } = await failure(impatient.prepare(rig.image(name), signal));
+        expect(error.code).to.equal('IMAGE_PULL_FAILED');
+        expect(error.message).to.contain('took more than 200 ms (FAAS_PREPARE_TIMEOUT_MS of the worker)');
+      } finally {
+        silent.closeAllConnections();
+        silent.close();
+      }
+    });
+
     it('that fails is asked for again', async () => {
       answer = 503;
       const error = await failure(driver.prepare(rig.image(`${registry}/image`), signal));

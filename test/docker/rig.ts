@@ -75,6 +75,7 @@ export class Rig {
       credentials?: string;
       claims?: Claims;
       installation?: Partial<Installation>;
+      prepareTimeoutMs?: number;
     } = {},
   ): DockerDriver {
     const driver = new DockerDriver({
@@ -86,7 +87,7 @@ export class Rig {
       agent: way === 'engine' ? undefined : agentPath(),
       runtimesDir: options.runtimesDir ?? RUNTIMES,
       blanks: options.blanks ?? false,
-      prepareTimeoutMs: 60_000,
+      prepareTimeoutMs: options.prepareTimeoutMs ?? 60_000,
       installation: installation(options.installation),
       runtime: undefined,
       diskMb: 256,

@@ -135,8 +135,8 @@ describe('a channel of the runtime protocol', () => {
     const shown: string[] = [];
     const { ended } = await called(peer, { maxLogs: 4, onLog: (piece) => shown.push(text(piece)) });
     peer.send(frame(FRAME.ERR, 'ab'), frame(FRAME.ERR, 'cdef'), frame(FRAME.ERR, 'gh'), done(0));
-    expect(text((await ended).logs)).to.equal('abcd\n[logs cut at 4 bytes]\n');
-    expect(shown.join('')).to.equal('abcd\n[logs cut at 4 bytes]\n');
+    expect(text((await ended).logs)).to.equal('abcd\n[logs cut at 4 bytes (FAAS_MAX_LOGS)]\n');
+    expect(shown.join('')).to.equal('abcd\n[logs cut at 4 bytes (FAAS_MAX_LOGS)]\n');
   });
 
   describe('when a call is to stop', () => {

@@ -17,7 +17,7 @@ describe('text that is cut', () => {
         const [kept, marker] = text(output.logs).split('\n');
         expect(TEXT.repeat(3).startsWith(kept ?? '?'), `${kept ?? ''} at ${maxLogs}`).to.equal(true);
         expect(Buffer.byteLength(kept ?? '')).to.be.within(maxLogs - 3, maxLogs);
-        expect(marker).to.equal(`[logs cut at ${maxLogs} bytes]`);
+        expect(marker).to.equal(`[logs cut at ${maxLogs} bytes (FAAS_MAX_LOGS)]`);
         expect(pieces.join('')).to.equal(text(output.logs));
       }
     }

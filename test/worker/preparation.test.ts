@@ -77,7 +77,7 @@ describe('preparing a function', () => {
     };
     const all = [hear(), hear()];
     gate.open();
-    const cut = '0123456789\n[logs cut at 10 bytes]\n';
+    const cut = '0123456789\n[logs cut at 10 bytes (FAAS_MAX_LOGS)]\n';
     expect(await Promise.all(all)).to.deep.equal([cut, cut]);
   });
 

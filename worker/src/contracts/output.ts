@@ -55,7 +55,7 @@ export class Output {
     const kept = bytes.subarray(0, wholeCharacters(bytes.subarray(0, maxLogs - this.#logsSize)));
     this.#logsRest = this.#logsCut ? NOTHING : bytes.subarray(kept.byteLength);
     this.#keepLogs(kept);
-    if (this.#logsCut) this.#keepLogs(Buffer.from(`\n[logs cut at ${maxLogs} bytes]\n`));
+    if (this.#logsCut) this.#keepLogs(Buffer.from(`\n[logs cut at ${maxLogs} bytes (FAAS_MAX_LOGS)]\n`));
   }
 
   #keepLogs(piece: Uint8Array): void {

@@ -189,8 +189,7 @@ export class Images {
     { onOutput, anewFor }: { onOutput: OnOutput | undefined; anewFor?: string },
   ): Promise<Image> {
     if (this.#options.shared.owns(parsed(reference))) throw unknown(reference);
-    const image = await this.#flights.run(anewFor ?? reference, signal, async (shared) => {
-      const limited = AbortSignal.any([shared, AbortSignal.timeout(this.#options.timeoutMs)]);
+    const find = async (limited: AbortSignal): Promise<Image> => {
       const bundled = await findBundled(this.#options.runtimesDir, reference);
       const kept = await inspectImage(this.#options.docker, reference);
       // One without the label is an operator's own, made with another base: it stays.
@@ -204,11 +203,34 @@ export class Images {
       const current = context === bundled.context;
       if (kept !== undefined && current && !this.#options.shared.shared) return kept;
       return await this.#bundled(bundled, current, limited, onOutput);
-    });
+    };
+    const image = await this.#flights.run(anewFor ?? reference, signal, (shared) =>
+      this.#within(reference, shared, find),
+    );
     // The code of a function is its owner's; its image is not for others, whatever it is called.
     if (image.labels[LABEL.kind] === 'function') throw unknown(reference);
     this.#kept.used(image);
     return image;
+  }
+
+  /**
+   * Does what may take long: a pull, a build.
+   * @throws PlatformError IMAGE_PULL_FAILED, with the setting, if it takes too long
+   */
+  async #within<T>(
+    reference: string,
+    signal: AbortSignal,
+    get: (limited: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const { timeoutMs } = this.#options;
+    const limit = AbortSignal.timeout(timeoutMs);
+    try {
+      return await get(AbortSignal.any([signal, limit]));
+    } catch (cause) {
+      if (!limit.aborted) throw cause;
+      const why = `getting ${reference} took more than ${timeoutMs} ms (FAAS_PREPARE_TIMEOUT_MS of the worker)`;
+      throw new PlatformError('IMAGE_PULL_FAILED', why, { cause });
+    }
   }
 
   /**

@@ -27,14 +27,20 @@ const REPLACEMENT = '\ufffd';
 /** Longest field, in bytes: the largest environment as JSON, and more. */
 const MAX_FIELD = 128 * 1024;
 
+/** Both in bytes. */
+interface UploadLimits {
+  body: number;
+  bundle: number;
+}
+
 /**
  * Takes multipart uploads of one file, in the field `module`, and writes it to `folder` as it comes in.
- * Both limits in bytes. A `Receiver` throws PanalError UNSUPPORTED_MEDIA_TYPE, INVALID_REQUEST, BUNDLE_TOO_LARGE,
+ * A `Receiver` throws PanalError UNSUPPORTED_MEDIA_TYPE, INVALID_REQUEST, BUNDLE_TOO_LARGE,
  * BODY_TOO_LARGE, REQUEST_ABORTED, QUEUE_FULL, STORE_UNAVAILABLE; no file is left then.
  */
 export function uploadReceiver(
   folder: string,
-  limits: { body: number; bundle: number },
+  limits: UploadLimits,
   { uploads, bodies }: Pick<RequestMemory, 'uploads' | 'bodies'>,
 ): Receiver {
   const storage = koaMulter.diskStorage({
@@ -52,7 +58,7 @@ export function uploadReceiver(
       files: 1,
       fileSize: limits.bundle,
       fields: MAX_FIELDS,
-      fieldSize: Math.min(limits.body, MAX_FIELD),
+      fieldSize: maxField(limits),
       headerPairs: MAX_FIELDS,
     },
   }).array('module', 1);
@@ -68,7 +74,7 @@ export function uploadReceiver(
       await parsed;
     } catch (error) {
       if (error instanceof PanalError) throw error;
-      throw ctx.req.destroyed && !ctx.req.complete ? aborted(error) : refusal(error, limits.bundle);
+      throw ctx.req.destroyed && !ctx.req.complete ? aborted(error) : refusal(error, limits);
     }
     const [file] = Array.isArray(ctx.files) ? ctx.files : [];
     if (file === undefined) throw new PanalError('INVALID_REQUEST', 'module: the file is missing');
@@ -95,7 +101,7 @@ function fieldsOf(request: object): [string, unknown][] {
 }
 
 /** What a failed upload is refused with. Multer has by then read the request to its end, and removed the file. */
-function refusal(error: unknown, maxBundle: number): unknown {
+function refusal(error: unknown, limits: UploadLimits): unknown {
   if (!(error instanceof Error)) return error;
   // Only a failure of the file system names a system call.
   if ('syscall' in error) {
@@ -103,15 +109,22 @@ function refusal(error: unknown, maxBundle: number): unknown {
   }
   switch (error instanceof MulterError ? error.code : undefined) {
     case 'LIMIT_FILE_SIZE':
-      return tooLarge(maxBundle);
+      return tooLarge(limits.bundle);
     case 'LIMIT_FIELD_VALUE':
-      return new PanalError('BODY_TOO_LARGE', 'a field of the form is too large');
+      return new PanalError('BODY_TOO_LARGE', fieldTooLarge(limits));
     case 'LIMIT_FILE_COUNT':
     case 'LIMIT_UNEXPECTED_FILE':
       return new PanalError('INVALID_REQUEST', 'module: the form must have this one file, and no other');
     default:
       return new PanalError('INVALID_REQUEST', `the form is malformed: ${error.message}`, { cause: error });
   }
+}
+
+const maxField = ({ body }: UploadLimits): number => Math.min(body, MAX_FIELD);
+
+function fieldTooLarge(limits: UploadLimits): string {
+  const setting = limits.body < MAX_FIELD ? ' (FAAS_MAX_BODY)' : '';
+  return `a field of the form is larger than ${maxField(limits)} bytes${setting}`;
 }
 
 const tooLarge = (limit: number): PanalError =>
