@@ -12,10 +12,10 @@ import { fileURLToPath } from 'node:url';
 import { readConfig } from '@panal/protocol';
 import { pino } from 'pino';
 import { startBroker } from '../broker/src/broker.js';
-import { tarGz } from '../test/support/archives.js';
-import { freePorts } from '../test/support/ports.js';
+import { tarGz } from '../testkit/archives.js';
+import { freePorts } from '../testkit/ports.js';
 import { ScriptedWorker } from '../test/support/scripted-worker.js';
-import { eventually } from '../test/support/wait.js';
+import { eventually } from '../testkit/wait.js';
 import { figure, table, type Figure } from './lib/report.js';
 
 const CLIENTS = 1000;

@@ -1,15 +1,15 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { Network, type Host } from '../test/support/network.js';
-import { freePorts } from '../test/support/ports.js';
+import { Network, type Host } from '../testkit/network.js';
+import { freePorts } from '../testkit/ports.js';
 import { Clock } from './clock.js';
 import type { OwnEngine } from './engine.js';
 import type { Machine } from './machine.js';
 import type { ManagedProcess } from '../testkit/managed-process.js';
 import { panalProcess } from '../testkit/panal-process.js';
-import { run } from './shell.js';
-import { SmallDisk } from './small-disk.js';
+import { run } from '../testkit/shell.js';
+import { SmallDisk } from '../testkit/small-disk.js';
 import { eventually } from '../testkit/wait.js';
 
 const WORKERS = 2;

@@ -2,7 +2,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ManagedProcess } from '../testkit/managed-process.js';
 import { allProcesses, kill } from '../testkit/processes.js';
-import { run, works } from './shell.js';
+import { run, works } from '../testkit/shell.js';
 import { eventually } from '../testkit/wait.js';
 
 /** Images that the functions need, brought over from the machine's own engine. */

@@ -1,4 +1,4 @@
-import { tarGz } from '../test/support/archives.js';
+import { tarGz } from '../testkit/archives.js';
 
 const WITNESS = `
 import os, socket

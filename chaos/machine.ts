@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { arch } from 'node:process';
-import { works } from './shell.js';
+import { works } from '../testkit/shell.js';
 
 /** What this machine lets the harness do. */
 export interface Machine {

@@ -13,8 +13,8 @@ import type { ZmqBrokerMessage as BrokerMessage, ZmqWelcome as Welcome } from '@
 import type { ManagedProcess } from '../testkit/managed-process.js';
 import { panalProcess } from '../testkit/panal-process.js';
 import { eventually } from '../testkit/wait.js';
-import { tarGz } from '../test/support/archives.js';
-import { freePorts } from '../test/support/ports.js';
+import { tarGz } from '../testkit/archives.js';
+import { freePorts } from '../testkit/ports.js';
 import { runtimeSpec, pythonRuntime } from '../test/support/specs.js';
 import type { Shot, Vitals } from './target.js';
 import { vitalsOf } from './vitals.js';

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import type { ManagedProcess } from '../testkit/managed-process.js';
 import { panalProcess, type Program } from '../testkit/panal-process.js';
 import { eventually } from '../testkit/wait.js';
-import { tarGz } from '../test/support/archives.js';
-import { freePorts } from '../test/support/ports.js';
+import { tarGz } from '../testkit/archives.js';
+import { freePorts } from '../testkit/ports.js';
 import type { Vitals } from './target.js';
 import { vitalsOf } from './vitals.js';
 

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { HttpClient } from './http-client.js';
 import type { ManagedProcess } from './managed-process.js';
 import { panalProcess, type Build, type Program } from './panal-process.js';
-import { THIS_MACHINE, type Place } from '../test/support/network.js';
-import { freePorts } from '../test/support/ports.js';
+import { THIS_MACHINE, type Place } from './network.js';
+import { freePorts } from './ports.js';
 
 export type Settings = Readonly<Record<string, string>>;
 

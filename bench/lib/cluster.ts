@@ -3,7 +3,7 @@ import { Cluster, type ClusterOptions } from '../../testkit/cluster.js';
 import type { Answer } from '../../testkit/http-client.js';
 import type { ManagedProcess } from '../../testkit/managed-process.js';
 import { eventually } from '../../testkit/wait.js';
-import { tarGz } from '../../test/support/archives.js';
+import { tarGz } from '../../testkit/archives.js';
 
 /** A broker and a worker, compiled as in production. */
 export async function startCluster(options: Omit<ClusterOptions, 'build'> = {}): Promise<Cluster> {

@@ -1,6 +1,6 @@
 import { cp, open, readdir, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
-import { freePorts } from '../../test/support/ports.js';
+import { freePorts } from '../../testkit/ports.js';
 import type { Cluster } from '../cluster.js';
 import type { Random } from '../random.js';
 import { eventually } from '../../testkit/wait.js';

@@ -4,7 +4,7 @@ import { deflateRawSync, gzipSync } from 'node:zlib';
 import fc, { type Arbitrary } from 'fast-check';
 import { inspect, unpack } from '@panal/bundle';
 import { PanalError } from '@panal/protocol';
-import { tar, tarGz, zip, type ArchiveEntry } from '../../test/support/archives.js';
+import { tar, tarGz, zip, type ArchiveEntry } from '../../testkit/archives.js';
 import { changedBytes, garbage } from '../mutations.js';
 import { OwnVitals } from '../own-vitals.js';
 import type { Shot, Target } from '../target.js';

@@ -1,7 +1,7 @@
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc, { type Arbitrary } from 'fast-check';
-import { tarGz, zip } from '../../test/support/archives.js';
+import { tarGz, zip } from '../../testkit/archives.js';
 import { changedBytes, garbage } from '../mutations.js';
 import { request } from '../raw-http.js';
 import { Site } from '../site.js';

@@ -7,7 +7,7 @@ import { runningWith } from '../sandbox/running.js';
 import { temporaryFolder } from '../support/folder.js';
 import { foreignProgram } from '../support/foreign-program.js';
 import { withBubblewrap, withCompiler } from '../support/groups.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { AgentRig, AS_INIT, AS_PROCESS, builtAgent } from './rig.js';
 
 withCompiler('the agent, as a plain process', () => behaviour(AS_PROCESS));

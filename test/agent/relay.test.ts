@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { temporaryFolder } from '../support/folder.js';
 import { withCompiler } from '../support/groups.js';
-import { freePorts } from '../support/ports.js';
+import { freePorts } from '../../testkit/ports.js';
 import { builtAgent } from './rig.js';
 
 /** What comes until the other side ends its half; unlike the consumers of streams, leaves the own half open. */

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Lifecycle } from '@panal/protocol';
 import type { Cluster } from '../../testkit/cluster.js';
-import { tarGz, type ArchiveEntry } from '../support/archives.js';
+import { tarGz, type ArchiveEntry } from '../../testkit/archives.js';
 import { engineCluster } from '../system/engine-cluster.js';
 
 const ATTACKER = fileURLToPath(new URL('./attacker/', import.meta.url));

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
-import { tar, tarGz, zip, type ArchiveEntry } from '../support/archives.js';
+import { tar, tarGz, zip, type ArchiveEntry } from '../../testkit/archives.js';
 import type { Cluster } from '../../testkit/cluster.js';
 import { engineCluster } from '../system/engine-cluster.js';
 

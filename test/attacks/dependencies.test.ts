@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import pLimit from 'p-limit';
 import { withBubblewrap, withCompiler, withEngine } from '../support/groups.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { Arena, ending, leftOn, processesWith, SLOTS, type Call } from './arena.js';
 import {
   INSTALL_DISK_MB,

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { withSecondEngine } from '../support/groups.js';
 import { SecondEngine } from '../support/second-engine.js';
-import { tarGz } from '../support/archives.js';
+import { tarGz } from '../../testkit/archives.js';
 import type { Cluster } from '../../testkit/cluster.js';
 import { engineCluster } from '../system/engine-cluster.js';
 

@@ -4,7 +4,7 @@ import pLimit from 'p-limit';
 import type { Lifecycle } from '@panal/protocol';
 import Docker from 'dockerode';
 import { withBubblewrap, withCompiler, withEngine } from '../support/groups.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { Arena, ending, leftOn, processesWith, SLOTS, type Call } from './arena.js';
 import { ATTACKS, type Attack } from './table.js';
 

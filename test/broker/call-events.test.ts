@@ -10,7 +10,7 @@ import { Calls } from '../../broker/src/calls/calls.js';
 import { temporaryFolder } from '../support/folder.js';
 import { ScriptedDispatch } from '../support/scripted-dispatch.js';
 import { runtimeSpec, versionOf } from '../support/specs.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { outcomeOf } from './outcomes.js';
 
 const SETTLING = fileURLToPath(new URL('settling-process.ts', import.meta.url));

@@ -8,7 +8,7 @@ import type { Job } from '../../broker/src/scheduling/job.js';
 import { temporaryFolder } from '../support/folder.js';
 import { ScriptedDispatch } from '../support/scripted-dispatch.js';
 import { imageSpec, runtimeSpec, versionOf } from '../support/specs.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { outcomeOf } from './outcomes.js';
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);

@@ -5,7 +5,7 @@ import { aCall } from '../db/samples.js';
 import { LiveBroker } from '../support/live-broker.js';
 import { temporaryFolder } from '../support/folder.js';
 import { runtimeSpec, versionOf } from '../support/specs.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 describe('A call whose owner was told that it is being stopped', () => {
   const folder = temporaryFolder();

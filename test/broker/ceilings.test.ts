@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { temporaryFolder } from '../support/folder.js';
-import { zip } from '../support/archives.js';
+import { zip } from '../../testkit/archives.js';
 import { LiveBroker } from '../support/live-broker.js';
 
 const CEILINGS = {

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { parseLease } from '../../broker/src/scheduling/attempt.js';
 import { LiveBroker } from '../support/live-broker.js';
 import { temporaryFolder } from '../support/folder.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 describe('A lease that comes back to the broker', () => {
   const folder = temporaryFolder();

@@ -10,7 +10,7 @@ import type { Job } from '../../broker/src/scheduling/job.js';
 import { Scheduler } from '../../broker/src/scheduling/scheduler.js';
 import { ScriptedWorker, type CurveClient } from '../support/scripted-worker.js';
 import { imageSpec, runtimeSpec } from '../support/specs.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 /** Notes what the dispatcher tells; a test may hold back that an outcome is stored. */
 class Ledger implements AttemptEvents {

@@ -10,7 +10,7 @@ import { ZmqBrokerTransport } from '@panal/transport/zeromq';
 import { temporaryFolder } from '../support/folder.js';
 import { ScriptedWorker, type HeardInvoke } from '../support/scripted-worker.js';
 import { runtimeSpec, versionOf } from '../support/specs.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 const OWNER_LIMIT = 3;
 const OWNER_QUEUE = 500;

@@ -11,7 +11,7 @@ import type { Job } from '../../broker/src/scheduling/job.js';
 import { temporaryFolder } from '../support/folder.js';
 import { Gate } from '../support/gate.js';
 import { runtimeSpec, versionOf } from '../support/specs.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 const password = { N: 2, r: 1, p: 1, salt: '', hash: '' };
 const ana = (id: string): UserRecord => ({ name: 'ana', id, password, createdAt: 1 });

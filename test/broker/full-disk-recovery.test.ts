@@ -3,9 +3,9 @@ import { mkdir, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { LiveBroker } from '../support/live-broker.js';
-import { freePorts } from '../support/ports.js';
+import { freePorts } from '../../testkit/ports.js';
 import { smallDisk } from '../support/small-disk.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 const MiB = 1024 * 1024;
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { LiveBroker } from '../support/live-broker.js';
 import { smallDisk } from '../support/small-disk.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 describe('A broker on a full disk', () => {
   let broker: LiveBroker;

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { EventReader } from '../support/event-reader.js';
 import { Gate } from '../support/gate.js';
 import { liveBroker } from '../support/live-broker.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 describe('live logs over ZeroMQ', () => {
   const broker = liveBroker({ FAAS_BACKOFF_MS: '0' });

@@ -6,7 +6,7 @@ import { LiveBroker } from '../support/live-broker.js';
 import { temporaryFolder } from '../support/folder.js';
 import { processorMs } from '../support/processor-time.js';
 import { runtimeSpec, versionOf } from '../support/specs.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 const PENDING = 100_000;
 const SETTLED = 1000;

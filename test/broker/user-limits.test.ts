@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { zip } from '../support/archives.js';
+import { zip } from '../../testkit/archives.js';
 import { liveBroker } from '../support/live-broker.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 describe('the limits of users, over HTTP and ZeroMQ', () => {
   const broker = liveBroker({

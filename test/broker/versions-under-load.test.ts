@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { Gate } from '../support/gate.js';
 import { liveBroker } from '../support/live-broker.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 describe('versions under load, over ZeroMQ', () => {
   const broker = liveBroker();

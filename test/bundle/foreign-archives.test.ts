@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { inspect, unpack } from '@panal/bundle';
 import { expect } from 'chai';
-import { tar, tarGz, unicodePath, zip, type ArchiveEntry } from '../support/archives.js';
+import { tar, tarGz, unicodePath, zip, type ArchiveEntry } from '../../testkit/archives.js';
 import { refusal } from '../support/errors.js';
 import { temporaryFolder } from '../support/folder.js';
 

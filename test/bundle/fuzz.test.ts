@@ -5,7 +5,7 @@ import { inspect, unpack } from '@panal/bundle';
 import { PanalError, type BundleFormat } from '@panal/protocol';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { tar, tarGz, zip, type ArchiveEntry } from '../support/archives.js';
+import { tar, tarGz, zip, type ArchiveEntry } from '../../testkit/archives.js';
 import { temporaryFolder } from '../support/folder.js';
 
 const limits = { maxUnpacked: 64 * 1024, maxEntries: 20 };

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { inspect, unpack } from '@panal/bundle';
 import type { BundleFormat } from '@panal/protocol';
 import { expect } from 'chai';
-import { tarGz, zip, type ArchiveEntry } from '../support/archives.js';
+import { tarGz, zip, type ArchiveEntry } from '../../testkit/archives.js';
 import { refusal } from '../support/errors.js';
 import { temporaryFolder } from '../support/folder.js';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { inspect, type BundleLimits } from '@panal/bundle';
 import { expect } from 'chai';
-import { tar, tarGz, zip } from '../support/archives.js';
+import { tar, tarGz, zip } from '../../testkit/archives.js';
 import { refusal } from '../support/errors.js';
 import { temporaryFolder } from '../support/folder.js';
 

@@ -2,7 +2,7 @@ import { lstat, mkdir, readFile, readdir, readlink, stat, writeFile } from 'node
 import { join } from 'node:path';
 import { inspect, unpack } from '@panal/bundle';
 import { expect } from 'chai';
-import { tarGz, zip, type ArchiveEntry } from '../support/archives.js';
+import { tarGz, zip, type ArchiveEntry } from '../../testkit/archives.js';
 import { temporaryFolder } from '../support/folder.js';
 
 const limits = { maxUnpacked: 1024 * 1024, maxEntries: 100 };

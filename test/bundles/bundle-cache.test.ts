@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { BundleCache, type BundleFetcher } from '../../worker/src/bundles/bundle-cache.js';
 import { PlatformError } from '../../worker/src/errors.js';
 import { temporaryFolder } from '../support/folder.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { Channel, never } from './channel.js';
 
 /** A fetcher that a test feeds by hand, piece by piece. */

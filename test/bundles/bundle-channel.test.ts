@@ -7,7 +7,7 @@ import { expect } from 'chai';
 import * as zmq from 'zeromq';
 import { PlatformError } from '../../worker/src/errors.js';
 import { temporaryFolder } from '../support/folder.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { Channel, collect, never, requestsAt } from './channel.js';
 
 const MiB = 1024 * 1024;

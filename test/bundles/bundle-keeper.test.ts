@@ -6,11 +6,11 @@ import { expect } from 'chai';
 import { pino } from 'pino';
 import { BundleKeeper } from '../../broker/src/bundles/bundle-keeper.js';
 import { BundleStore } from '../../broker/src/bundles/bundle-store.js';
-import { tarGz } from '../support/archives.js';
+import { tarGz } from '../../testkit/archives.js';
 import { temporaryFolder } from '../support/folder.js';
 import { Gate } from '../support/gate.js';
 import { runtimeSpec, versionOf } from '../support/specs.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { limits } from './channel.js';
 
 describe('Bundles', () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { BundleRef } from '@panal/protocol';
 import { expect } from 'chai';
 import { BundleStore } from '../../broker/src/bundles/bundle-store.js';
-import { tarGz, zip } from '../support/archives.js';
+import { tarGz, zip } from '../../testkit/archives.js';
 import { refusal } from '../support/errors.js';
 import { temporaryFolder } from '../support/folder.js';
 import { limits } from './channel.js';

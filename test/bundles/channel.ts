@@ -9,8 +9,8 @@ import { RequestClient, RequestServer, type BrokerKeys, type WorkerKeys } from '
 import { BundleServer, type BundleServerOptions } from '../../broker/src/bundles/bundle-server.js';
 import { BundleStore } from '../../broker/src/bundles/bundle-store.js';
 import { BundleClient, type BundleClientOptions } from '../../worker/src/link/bundle-client.js';
-import { tar } from '../support/archives.js';
-import { eventually } from '../support/wait.js';
+import { tar } from '../../testkit/archives.js';
+import { eventually } from '../../testkit/wait.js';
 
 export const log = pino({ level: 'silent' });
 export const limits = { maxUnpacked: 128 * 1024 * 1024, maxEntries: 100 };

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { Claims } from '../../broker/src/bundles/claims.js';
 import { ClaimClient } from '../../worker/src/link/claim-client.js';
 import { temporaryFolder } from '../support/folder.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { Channel, log, requestsAt } from './channel.js';
 
 describe('claims', () => {

@@ -7,7 +7,7 @@ import { readConfig } from '@panal/protocol';
 import { freeAddresses } from '../../cli/src/free-addresses.js';
 import { Cluster } from '../../testkit/cluster.js';
 import { temporaryFolder } from '../support/folder.js';
-import { freePorts } from '../support/ports.js';
+import { freePorts } from '../../testkit/ports.js';
 import { PanalRun } from './panal.js';
 
 describe('Starting a cluster with panal up', function () {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { expect } from 'chai';
 import { EXIT_CONFIG } from '@panal/protocol';
 import { Supervisor, type Backoff } from '../../cli/src/supervisor.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 const BACKOFF: Backoff = { firstMs: 4, mostMs: 10, resetMs: 60_000 };
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { temporaryFolder } from '../support/folder.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 const FIXTURE = fileURLToPath(new URL('fixtures/up.ts', import.meta.url));
 

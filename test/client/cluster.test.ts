@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { ApiError, JsonText, Panal, resultBytes } from '@panal/client';
 import { expect } from 'chai';
 import { Cluster } from '../../testkit/cluster.js';
-import { tarGz } from '../support/archives.js';
+import { tarGz } from '../../testkit/archives.js';
 import { errorFrom, all } from './support.js';
 
 const OPERATOR = 'the-operators-token-of-this-very-test';

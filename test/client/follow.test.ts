@@ -5,7 +5,7 @@ import { Panal } from '@panal/client';
 import { expect } from 'chai';
 import { temporaryFolder } from '../support/folder.js';
 import { LiveBroker } from '../support/live-broker.js';
-import { freePorts } from '../support/ports.js';
+import { freePorts } from '../../testkit/ports.js';
 
 const AT = '2026-01-01T00:00:00.000Z';
 const CALL = { callNum: 1, owner: 'public', funcName: 'f', version: 1, attempts: 1, acceptedAt: AT };

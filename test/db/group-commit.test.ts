@@ -11,7 +11,7 @@ import {
 import { GroupCommit } from '../../db/src/log/group-commit.js';
 import type { Transaction, View, Write } from '../../db/src/log/log.js';
 import { temporaryFolder } from '../support/folder.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 interface Batch {
   keys: string[];

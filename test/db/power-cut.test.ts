@@ -5,8 +5,8 @@ import { expect } from 'chai';
 import { CallNumbers } from '../../broker/src/calls/call-numbers.js';
 import { temporaryFolder } from '../support/folder.js';
 import { withLoopDisks } from '../support/groups.js';
-import { LoopDisk } from '../support/loop-disk.js';
-import { eventually } from '../support/wait.js';
+import { LoopDisk } from '../../testkit/loop-disk.js';
+import { eventually } from '../../testkit/wait.js';
 import { aCall, settled } from './samples.js';
 
 /** Outcomes that fill several write-ahead logs of LevelDB, 4 MiB each. */

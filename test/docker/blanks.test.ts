@@ -7,9 +7,9 @@ import type { RunRequest, RunResult } from '../../worker/src/contracts/run.js';
 import type { Sandbox } from '../../worker/src/sandbox/sandbox.js';
 import { DemandPolicy } from '../../worker/src/pool/preload.js';
 import { SandboxPool } from '../../worker/src/pool/sandbox-pool.js';
-import type { ArchiveEntry } from '../support/archives.js';
+import type { ArchiveEntry } from '../../testkit/archives.js';
 import { withEngine } from '../support/groups.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { call, Rig, runOnce, shellRuntime, text } from './rig.js';
 
 const never = new AbortController().signal;

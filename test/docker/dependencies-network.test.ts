@@ -7,7 +7,7 @@ import type { FunctionSpec, NetworkRange } from '@panal/protocol';
 import type { Installation } from '../../worker/src/egress/installation.js';
 import { FunctionError } from '../../worker/src/errors.js';
 import { withEngine } from '../support/groups.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { Rig, runOnce, text, type Way } from './rig.js';
 
 const LOOPBACK: NetworkRange = { address: '127.0.0.1', prefix: 32, family: 'ipv4' };

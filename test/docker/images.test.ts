@@ -7,7 +7,7 @@ import type { DockerDriver } from '../../worker/src/sandbox/docker/driver.js';
 import type { CacheEntry } from '../../worker/src/cache/cache-keeper.js';
 import { FunctionError, PlatformError, Unprepared } from '../../worker/src/errors.js';
 import { withEngine } from '../support/groups.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { call, Rig, runOnce, text } from './rig.js';
 
 const { signal } = new AbortController();

@@ -18,7 +18,7 @@ import { DockerDriver } from '../../worker/src/sandbox/docker/driver.js';
 import type { Installation } from '../../worker/src/egress/installation.js';
 import type { RunRequest, RunResult } from '../../worker/src/contracts/run.js';
 import type { DriverInfo, Sandbox } from '../../worker/src/sandbox/sandbox.js';
-import { tarGz, type ArchiveEntry } from '../support/archives.js';
+import { tarGz, type ArchiveEntry } from '../../testkit/archives.js';
 import { ENGINE_SOCKET } from '../support/groups.js';
 import { installation } from '../support/installation.js';
 import { imageSpec, runtimeSpec } from '../support/specs.js';

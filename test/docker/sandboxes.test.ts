@@ -5,9 +5,9 @@ import { expect } from 'chai';
 import Docker from 'dockerode';
 import { DockerDriver } from '../../worker/src/sandbox/docker/driver.js';
 import { FunctionError, PlatformError } from '../../worker/src/errors.js';
-import type { ArchiveEntry } from '../support/archives.js';
+import type { ArchiveEntry } from '../../testkit/archives.js';
 import { withEngine } from '../support/groups.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { call, Rig, runOnce, started, text } from './rig.js';
 
 async function bundled(language: string): Promise<RuntimeSpec> {

@@ -9,7 +9,7 @@ import { encodeCall } from '../../worker/src/contracts/protocol/frames.js';
 import { builtAgent } from '../agent/rig.js';
 import { withCompiler } from '../support/groups.js';
 import { ScriptedWorker } from '../support/scripted-worker.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 const STOPPED = 2;
 

@@ -28,7 +28,7 @@ import { Users } from '../../broker/src/users/users.js';
 import { temporaryFolder } from '../support/folder.js';
 import { ScriptedDispatch } from '../support/scripted-dispatch.js';
 import { pythonRuntime } from '../support/specs.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 /** A cluster whose workers are the test: it takes the jobs, and says how they end. */
 export class ScriptedCluster extends ScriptedDispatch implements Cluster {

@@ -7,10 +7,10 @@ import { LevelStore } from '@panal/db';
 import { numbersToLeaveOut } from '../../broker/src/backup/number-jump.js';
 import { finishRestore, restore, RestoreFailure } from '../../broker/src/backup/restore.js';
 import { CallNumbers } from '../../broker/src/calls/call-numbers.js';
-import { tarGz } from '../support/archives.js';
+import { tarGz } from '../../testkit/archives.js';
 import { temporaryFolder } from '../support/folder.js';
 import { LiveBroker } from '../support/live-broker.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { Api, errorCode, startedApi } from './api.js';
 import { basic, bearer, Person } from './person.js';
 

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { temporaryFolder } from '../support/folder.js';
 import { LiveBroker } from '../support/live-broker.js';
 import { memoryInUse } from '../support/memory-in-use.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 const MiB = 1024 * 1024;
 const LARGE = `"${'x'.repeat(MiB - 2)}"`;

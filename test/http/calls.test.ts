@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { errorCode, startedApi } from './api.js';
 
 describe('calls over HTTP', () => {

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
-import { zip } from '../support/archives.js';
-import { eventually } from '../support/wait.js';
+import { zip } from '../../testkit/archives.js';
+import { eventually } from '../../testkit/wait.js';
 import { startedApi } from './api.js';
 
 describe('a client that goes away', () => {

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { expect } from 'chai';
 import { EventStream } from '../../broker/src/http/calls/event-stream.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 describe('EventStream', () => {
   it('sends events with their data as JSON on one line, and ends', async () => {

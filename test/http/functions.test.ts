@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { PUBLIC_OWNER } from '@panal/protocol';
-import { tarGz } from '../support/archives.js';
+import { tarGz } from '../../testkit/archives.js';
 import { errorCode, startedApi } from './api.js';
 
 describe('functions over HTTP', () => {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { startedApi, type Api, type Reply } from './api.js';
 import { basic, bearer, Person } from './person.js';
 

@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
 import type { CallQuery } from '@panal/db';
-import { tarGz } from '../support/archives.js';
+import { tarGz } from '../../testkit/archives.js';
 import { processorMs } from '../support/processor-time.js';
 import { errorCode, startedApi } from './api.js';
 import { basic, Person } from './person.js';

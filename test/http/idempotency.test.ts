@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { KEY_LIFE_MS, KeyedCalls } from '../../broker/src/calls/keyed-calls.js';
 import { temporaryFolder } from '../support/folder.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { Api, errorCode, startedApi, type Reply } from './api.js';
 import { Person } from './person.js';
 

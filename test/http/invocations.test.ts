@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 import { expect } from 'chai';
 import { PUBLIC_OWNER } from '@panal/protocol';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { Api, errorCode, startedApi } from './api.js';
 
 describe('POST /invokeFunction', () => {

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { Hello } from '@panal/transport';
 import { viewOf } from '../../broker/src/scheduling/worker-table.js';
 import { allRoutes } from '../../broker/src/http/app.js';
-import { tarGz } from '../support/archives.js';
+import { tarGz } from '../../testkit/archives.js';
 import { imageSpec } from '../support/specs.js';
 import { startedApi, type Reply } from './api.js';
 import { Person } from './person.js';

@@ -6,7 +6,7 @@ import { retention } from '../../broker/src/calls/retention.js';
 import { LiveBroker } from '../support/live-broker.js';
 import { temporaryFolder } from '../support/folder.js';
 import { Gate } from '../support/gate.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { errorCode, startedApi } from './api.js';
 
 const log = pino({ level: 'silent' });

@@ -8,7 +8,7 @@ import { HTTP_LIMITS, mostConnections, type HttpLimits } from '../../broker/src/
 import { listen, type Listener } from '../../broker/src/http/server/listen.js';
 import { ByteBudget } from '../../broker/src/http/memory/byte-budget.js';
 import { UnreadAnswers } from '../../broker/src/http/memory/unread-answers.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 const LARGE = Buffer.alloc(32 * 1024 * 1024);
 

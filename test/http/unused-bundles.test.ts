@@ -1,9 +1,9 @@
 import { request } from 'node:http';
 import { PUBLIC_OWNER } from '@panal/protocol';
 import { expect } from 'chai';
-import { tarGz } from '../support/archives.js';
+import { tarGz } from '../../testkit/archives.js';
 import { Gate } from '../support/gate.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { Api, errorCode, startedApi, type Reply } from './api.js';
 
 describe('Code that was uploaded over HTTP', () => {

@@ -5,8 +5,8 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { functionSettingsSchema, PanalError } from '@panal/protocol';
-import { tarGz, zip } from '../support/archives.js';
-import { eventually } from '../support/wait.js';
+import { tarGz, zip } from '../../testkit/archives.js';
+import { eventually } from '../../testkit/wait.js';
 import { errorCode, startedApi, type Reply } from './api.js';
 
 const module = tarGz([{ name: 'test.py', content: 'print(1)' }]);

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { tarGz } from '../support/archives.js';
-import { eventually } from '../support/wait.js';
+import { tarGz } from '../../testkit/archives.js';
+import { eventually } from '../../testkit/wait.js';
 import { errorCode, startedApi } from './api.js';
 import { basic, bearer, Person } from './person.js';
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { PUBLIC_OWNER } from '@panal/protocol';
-import { tarGz } from '../support/archives.js';
-import { eventually } from '../support/wait.js';
+import { tarGz } from '../../testkit/archives.js';
+import { eventually } from '../../testkit/wait.js';
 import { Api, errorCode, startedApi } from './api.js';
 
 describe('versions over HTTP', () => {

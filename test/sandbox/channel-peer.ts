@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { Channel, type ChannelOptions } from '../../worker/src/contracts/protocol/channel.js';
 import { FRAME, FrameParser } from '../../worker/src/contracts/protocol/frames.js';
 import { listenIn } from '../../worker/src/contracts/protocol/listener.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 /** A frame as a process would write it. */
 export function frame(type: number, payload: string | Uint8Array = ''): Buffer {

@@ -1,5 +1,5 @@
 import type { RunResult } from '../../worker/src/contracts/run.js';
-import type { ArchiveEntry } from '../support/archives.js';
+import type { ArchiveEntry } from '../../testkit/archives.js';
 import { foreignProgram } from '../support/foreign-program.js';
 
 /** The bundle with which the tables below are tried. */

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import { FunctionError } from '../../worker/src/errors.js';
 import type { Sandbox } from '../../worker/src/sandbox/sandbox.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { pythonRuntime } from '../support/specs.js';
 import { ENDING_FILES, HANDLERS_REFUSED } from './ending-table.js';
 import { openRig } from './process-rig.js';

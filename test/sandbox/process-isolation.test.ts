@@ -7,7 +7,7 @@ import { expect } from 'chai';
 import { builtAgent } from '../agent/rig.js';
 import { temporaryFolder } from '../support/folder.js';
 import { withBubblewrap, withCompiler } from '../support/groups.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { openRig, ProcessRig } from './process-rig.js';
 import { request, summary, text } from './requests.js';
 

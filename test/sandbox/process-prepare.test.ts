@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import type { CacheEntry } from '../../worker/src/cache/cache-keeper.js';
 import { FunctionError, Unprepared } from '../../worker/src/errors.js';
 import { imageSpec } from '../support/specs.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { openRig, ProcessRig } from './process-rig.js';
 import { text } from './requests.js';
 import { temporaryFolder } from '../support/folder.js';

@@ -11,7 +11,7 @@ import type { OnOutput } from '../../worker/src/output/on-output.js';
 import type { RunResult } from '../../worker/src/contracts/run.js';
 import type { DriverInfo, Prepared, Sandbox } from '../../worker/src/sandbox/sandbox.js';
 import { ProcessDriver } from '../../worker/src/sandbox/process/driver.js';
-import { tarGz, type ArchiveEntry } from '../support/archives.js';
+import { tarGz, type ArchiveEntry } from '../../testkit/archives.js';
 import { installation } from '../support/installation.js';
 import { runtimeSpec } from '../support/specs.js';
 import { request } from './requests.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { builtAgent } from '../agent/rig.js';
 import { withBubblewrap, withCompiler } from '../support/groups.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { ENDING_FILES, ending, ENDINGS } from './ending-table.js';
 import { checkOf } from '../../worker/src/contracts/command/run-command.js';
 import { openRig, type Isolation } from './process-rig.js';

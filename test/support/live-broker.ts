@@ -3,10 +3,10 @@ import { pino, type Logger } from 'pino';
 import { startBroker, type RunningBroker } from '../../broker/src/broker.js';
 import { NoPreload } from '../../worker/src/pool/preload.js';
 import { Worker } from '../../worker/src/execution/worker.js';
-import { tarGz } from './archives.js';
+import { tarGz } from '../../testkit/archives.js';
 import { FakeDriver } from './fake-sandbox.js';
 import { temporaryFolder } from './folder.js';
-import { freePorts } from './ports.js';
+import { freePorts } from '../../testkit/ports.js';
 import { ScriptedWorker } from './scripted-worker.js';
 import { brokerAt } from './transport.js';
 

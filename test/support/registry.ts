@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { at, THIS_MACHINE, type Place } from './network.js';
-import { freePorts } from './ports.js';
-import { eventually } from './wait.js';
+import { at, THIS_MACHINE, type Place } from '../../testkit/network.js';
+import { freePorts } from '../../testkit/ports.js';
+import { eventually } from '../../testkit/wait.js';
 
 /** Who may enter a private registry. */
 export const VISITOR = { username: 'ana', password: 'secret' };

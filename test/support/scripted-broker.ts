@@ -11,7 +11,7 @@ import {
 } from '@panal/transport';
 import type { ZmqBrokerMessage as BrokerMessage, ZmqWelcome as Welcome } from '@panal/transport/zeromq';
 import { Pull, Router } from 'zeromq';
-import { eventually } from './wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 /** What a scripted broker heard of an outcome. */
 export interface HeardOutcome extends Outcome {

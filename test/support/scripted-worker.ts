@@ -13,7 +13,7 @@ import {
   type ZmqBrokerMessage as BrokerMessage,
   type ZmqWelcome as Welcome,
 } from '@panal/transport/zeromq';
-import { eventually } from './wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 export type HeardInvoke = Invoke & { text: string };
 

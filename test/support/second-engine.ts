@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
 import { followProgress } from '../../worker/src/engine/progress.js';
-import { at, THIS_MACHINE, type Place } from './network.js';
-import { eventually } from './wait.js';
+import { at, THIS_MACHINE, type Place } from '../../testkit/network.js';
+import { eventually } from '../../testkit/wait.js';
 
 export interface SecondEngineOptions {
   /** Where it runs; its socket is reached from everywhere. */

@@ -1,4 +1,4 @@
-import { SmallDisk, type SmallDiskOptions } from '../../chaos/small-disk.js';
+import { SmallDisk, type SmallDiskOptions } from '../../testkit/small-disk.js';
 import { temporaryFolder } from './folder.js';
 
 /** A file system of its own, of so many MiB, for each test of the group; where none can be mounted, they are skipped. */

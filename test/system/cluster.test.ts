@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { tarGz, zip, type ArchiveEntry } from '../support/archives.js';
+import { tarGz, zip, type ArchiveEntry } from '../../testkit/archives.js';
 import { withEngine } from '../support/groups.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { NpmStart } from './npm-start.js';
 
 const EXAMPLES = fileURLToPath(new URL('../../runtimes', import.meta.url));

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { freePorts } from '../support/ports.js';
-import { eventually } from '../support/wait.js';
+import { freePorts } from '../../testkit/ports.js';
+import { eventually } from '../../testkit/wait.js';
 import { EngineProject, ROOT } from './engine-project.js';
 import type { Gateway } from './gateway-checks.js';
 

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { freePorts } from '../support/ports.js';
+import { freePorts } from '../../testkit/ports.js';
 import { EngineProject, lines, ROOT } from './engine-project.js';
 
 /** A compose file of this repository, brought up. */

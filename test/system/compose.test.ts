@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { fileURLToPath } from 'node:url';
-import { tarGz } from '../support/archives.js';
+import { tarGz } from '../../testkit/archives.js';
 import { withCompose, withPrometheus, withRegistry } from '../support/groups.js';
 import { TestRegistry } from '../support/registry.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { ComposeProject } from './compose-project.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));

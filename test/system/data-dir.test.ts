@@ -9,8 +9,8 @@ import { openDataDir, StartRefusal } from '@panal/protocol';
 import { expect } from 'chai';
 import { temporaryFolder } from '../support/folder.js';
 import { withDroppedCapabilities, withOwnMounts } from '../support/groups.js';
-import { freePorts } from '../support/ports.js';
-import { eventually } from '../support/wait.js';
+import { freePorts } from '../../testkit/ports.js';
+import { eventually } from '../../testkit/wait.js';
 
 /** A program of the source, as a command line. */
 const run = (path: string, ...args: string[]): string[] => [

@@ -1,5 +1,5 @@
 import { Cluster, type Settings } from '../../testkit/cluster.js';
-import type { Place } from '../support/network.js';
+import type { Place } from '../../testkit/network.js';
 
 /**
  * A broker without workers, from source. Those that are added run containers; `DOCKER_HOST` among their settings names

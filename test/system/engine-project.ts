@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { HttpClient } from '../../testkit/http-client.js';
 
 const run = promisify(execFile);

@@ -3,12 +3,12 @@ import { createServer, request, type IncomingMessage, type Server } from 'node:h
 import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
 import { basic } from '../http/person.js';
-import { tarGz } from '../support/archives.js';
+import { tarGz } from '../../testkit/archives.js';
 import { DnsServer } from '../support/dns.js';
 import { temporaryFolder } from '../support/folder.js';
 import { withNginx } from '../support/groups.js';
 import { LiveBroker } from '../support/live-broker.js';
-import { freePorts } from '../support/ports.js';
+import { freePorts } from '../../testkit/ports.js';
 import { GATEWAY_CHECKS, type Gateway } from './gateway-checks.js';
 import { Nginx } from './nginx.js';
 

@@ -8,7 +8,7 @@ import { expect } from 'chai';
 import { Site, withDescriptors } from '../../fuzz/site.js';
 import { temporaryFolder } from '../support/folder.js';
 import { withDescriptorLimit } from '../support/groups.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 const CLIENTS = fileURLToPath(new URL('../support/idle-clients.mjs', import.meta.url));
 const DESCRIPTORS = 16_384;

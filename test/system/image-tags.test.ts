@@ -3,7 +3,7 @@ import Docker from 'dockerode';
 import { followProgress } from '../../worker/src/engine/progress.js';
 import { Rig } from '../docker/rig.js';
 import { withRegistry } from '../support/groups.js';
-import { tarGz } from '../support/archives.js';
+import { tarGz } from '../../testkit/archives.js';
 import { TestRegistry } from '../support/registry.js';
 import { SecondEngine } from '../support/second-engine.js';
 import type { Cluster } from '../../testkit/cluster.js';

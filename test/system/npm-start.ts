@@ -1,8 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { freePorts } from '../support/ports.js';
-import { eventually } from '../support/wait.js';
+import { freePorts } from '../../testkit/ports.js';
+import { eventually } from '../../testkit/wait.js';
 import { HttpClient } from '../../testkit/http-client.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));

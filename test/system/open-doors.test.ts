@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { curveKeyPair } from 'zeromq';
 import { temporaryFolder } from '../support/folder.js';
 import { LiveBroker } from '../support/live-broker.js';
-import { freePorts } from '../support/ports.js';
+import { freePorts } from '../../testkit/ports.js';
 
 describe('A broker that others than its own machine can reach', () => {
   const folder = temporaryFolder();

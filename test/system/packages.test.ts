@@ -6,9 +6,9 @@ import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { z } from 'zod';
 import { ManagedProcess } from '../../testkit/managed-process.js';
-import { tarGz } from '../support/archives.js';
+import { tarGz } from '../../testkit/archives.js';
 import { temporaryFolder } from '../support/folder.js';
-import { freePorts } from '../support/ports.js';
+import { freePorts } from '../../testkit/ports.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const run = promisify(execFile);

@@ -4,7 +4,7 @@ import { Ledger } from '../../chaos/ledger.js';
 import { Load } from '../../chaos/load.js';
 import { Random } from '../../chaos/random.js';
 import { Site } from '../../chaos/site.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 describe('A rolling restart', () => {
   it('of the broker and of each worker fails no call under load, and runs none twice', async () => {

@@ -1,12 +1,12 @@
 import { expect } from 'chai';
 import { curveKeyPair, Dealer, Push } from 'zeromq';
-import { run } from '../../chaos/shell.js';
+import { run } from '../../testkit/shell.js';
 import { followProgress } from '../../worker/src/engine/progress.js';
 import { withHosts, withHostsOfEngines } from '../support/groups.js';
-import { Network } from '../support/network.js';
+import { Network } from '../../testkit/network.js';
 import { TestRegistry } from '../support/registry.js';
 import { SecondEngine } from '../support/second-engine.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { SeveralHosts, SLOTS, type Call, type HostedWorker } from './several-hosts.js';
 
 /** Past it a worker counts as lost. */

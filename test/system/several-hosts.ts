@@ -4,8 +4,8 @@ import { expect } from 'chai';
 import { curveKeyPair } from 'zeromq';
 import { z } from 'zod';
 import { Closers } from '../../broker/src/closers.js';
-import { tarGz } from '../support/archives.js';
-import { at, Network, type Host } from '../support/network.js';
+import { tarGz } from '../../testkit/archives.js';
+import { at, Network, type Host } from '../../testkit/network.js';
 import type { Cluster } from '../../testkit/cluster.js';
 import { engineCluster } from './engine-cluster.js';
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { tarGz } from '../support/archives.js';
+import { tarGz } from '../../testkit/archives.js';
 import { Cluster } from '../../testkit/cluster.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 /** Ends at once if that is its parameter, else when it is killed. */
 const CODE = 'import sys, time\nif "now" not in sys.stdin.read(): time.sleep(3600)\nprint("done", end="")';

@@ -6,7 +6,7 @@ import { encode } from '@panal/transport';
 import { Site } from '../../fuzz/site.js';
 import { temporaryFolder } from '../support/folder.js';
 import type { CurveClient } from '../support/scripted-worker.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 const hello = {
   ...{

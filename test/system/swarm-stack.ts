@@ -1,5 +1,5 @@
-import { freePorts } from '../support/ports.js';
-import { eventually } from '../support/wait.js';
+import { freePorts } from '../../testkit/ports.js';
+import { eventually } from '../../testkit/wait.js';
 import { EngineProject, lines } from './engine-project.js';
 
 const FILE = 'hub-deployment/swarm/docker-stack.yml';

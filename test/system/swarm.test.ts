@@ -8,9 +8,9 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { makeKeys, makeRegistryLogin } from '../../broker/src/keys.js';
 import { basic } from '../http/person.js';
-import { tarGz } from '../support/archives.js';
+import { tarGz } from '../../testkit/archives.js';
 import { withEngine } from '../support/groups.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { SwarmStack } from './swarm-stack.js';
 
 const HANDLER = 'def handler(params, context):\n    return {"sum": sum(params["numbers"])}\n';

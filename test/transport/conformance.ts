@@ -16,7 +16,7 @@ import {
   type WorkerTransport,
 } from '@panal/transport';
 import { expect } from 'chai';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 /** A place where a broker can be reached. */
 export interface Place {

@@ -1,6 +1,6 @@
 import { curveKeyPair, ZmqBrokerTransport, ZmqWorkerTransport } from '@panal/transport/zeromq';
 import { pino } from 'pino';
-import { freePorts } from '../support/ports.js';
+import { freePorts } from '../../testkit/ports.js';
 import { describeTransport } from './conformance.js';
 
 const log = pino({ level: 'silent' });

@@ -8,7 +8,7 @@ import type { Shelf } from '../../worker/src/pool/shelf.js';
 import { FakeDriver, type FakeBlank } from '../support/fake-sandbox.js';
 import { Gate } from '../support/gate.js';
 import { runtimeSpec } from '../support/specs.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 const never = new AbortController().signal;
 const KEY = 'runtime:pythonruntime';

@@ -3,7 +3,7 @@ import { curveKeyPair } from 'zeromq';
 import { Gate } from '../support/gate.js';
 import { ScriptedBroker } from '../support/scripted-broker.js';
 import { runtimeSpec } from '../support/specs.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { pairs } from './harness.js';
 
 const dice = runtimeSpec('dice');

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { temporaryFolder } from '../support/folder.js';
 import { ScriptedBroker, type ScriptedBrokerOptions } from '../support/scripted-broker.js';
 import { imageSpec } from '../support/specs.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 const main = fileURLToPath(new URL('../../worker/src/main.ts', import.meta.url));
 

@@ -3,7 +3,7 @@ import { Preparation } from '../../worker/src/execution/preparation.js';
 import { FakeDriver } from '../support/fake-sandbox.js';
 import { Gate } from '../support/gate.js';
 import { imageSpec, runtimeSpec } from '../support/specs.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 const dice = runtimeSpec('dice');
 const never = new AbortController().signal;

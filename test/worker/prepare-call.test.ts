@@ -4,7 +4,7 @@ import { request } from '../sandbox/requests.js';
 import { echo } from '../support/fake-sandbox.js';
 import { Gate } from '../support/gate.js';
 import { runtimeSpec } from '../support/specs.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { pairs } from './harness.js';
 
 const dice = runtimeSpec('dice');

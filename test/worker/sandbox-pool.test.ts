@@ -9,7 +9,7 @@ import type { Shelf } from '../../worker/src/pool/shelf.js';
 import { FakeDriver } from '../support/fake-sandbox.js';
 import { Gate } from '../support/gate.js';
 import { imageSpec, runtimeSpec } from '../support/specs.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 const never = new AbortController().signal;
 

@@ -7,7 +7,7 @@ import { Gate } from '../support/gate.js';
 import { ScriptedBroker } from '../support/scripted-broker.js';
 import { runtimeSpec } from '../support/specs.js';
 import { brokerAt } from '../support/transport.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 
 const dice = runtimeSpec('dice');
 

@@ -4,7 +4,7 @@ import { FunctionError, PlatformError, Unprepared } from '../../worker/src/error
 import { echo } from '../support/fake-sandbox.js';
 import { Gate } from '../support/gate.js';
 import { runtimeSpec } from '../support/specs.js';
-import { eventually } from '../support/wait.js';
+import { eventually } from '../../testkit/wait.js';
 import { pairs } from './harness.js';
 
 const dice = runtimeSpec('dice');

@@ -1,4 +1,4 @@
-import { eventually } from '../../support/wait.js';
+import { eventually } from '../../../testkit/wait.js';
 import { observation } from './explore.js';
 import { WORKERS } from './model.js';
 import type { RealWorld } from './real-world.js';

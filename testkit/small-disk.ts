@@ -1,6 +1,6 @@
 import { mkdir, open, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LoopDisk } from '../test/support/loop-disk.js';
+import { LoopDisk } from './loop-disk.js';
 import { run, works } from './shell.js';
 
 const MiB = 1024 * 1024;
