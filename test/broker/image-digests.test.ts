@@ -2,10 +2,10 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { pino } from 'pino';
 import { LevelStore, type VersionRecord } from '@panal/db';
-import type { Outcome } from '@panal/transport';
 import { Calls } from '../../broker/src/calls/calls.js';
 import type { Job } from '../../broker/src/scheduling/job.js';
 import { temporaryFolder } from '../support/folder.js';
+import { anOutcome } from '../support/outcomes.js';
 import { ScriptedDispatch } from '../support/scripted-dispatch.js';
 import { imageSpec, runtimeSpec, versionOf } from '../support/specs.js';
 
@@ -58,18 +58,7 @@ function behaviour(made: VersionRecord): void {
   }
 
   async function end(job: Job, imageDigest: string): Promise<void> {
-    const outcome: Outcome = {
-      type: 'outcome',
-      lease: 'any',
-      callNum: job.callNum,
-      worker: 'w1',
-      status: 'DONE',
-      platform: false,
-      preloaded: false,
-      imageDigest,
-      prepareMs: 1,
-      runMs: 1,
-    };
+    const outcome = anOutcome(job.callNum, { imageDigest });
     await calls.attempts.ended(job, { outcome, result: input.bytes, logs: input.bytes });
   }
 

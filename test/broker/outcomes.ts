@@ -1,5 +1,6 @@
 import type { Outcome } from '@panal/transport';
 import type { Job } from '../../broker/src/scheduling/job.js';
+import { anOutcome } from '../support/outcomes.js';
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 
@@ -8,19 +9,7 @@ export function outcomeOf(
   job: Job,
   fields: Partial<Outcome> = {},
 ): { outcome: Outcome; result: Uint8Array; logs: Uint8Array } {
-  const outcome: Outcome = {
-    type: 'outcome',
-    lease: 'any',
-    callNum: job.callNum,
-    worker: 'w1',
-    status: 'DONE',
-    platform: false,
-    exitCode: 0,
-    start: 'warm',
-    preloaded: false,
-    prepareMs: 2,
-    runMs: 3,
-    ...fields,
-  };
+  const rolled = { lease: 'any', worker: 'w1', exitCode: 0, start: 'warm', prepareMs: 2, runMs: 3 } as const;
+  const outcome = anOutcome(job.callNum, { ...rolled, ...fields });
   return { outcome, result: bytes('[4,6,4,3]'), logs: bytes('rolled') };
 }

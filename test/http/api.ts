@@ -4,6 +4,7 @@ import { Writable } from 'node:stream';
 import { LevelStore, LIST_BYTES, summaryOf, type LevelStoreOptions, type VersionRecord } from '@panal/db';
 import { readConfig } from '@panal/protocol';
 import type { Outcome } from '@panal/transport';
+import { outcomeOf } from '../broker/outcomes.js';
 import { pino } from 'pino';
 import { Backups } from '../../broker/src/backup/backups.js';
 import { BundleKeeper } from '../../broker/src/bundles/bundle-keeper.js';
@@ -247,20 +248,7 @@ export class Api {
 
   /** Ends a job that was taken. */
   async end(job: Job, result: string | Uint8Array, fields: Partial<Outcome> = {}, logs = ''): Promise<void> {
-    const outcome: Outcome = {
-      type: 'outcome',
-      lease: 'any',
-      callNum: job.callNum,
-      worker: 'worker-1',
-      status: 'DONE',
-      platform: false,
-      exitCode: 0,
-      start: 'warm',
-      preloaded: false,
-      prepareMs: 2,
-      runMs: 3,
-      ...fields,
-    };
+    const { outcome } = outcomeOf(job, { worker: 'worker-1', ...fields });
     await this.calls.attempts.ended(job, { outcome, result: Buffer.from(result), logs: Buffer.from(logs) });
   }
 

@@ -1,10 +1,10 @@
 import { readConfig } from '@panal/protocol';
 import { pino, type Logger } from 'pino';
 import { startBroker, type RunningBroker } from '../../broker/src/broker.js';
-import { NoPreload } from '../../worker/src/pool/preload.js';
-import { Worker } from '../../worker/src/execution/worker.js';
+import type { Worker } from '../../worker/src/execution/worker.js';
 import { tarGz } from '../../testkit/archives.js';
 import { FakeDriver } from './fake-sandbox.js';
+import { quietWorker } from './quiet-worker.js';
 import { temporaryFolder } from './folder.js';
 import { freePorts } from '../../testkit/ports.js';
 import { ScriptedWorker } from './scripted-worker.js';
@@ -51,24 +51,11 @@ export class LiveBroker {
   /** A real worker with fake sandboxes. */
   async worker(slots = 2): Promise<FakeDriver> {
     const driver = new FakeDriver();
-    const worker = new Worker({
+    const worker = await quietWorker(driver, [brokerAt(this.#broker.dispatchPort)], {
       id: `worker-${this.#workers.length}`,
       slots,
-      memoryMb: 100_000,
-      driver,
-      info: await driver.open(),
-      policy: new NoPreload(),
       budget: { sandboxes: 100, memoryMb: 100_000 },
-      parallelStarts: 2,
-      maxOutput: 1000,
-      maxLogs: 1000,
-      brokers: [brokerAt(this.#broker.dispatchPort)],
       link: { heartbeatMs: 1000, leaseMs: 60_000 },
-      onWelcome: () => undefined,
-      onFailure: (error) => {
-        throw error;
-      },
-      log: pino({ level: 'silent' }),
     });
     this.#workers.push(worker);
     worker.start();

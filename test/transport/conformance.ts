@@ -8,7 +8,6 @@ import {
   type Envelope,
   type Hello,
   type Invoke,
-  type Outcome,
   type Peer,
   type ReplyMessage,
   type WorkerMessage,
@@ -17,6 +16,7 @@ import {
 } from '@panal/transport';
 import { expect } from 'chai';
 import { eventually } from '../../testkit/wait.js';
+import { anOutcome } from '../support/outcomes.js';
 
 /** A place where a broker can be reached. */
 export interface Place {
@@ -47,18 +47,6 @@ const invoke = (callNum: number): Invoke => ({
   attempt: 1,
   functionId: 'f',
   input: 'json',
-});
-
-const outcome = (callNum: number): Outcome => ({
-  type: 'outcome',
-  lease: `lease ${callNum}`,
-  callNum,
-  worker: 'w',
-  status: 'DONE',
-  platform: false,
-  preloaded: false,
-  prepareMs: 0,
-  runMs: 0,
 });
 
 /** Welcomes every worker, answers claims, and keeps what it hears. */
@@ -191,7 +179,7 @@ export function describeTransport(
       const { connection } = await workerAt(where, 'w').joined();
       for (let slot = 0; slot < 2000; slot++) connection.send({ type: 'ready', slot });
       const large = Buffer.alloc(3_000_000, 'x');
-      for (const call of [1, 2]) connection.reply(outcome(call), [Buffer.from(`result ${call}`), large]);
+      for (const call of [1, 2]) connection.reply(anOutcome(call), [Buffer.from(`result ${call}`), large]);
       await eventually('all came', () => broker.heard.length === 2001 && broker.replies.length === 2);
       const slots = broker.heard.flatMap(({ message }) => (message.type === 'ready' ? message.slot : []));
       expect(slots).to.deep.equal(Array.from({ length: 2000 }, (_, slot) => slot));
@@ -276,7 +264,7 @@ export function describeTransport(
       const worker = workerAt(where, 'w');
       const broker = await brokerAt(where);
       await worker.joined();
-      worker.connection.reply(outcome(1), []);
+      worker.connection.reply(anOutcome(1), []);
       await eventually('its outcome came', () => broker.replies.length === 1);
     });
 
@@ -284,7 +272,7 @@ export function describeTransport(
       const where = await place();
       const broker = await brokerAt(where);
       const { connection } = await workerAt(where, 'w').joined();
-      connection.reply(outcome(1), [Buffer.from('last words')]);
+      connection.reply(anOutcome(1), [Buffer.from('last words')]);
       connection.send({ type: 'bye' });
       await connection.flushed();
       connection.close(5000);
@@ -313,7 +301,7 @@ export function describeTransport(
         broker.transport.send(broker.peerOf('w'), invoke(index + 1));
       }
       await eventually('both came', () => sides.every(({ invokes }) => invokes.length === 1));
-      for (const [index, { connection }] of sides.entries()) connection.reply(outcome(index + 1), []);
+      for (const [index, { connection }] of sides.entries()) connection.reply(anOutcome(index + 1), []);
       await eventually('both are answered', () => brokers.every(({ replies }) => replies.length === 1));
       expect(brokers.map(({ replies }) => replies[0]?.message.callNum)).to.deep.equal([1, 2]);
     });

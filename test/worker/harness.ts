@@ -1,8 +1,7 @@
 import type { WorkerKeys } from '@panal/transport/zeromq';
-import { pino } from 'pino';
-import { Worker, type WorkerOptions } from '../../worker/src/execution/worker.js';
-import { NoPreload } from '../../worker/src/pool/preload.js';
+import type { Worker, WorkerOptions } from '../../worker/src/execution/worker.js';
 import { FakeDriver } from '../support/fake-sandbox.js';
+import { quietWorker } from '../support/quiet-worker.js';
 import { brokerAt } from '../support/transport.js';
 import { ScriptedBroker, type ScriptedBrokerOptions } from '../support/scripted-broker.js';
 
@@ -31,25 +30,9 @@ export function pairs(): (options?: PairOptions) => Promise<Pair> {
     const broker = await ScriptedBroker.open(options.broker);
     const driver = new FakeDriver();
     const failures: Error[] = [];
-    const link = { heartbeatMs: 50, leaseMs: 500 };
-    const worker = new Worker({
-      id: 'worker-1',
-      slots: 2,
-      memoryMb: 100_000,
-      driver,
-      info: await driver.open(),
-      policy: new NoPreload(),
-      budget: { sandboxes: 10, memoryMb: 10_000 },
-      parallelStarts: 2,
-      maxOutput: 1000,
-      maxLogs: 1000,
-
-      onWelcome: () => undefined,
+    const worker = await quietWorker(driver, [brokerAt(broker.ports.dispatchPort, options.keys)], {
       onFailure: (error) => failures.push(error),
-      log: pino({ level: 'silent' }),
       ...options.worker,
-      brokers: [brokerAt(broker.ports.dispatchPort, options.keys)],
-      link: { ...link, ...options.worker?.link },
     });
     cleanups.push(async () => broker.close());
     cleanups.push(async () => worker.stop(0));

@@ -1,21 +1,8 @@
 import { expect } from 'chai';
-import type { Outcome } from '@panal/transport';
 import { Outbox, type Letter } from '../../worker/src/link/outbox.js';
+import { anOutcome } from '../support/outcomes.js';
 
-function letter(callNum: number): Letter {
-  const outcome: Outcome = {
-    type: 'outcome',
-    lease: `lease ${callNum}`,
-    callNum,
-    worker: 'w',
-    status: 'DONE',
-    platform: false,
-    preloaded: false,
-    prepareMs: 0,
-    runMs: 0,
-  };
-  return { outcome, parts: [] };
-}
+const letter = (callNum: number): Letter => ({ outcome: anOutcome(callNum), parts: [] });
 
 const numbers = (letters: Letter[]): number[] => letters.map(({ outcome }) => outcome.callNum);
 

@@ -1,8 +1,7 @@
 import { expect } from 'chai';
-import { pino } from 'pino';
-import { NoPreload } from '../../worker/src/pool/preload.js';
-import { Worker } from '../../worker/src/execution/worker.js';
+import type { Worker } from '../../worker/src/execution/worker.js';
 import { FakeDriver } from '../support/fake-sandbox.js';
+import { quietWorker } from '../support/quiet-worker.js';
 import { Gate } from '../support/gate.js';
 import { ScriptedBroker } from '../support/scripted-broker.js';
 import { runtimeSpec } from '../support/specs.js';
@@ -19,25 +18,11 @@ describe('a worker of two brokers', () => {
   beforeEach(async () => {
     brokers = [await ScriptedBroker.open(), await ScriptedBroker.open({ terms: { broker: 'broker-2' } })];
     driver = new FakeDriver();
-    worker = new Worker({
-      id: 'worker-1',
-      slots: 1,
-      memoryMb: 100_000,
+    worker = await quietWorker(
       driver,
-      info: await driver.open(),
-      policy: new NoPreload(),
-      budget: { sandboxes: 10, memoryMb: 10_000 },
-      parallelStarts: 2,
-      maxOutput: 1000,
-      maxLogs: 1000,
-      brokers: brokers.map(({ ports }) => brokerAt(ports.dispatchPort)),
-      link: { heartbeatMs: 50, leaseMs: 500 },
-      onWelcome: () => undefined,
-      onFailure: (error) => {
-        throw error;
-      },
-      log: pino({ level: 'silent' }),
-    });
+      brokers.map(({ ports }) => brokerAt(ports.dispatchPort)),
+      { slots: 1 },
+    );
     worker.start();
     for (const broker of brokers) await broker.ready(1);
   });
