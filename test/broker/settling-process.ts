@@ -1,4 +1,4 @@
-/** A broker's calls in a process of their own: settles one, and dies while a subscriber is told of it. */
+/** A broker's calls in a process of their own: settles one, and dies while its event is delivered. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { makeStore } from '@panal/db';
 import { pino } from 'pino';

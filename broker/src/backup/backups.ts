@@ -53,7 +53,7 @@ export class Backups {
     this.#folder = join(options.dataDir, 'backups');
   }
 
-  /** Removes what backups of an earlier run left half done. */
+  /** Removes unfinished backups of an earlier run. */
   async open(): Promise<void> {
     await rm(this.#folder, { recursive: true, force: true });
   }

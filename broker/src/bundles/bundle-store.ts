@@ -30,7 +30,7 @@ export class BundleStore {
     this.#limits = limits;
   }
 
-  /** Makes the folders, and removes what uploads an earlier run left half done. */
+  /** Makes the folders, and removes unfinished uploads of an earlier run. */
   async open(): Promise<void> {
     await rm(this.uploadFolder, { recursive: true, force: true });
     await mkdir(this.uploadFolder, { recursive: true });

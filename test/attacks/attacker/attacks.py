@@ -205,7 +205,7 @@ def write_outside(p):
 
 
 def plant_links(p):
-    """Leaves what whoever copies, reads or removes its folders is not to follow, wait for or stumble over."""
+    """Leaves entries that a program must not follow, wait for or fail at when it copies, reads or removes the folder."""
     for folder in (os.getcwd(), os.environ.get("HOME", "/root")):
         os.makedirs(os.path.join(folder, "deep", *["d"] * 200), exist_ok=True)
         for name, target in (("host", "/"), (".ssh", "/root/.ssh"), ("up", "../" * 40), ("secret", p["paths"][0])):

@@ -69,5 +69,5 @@ export interface ServerContract extends AnyContract {
   lastWords(written: Uint8Array): string;
 }
 
-/** How a call is spoken to the process in a sandbox, whoever started it and however long it lives. */
+/** How a call is spoken to the process in a sandbox. It does not depend on the driver or the lifecycle. */
 export type Contract = CommandContract | ServerContract;

@@ -20,7 +20,7 @@ export const userRoutes = ({ users, clientAddress, registrations }: Services): R
   }),
   route(routes.deleteUser, async (ctx) => {
     const { record, leave } = actingUser(ctx);
-    // Whoever acts as the user is waited for; this very request must not be.
+    // The deletion waits for requests that act as the user. It must not wait for this one.
     leave();
     await users.delete(record);
     ctx.body = { deleted: true } satisfies AnswerJson<typeof routes.deleteUser>;
